@@ -1,0 +1,37 @@
+# The command list. CI runs `check`; the rest needs tools that each recipe names or installs.
+
+# What must pass before a change lands.
+check:
+    .ci/run
+
+# Format the workspace.
+fmt:
+    cargo fmt --all
+
+# Accept changed snapshots after looking at them (needs `cargo install cargo-insta`).
+snapshots:
+    cargo insta test --workspace --review
+
+# Scan the shipped phantom.
+demo:
+    cargo run --release -- scan
+
+# Train both shipped phantoms anew and compare them with the committed ones (same machine and threads: same bytes).
+phantoms:
+    cargo run --release -- train phantoms/phantom.toml --out target/phantoms/phantom
+    cargo run --release -- train phantoms/phantom-plain.toml --out target/phantoms/phantom-plain
+    cmp target/phantoms/phantom/model.safetensors phantoms/phantom/model.safetensors
+    cmp target/phantoms/phantom-plain/model.safetensors phantoms/phantom-plain/model.safetensors
+
+# Make the parity fixtures anew with the pinned transformers, in a virtual environment outside the repository.
+golden:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    venv="${XDG_CACHE_HOME:-$HOME/.cache}/neuroanatomy/golden"
+    [[ -d "$venv" ]] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet -r fixtures/requirements.txt
+    "$venv/bin/python" fixtures/make.py
+
+# Run one fuzz target for some seconds on stable Rust: `just fuzz config 60`.
+fuzz target seconds="60":
+    cargo run --release --manifest-path fuzz/Cargo.toml -- {{target}} {{seconds}}
