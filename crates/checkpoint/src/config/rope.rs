@@ -1,0 +1,259 @@
+//! Rotary positions: both spellings of their parameters, resolved to one description.
+//!
+//! Formulas and defaults are those of transformers 5.23.0, `modeling_rope_utils.py`.
+
+use crate::error::{CheckpointError, shorten};
+use crate::fields::Fields;
+
+/// Base period that transformers uses when no `rope_theta` is given.
+const DEFAULT_THETA: f64 = 10_000.0;
+
+/// The layer types under which `rope_parameters` may be nested.
+const LAYER_TYPES: [&str; 2] = ["full_attention", "sliding_attention"];
+
+/// Rotary positions of one layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RopeConfig {
+    /// Base period.
+    pub theta: f64,
+    /// How many leading dimensions of a head are rotated, in halves; even.
+    pub rotary_dim: usize,
+    /// How frequencies are stretched for long contexts.
+    pub scaling: RopeScaling,
+}
+
+/// How the inverse frequencies `theta^(−2i/rotary_dim)` are changed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RopeScaling {
+    /// Not at all.
+    Default,
+    /// Divided by a factor.
+    Linear {
+        /// The divisor.
+        factor: f64,
+    },
+    /// NTK: above `trained` positions the base grows with the sequence length.
+    Dynamic {
+        /// Strength of the growth.
+        factor: f64,
+        /// The context length up to which nothing changes (`max_position_embeddings`).
+        trained: usize,
+    },
+    /// Llama 3: low frequencies divided, high ones kept, a ramp between.
+    Llama3 {
+        /// The divisor of low frequencies.
+        factor: f64,
+        /// Wavelengths above `original / low_freq_factor` are divided.
+        low_freq_factor: f64,
+        /// Wavelengths below `original / high_freq_factor` are kept; above `low_freq_factor`.
+        high_freq_factor: f64,
+        /// Context length of the first training.
+        original: usize,
+    },
+    /// YaRN: a ramp over dimensions, and a factor on cos and sin.
+    Yarn {
+        /// The divisor of interpolated frequencies.
+        factor: f64,
+        /// Multiplies cos and sin; resolved from `attention_factor`, `mscale`, `mscale_all_dim` and `factor`.
+        attention_factor: f64,
+        /// Rotations above which a dimension is kept.
+        beta_fast: f64,
+        /// Rotations below which a dimension is interpolated.
+        beta_slow: f64,
+        /// Context length of the first training.
+        original: usize,
+        /// Whether the ramp's ends are rounded outwards to whole dimensions.
+        truncate: bool,
+    },
+}
+
+/// The rotary positions of full and of windowed layers; equal unless the config nests them by layer type.
+pub(super) struct RopeByLayerType {
+    full: Option<RopeConfig>,
+    sliding: Option<RopeConfig>,
+}
+
+impl RopeByLayerType {
+    /// Reads `rope_scaling` (which wins when both are given, as in transformers) or `rope_parameters`, with `rope_theta`.
+    pub(super) fn read(fields: &Fields<'_>, head_dim: usize, context: usize) -> Result<Self, CheckpointError> {
+        let reader = Reader {
+            head_dim,
+            context,
+            theta: fields.positive("rope_theta")?.unwrap_or(DEFAULT_THETA),
+            original: fields.optional_size("original_max_position_embeddings", None)?,
+        };
+        reader.refuse_partial(fields)?;
+        let scaling = fields.object("rope_scaling")?.filter(|object| !object.is_empty());
+        let parameters = fields.object("rope_parameters")?.filter(|object| !object.is_empty());
+        let flat = |rope: RopeConfig| Self { full: Some(rope.clone()), sliding: Some(rope) };
+        let Some(parameters) = scaling.or(parameters) else {
+            return Ok(flat(reader.unscaled(reader.theta)));
+        };
+        if !LAYER_TYPES.iter().any(|layer_type| parameters.has(layer_type)) {
+            return Ok(flat(reader.read(&parameters)?));
+        }
+        // Inside a nested entry the context length of the first training comes from that entry alone.
+        let reader = Reader { original: None, ..reader };
+        let [full, sliding] = LAYER_TYPES
+            .map(|layer_type| parameters.object(layer_type)?.map(|parameters| reader.read(&parameters)).transpose());
+        Ok(Self { full: full?, sliding: sliding? })
+    }
+
+    /// The rotary positions of a layer with or without a window.
+    pub(super) fn of_layer(&self, fields: &Fields<'_>, windowed: bool) -> Result<RopeConfig, CheckpointError> {
+        let (rope, layer_type) = if windowed { (&self.sliding, LAYER_TYPES[1]) } else { (&self.full, LAYER_TYPES[0]) };
+        rope.clone().ok_or_else(|| {
+            fields.refuse(
+                "rope_parameters",
+                format!("has no entry for {layer_type}, which the config's layers use; layers without RoPE are not supported"),
+            )
+        })
+    }
+}
+
+struct Reader {
+    head_dim: usize,
+    /// `max_position_embeddings`.
+    context: usize,
+    /// `rope_theta` outside of the parameters, or its default.
+    theta: f64,
+    /// `original_max_position_embeddings` outside of the parameters; goes before the one inside.
+    original: Option<usize>,
+}
+
+impl Reader {
+    fn unscaled(&self, theta: f64) -> RopeConfig {
+        RopeConfig { theta, rotary_dim: self.head_dim, scaling: RopeScaling::Default }
+    }
+
+    /// The four architectures rotate whole heads: transformers ignores a partial factor or fails on it.
+    fn refuse_partial(&self, fields: &Fields<'_>) -> Result<(), CheckpointError> {
+        match fields.number("partial_rotary_factor", "1", |number| number == 1.0) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(fields
+                .refuse("partial_rotary_factor", "is not 1; this architecture rotates whole heads, remove the key")),
+        }
+    }
+
+    fn read(&self, fields: &Fields<'_>) -> Result<RopeConfig, CheckpointError> {
+        self.refuse_partial(fields)?;
+        let theta = fields.positive("rope_theta")?.unwrap_or(self.theta);
+        let numbers = Numbers::read(fields)?;
+        let original = self.original.or(numbers.original).unwrap_or(self.context);
+        let key = if fields.has("rope_type") { "rope_type" } else { "type" };
+        let named = fields.text(key)?;
+        let scaling = match named {
+            None if numbers.factor.is_some() => {
+                return Err(
+                    fields.refuse("rope_type", "is missing although a `factor` is given; name the kind of scaling")
+                );
+            }
+            None | Some("default") => RopeScaling::Default,
+            Some("linear") => RopeScaling::Linear { factor: require(fields, "factor", numbers.factor)? },
+            Some("dynamic") if self.head_dim == 2 => {
+                return Err(fields.refuse(key, "is dynamic with a head_dim of 2, for which it is not defined"));
+            }
+            Some("dynamic") => {
+                RopeScaling::Dynamic { factor: require(fields, "factor", numbers.factor)?, trained: self.context }
+            }
+            Some("llama3") => numbers.llama3(fields, original)?,
+            Some("yarn") => numbers.yarn(fields, theta, original, self.context)?,
+            Some(other) => {
+                let found = shorten(other);
+                return Err(fields.refuse(
+                    key,
+                    format!("is \"{found}\", which is not supported; known: default, linear, dynamic, llama3, yarn"),
+                ));
+            }
+        };
+        Ok(RopeConfig { theta, rotary_dim: self.head_dim, scaling })
+    }
+}
+
+/// Every number that some kind of scaling knows, checked whether used or not.
+struct Numbers {
+    factor: Option<f64>,
+    attention_factor: Option<f64>,
+    beta_fast: Option<f64>,
+    beta_slow: Option<f64>,
+    low_freq_factor: Option<f64>,
+    high_freq_factor: Option<f64>,
+    mscale: Option<f64>,
+    mscale_all_dim: Option<f64>,
+    original: Option<usize>,
+}
+
+impl Numbers {
+    fn read(fields: &Fields<'_>) -> Result<Self, CheckpointError> {
+        // transformers reads an mscale of 0 as "not given".
+        let mscale = |key| {
+            let found = fields.number(key, "a number of at least 0", |number| number >= 0.0)?;
+            Ok::<_, CheckpointError>(found.filter(|&number| number > 0.0))
+        };
+        Ok(Self {
+            factor: fields.positive("factor")?,
+            attention_factor: fields.positive("attention_factor")?,
+            beta_fast: fields.positive("beta_fast")?,
+            beta_slow: fields.positive("beta_slow")?,
+            low_freq_factor: fields.positive("low_freq_factor")?,
+            high_freq_factor: fields.positive("high_freq_factor")?,
+            mscale: mscale("mscale")?,
+            mscale_all_dim: mscale("mscale_all_dim")?,
+            original: fields.optional_size("original_max_position_embeddings", None)?,
+        })
+    }
+
+    fn llama3(&self, fields: &Fields<'_>, original: usize) -> Result<RopeScaling, CheckpointError> {
+        let low_freq_factor = require(fields, "low_freq_factor", self.low_freq_factor)?;
+        let high_freq_factor = require(fields, "high_freq_factor", self.high_freq_factor)?;
+        if high_freq_factor <= low_freq_factor {
+            return Err(fields.refuse(
+                "high_freq_factor",
+                format!("is {high_freq_factor}, expected more than `low_freq_factor`, which is {low_freq_factor}"),
+            ));
+        }
+        let factor = require(fields, "factor", self.factor)?;
+        Ok(RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original })
+    }
+
+    fn yarn(
+        &self,
+        fields: &Fields<'_>,
+        theta: f64,
+        original: usize,
+        context: usize,
+    ) -> Result<RopeScaling, CheckpointError> {
+        if theta <= 1.0 {
+            return Err(fields.refuse("rope_theta", format!("is {theta}, expected more than 1 for yarn")));
+        }
+        // A `factor` of null means the ratio of the context lengths; a missing one is an error there and here.
+        let ratio = || context as f64 / original as f64;
+        let factor = self.factor.or_else(|| fields.has("factor").then(ratio));
+        let factor = require(fields, "factor", factor)?;
+        let attention_factor = self.attention_factor.unwrap_or_else(|| match (self.mscale, self.mscale_all_dim) {
+            (Some(mscale), Some(all_dim)) => magnitude(factor, mscale) / magnitude(factor, all_dim),
+            _ => magnitude(factor, 1.0),
+        });
+        let (beta_fast, beta_slow) = (self.beta_fast.unwrap_or(32.0), self.beta_slow.unwrap_or(1.0));
+        if beta_fast < beta_slow {
+            return Err(fields
+                .refuse("beta_fast", format!("is {beta_fast}, expected at least `beta_slow`, which is {beta_slow}")));
+        }
+        // A null is falsy in transformers, so it switches rounding off; only a missing key keeps it on.
+        let truncate = if fields.has("truncate") && fields.value("truncate").is_none() {
+            false
+        } else {
+            fields.flag("truncate", true)?
+        };
+        Ok(RopeScaling::Yarn { factor, attention_factor, beta_fast, beta_slow, original, truncate })
+    }
+}
+
+/// YaRN's growth of attention magnitude with the scaling factor (arXiv 2309.00071, section 3.4).
+fn magnitude(factor: f64, mscale: f64) -> f64 {
+    if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 }
+}
+
+fn require(fields: &Fields<'_>, key: &str, value: Option<f64>) -> Result<f64, CheckpointError> {
+    value.ok_or_else(|| fields.refuse(key, "is missing; this `rope_type` needs it"))
+}

@@ -1,0 +1,116 @@
+//! Whether the files hold exactly the tensors that the config describes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::config::DecoderConfig;
+use crate::dtype::Dtype;
+use crate::error::CheckpointError;
+use crate::names;
+use crate::stored::StoredWeights;
+
+const EMBEDDING: &str = "model.embed_tokens.weight";
+const HEAD: &str = "lm_head.weight";
+
+/// The number format under which a stored one is read; `None` when it is not.
+pub(crate) fn readable(stored: safetensors::Dtype) -> Option<Dtype> {
+    match stored {
+        safetensors::Dtype::F32 => Some(Dtype::F32),
+        safetensors::Dtype::F16 => Some(Dtype::F16),
+        safetensors::Dtype::BF16 => Some(Dtype::BF16),
+        _ => None,
+    }
+}
+
+/// Drops what cannot change the computation, settles the head, and refuses every other difference between the stored
+/// tensors and the config. `place` is named when no file can be.
+pub(crate) fn fit(
+    weights: &mut StoredWeights,
+    config: &mut DecoderConfig,
+    place: &Path,
+) -> Result<(), CheckpointError> {
+    // Beside a decoder that is marked as a part lie parts that see pictures or hear; text does not pass through them.
+    let nested = weights.nested;
+    weights.places.retain(|name, _| !names::is_computed(name) && (!nested || names::is_decoder(name)));
+    settle_head(weights, config);
+    let expected = config.expected_tensors();
+    let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    if let Some(name) = weights.places.keys().find(|name| !known.contains(name.as_str())) {
+        return Err(unexpected(weights, config, name));
+    }
+    for (name, shape) in &expected {
+        check_tensor(weights, name, shape, place)?;
+    }
+    Ok(())
+}
+
+/// Which matrix is the head when the config ties it: as in transformers, a stored head that differs from the embedding
+/// goes before the config, and a lone head serves as the embedding too.
+fn settle_head(weights: &mut StoredWeights, config: &mut DecoderConfig) {
+    if !config.tie_word_embeddings {
+        return;
+    }
+    if !weights.places.contains_key(EMBEDDING) {
+        if let Some(head) = weights.places.remove(HEAD) {
+            weights.places.insert(EMBEDDING.to_owned(), head);
+        }
+        return;
+    }
+    let (Some(embedding), Some(head)) = (weights.entry(EMBEDDING), weights.entry(HEAD)) else { return };
+    let same_form = embedding.dtype == head.dtype && embedding.shape == head.shape;
+    if same_form && weights.bytes(EMBEDDING) == weights.bytes(HEAD) {
+        weights.places.remove(HEAD);
+    } else {
+        config.tie_word_embeddings = false;
+    }
+}
+
+fn check_tensor(weights: &StoredWeights, name: &str, shape: &[usize], place: &Path) -> Result<(), CheckpointError> {
+    let Some(entry) = weights.entry(name) else {
+        let advice = if name == HEAD {
+            "; if the head is the embedding, set `tie_word_embeddings` to true in config.json"
+        } else {
+            "; the checkpoint is incomplete or config.json belongs to another one"
+        };
+        return Err(CheckpointError::tensor(place, name, format!("is missing, expected shape {shape:?}{advice}")));
+    };
+    let refuse = |problem: String| Err(CheckpointError::tensor(weights.file_of(name), name, problem));
+    if entry.shape != shape {
+        return refuse(format!("has shape {:?}, expected {shape:?} by config.json", entry.shape));
+    }
+    if readable(entry.dtype).is_none() {
+        return refuse(format!(
+            "is stored as {}, expected F32, F16 or BF16; use an unquantised checkpoint",
+            entry.dtype
+        ));
+    }
+    Ok(())
+}
+
+/// A tensor that no layer would read changes what the model computes when it is left out, so it is refused.
+fn unexpected(weights: &StoredWeights, config: &DecoderConfig, name: &str) -> CheckpointError {
+    let layer = name
+        .strip_prefix("model.layers.")
+        .and_then(|rest| rest.split('.').next())
+        .and_then(|number| number.parse::<usize>().ok());
+    let layers = config.num_layers();
+    let reason = if layer.is_some_and(|layer| layer >= layers) {
+        format!(
+            "belongs to a layer beyond the {layers} of `num_hidden_layers`; config.json belongs to another checkpoint"
+        )
+    } else if name.ends_with(".bias") {
+        "is a bias that config.json does not ask for; look at `attention_bias` and `mlp_bias`, or at `model_type`"
+            .to_owned()
+    } else if name.contains("lora_") {
+        "belongs to an adapter; merge the adapter into its base model first".to_owned()
+    } else if ["qweight", "qzeros", "scales", "weight_scale", "weight_scale_inv", "absmax", "quant_map"]
+        .iter()
+        .any(|ending| name.ends_with(ending))
+    {
+        "belongs to quantised weights, which are not read; use the unquantised checkpoint".to_owned()
+    } else {
+        let model_type = &config.model_type;
+        format!("has no place in a {model_type} model as config.json describes it; is `model_type` right?")
+    };
+    CheckpointError::tensor(weights.file_of(name), name, reason)
+}

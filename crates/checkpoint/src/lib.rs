@@ -1,0 +1,38 @@
+//! WHAT IS ON DISK: a checkpoint folder as a typed description ([`DecoderConfig`]), settings for generation and lazily
+//! read, memory-mapped weights; or a `config.json` alone, with weights drawn from a seed.
+//!
+//! Knows no tensor library, no tokenizer and no device: weights leave as bytes or as `Vec<f32>`. Architectures exist
+//! only here, one small file each; behind this room a model is described by data.
+//!
+//! Sharpest edge: every byte is foreign. Each number is checked before it is used as a size, [`Checkpoint::open`] proves
+//! that the files hold exactly the tensors that the config asks for, and values are checked when a tensor is first read.
+
+mod checkpoint;
+mod config;
+mod convert;
+mod disk;
+mod dtype;
+mod error;
+mod fields;
+mod fit;
+mod generation;
+mod header;
+mod identity;
+mod index;
+mod memory;
+mod names;
+mod random;
+mod stored;
+mod weights;
+
+pub use checkpoint::Checkpoint;
+pub use config::{
+    Activation, AttentionConfig, DecoderConfig, LayerConfig, MAX_LAYERS, MlpConfig, RopeConfig, RopeScaling,
+};
+pub use dtype::Dtype;
+pub use error::CheckpointError;
+pub use generation::GenerationConfig;
+pub use header::{Header, TensorEntry};
+pub use identity::Identity;
+pub use index::ShardIndex;
+pub use weights::{TensorView, Weights};

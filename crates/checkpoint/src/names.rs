@@ -1,0 +1,37 @@
+//! Stored names of tensors to canonical ones, which are those of Hugging Face's Llama.
+
+/// Spellings of the decoder's place in a larger model, and what they stand for. First match wins.
+const PREFIXES: [(&str, &str); 3] =
+    [("language_model.lm_head.", "lm_head."), ("language_model.model.", "model."), ("model.language_model.", "model.")];
+
+/// Beginnings of canonical names.
+const DECODER: [&str; 4] = ["model.embed_tokens.", "model.layers.", "model.norm.", "lm_head."];
+
+/// Buffers that old files store and that are computed from the config.
+const COMPUTED: [&str; 3] = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"];
+
+/// The canonical form of a stored name. A base model saved without its head lacks the leading `model.`.
+pub(crate) fn canonical(stored: &str) -> String {
+    for (prefix, replacement) in PREFIXES {
+        if let Some(rest) = stored.strip_prefix(prefix) {
+            return format!("{replacement}{rest}");
+        }
+    }
+    let with_model = format!("model.{stored}");
+    if !stored.starts_with("lm_head.") && is_decoder(&with_model) { with_model } else { stored.to_owned() }
+}
+
+/// Whether the name says that the file holds a larger model with a decoder in it.
+pub(crate) fn is_nested(stored: &str) -> bool {
+    PREFIXES.iter().any(|(prefix, _)| stored.starts_with(prefix))
+}
+
+/// Whether a canonical name can be a tensor of the decoder.
+pub(crate) fn is_decoder(canonical: &str) -> bool {
+    DECODER.iter().any(|prefix| canonical.starts_with(prefix))
+}
+
+/// Whether a stored tensor is recomputed from the config, so that it cannot change anything.
+pub(crate) fn is_computed(canonical: &str) -> bool {
+    COMPUTED.iter().any(|ending| canonical.ends_with(ending))
+}

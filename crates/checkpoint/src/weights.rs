@@ -1,0 +1,217 @@
+//! The tensors of a checkpoint by canonical name, read when asked for.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::config::DecoderConfig;
+use crate::dtype::Dtype;
+use crate::error::CheckpointError;
+use crate::identity::Fingerprint;
+use crate::random::RandomWeights;
+use crate::stored::StoredWeights;
+use crate::{convert, fit};
+
+/// The tensors of a checkpoint, mapped from files or drawn from a seed. Shared by reference; reading needs no lock.
+pub struct Weights {
+    source: Source,
+}
+
+enum Source {
+    Files(StoredWeights),
+    Random { folder: PathBuf, weights: RandomWeights },
+}
+
+/// One tensor as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TensorView<'a> {
+    /// The canonical name.
+    pub name: &'a str,
+    /// The number format of `bytes`.
+    pub dtype: Dtype,
+    /// Size of each axis, slowest first.
+    pub shape: &'a [usize],
+    /// The numbers, little endian, not aligned. Their values have not been checked.
+    pub bytes: Cow<'a, [u8]>,
+}
+
+impl Weights {
+    pub(crate) fn stored(weights: StoredWeights) -> Self {
+        Self { source: Source::Files(weights) }
+    }
+
+    pub(crate) fn random(folder: &Path, config: &DecoderConfig, seed: u64) -> Self {
+        let weights = RandomWeights::new(config, seed);
+        Self { source: Source::Random { folder: folder.to_path_buf(), weights } }
+    }
+
+    /// Compares the files with the config, tensor by tensor, and settles which matrix is the head.
+    pub(crate) fn fit(&mut self, config: &mut DecoderConfig, place: &Path) -> Result<(), CheckpointError> {
+        match &mut self.source {
+            Source::Files(weights) => fit::fit(weights, config, place),
+            Source::Random { .. } => Ok(()),
+        }
+    }
+
+    /// One tensor as stored; random weights are drawn as f32. Values are not checked.
+    ///
+    /// # Errors
+    ///
+    /// When the checkpoint has no such tensor.
+    pub fn view(&self, name: &str) -> Result<TensorView<'_>, CheckpointError> {
+        match &self.source {
+            Source::Files(weights) => weights.view(name),
+            Source::Random { weights, .. } => {
+                let (name, shape) = weights.entry(name).ok_or_else(|| self.missing(name))?;
+                let values = self.draw(weights, name, shape)?;
+                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+                Ok(TensorView { name, dtype: Dtype::F32, shape, bytes: Cow::Owned(bytes) })
+            }
+        }
+    }
+
+    /// One tensor in single precision, rows after rows.
+    ///
+    /// # Errors
+    ///
+    /// When the checkpoint has no such tensor, its shape is another than expected, the memory does not suffice, or a
+    /// value is NaN or infinite.
+    pub fn read_f32(&self, name: &str, expected_shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
+        match &self.source {
+            Source::Files(weights) => {
+                let view = weights.view(name)?;
+                check_shape(self.file_of(name), name, view.shape, expected_shape)?;
+                convert::to_f32(&view).map_err(|problem| CheckpointError::tensor(self.file_of(name), name, problem))
+            }
+            Source::Random { weights, .. } => {
+                let (name, shape) = weights.entry(name).ok_or_else(|| self.missing(name))?;
+                check_shape(self.file_of(name), name, shape, expected_shape)?;
+                self.draw(weights, name, shape)
+            }
+        }
+    }
+
+    fn draw(&self, weights: &RandomWeights, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
+        let refuse = |problem| CheckpointError::tensor(self.file_of(name), name, problem);
+        let mut values = convert::reserve(shape).map_err(refuse)?;
+        // The product fits, since the memory was reserved.
+        weights.draw(name, shape.iter().product(), &mut values);
+        Ok(values)
+    }
+
+    /// Whether the checkpoint has a tensor of this canonical name. A tied head is not a tensor of its own.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        match &self.source {
+            Source::Files(weights) => weights.contains(name),
+            Source::Random { weights, .. } => weights.entry(name).is_some(),
+        }
+    }
+
+    /// Every canonical name, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        match &self.source {
+            Source::Files(weights) => weights.names().collect(),
+            Source::Random { weights, .. } => weights.names().collect(),
+        }
+    }
+
+    /// Bytes of all tensors as stored.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        match &self.source {
+            Source::Files(weights) => weights.entries().map(|entry| entry.range.len() as u64).sum(),
+            Source::Random { weights, .. } => {
+                weights.names().filter_map(|name| weights.entry(name)).fold(0, |sum, (_, shape)| {
+                    shape.iter().fold(4_u64, |product, &size| product.saturating_mul(size as u64)).saturating_add(sum)
+                })
+            }
+        }
+    }
+
+    /// The weight files; none for random weights.
+    #[must_use]
+    pub fn files(&self) -> Vec<&Path> {
+        match &self.source {
+            Source::Files(weights) => weights.files_with_headers().map(|(file, _)| file.path()).collect(),
+            Source::Random { .. } => Vec::new(),
+        }
+    }
+
+    /// The seed of random weights; `None` when the weights come from files.
+    #[must_use]
+    pub fn random_seed(&self) -> Option<u64> {
+        match &self.source {
+            Source::Files(_) => None,
+            Source::Random { weights, .. } => Some(weights.seed),
+        }
+    }
+
+    /// The number formats in the files, most tensors first: `BF16`, or `BF16 (290 tensors), F32 (1 tensor)`.
+    #[must_use]
+    pub fn dtype_summary(&self) -> String {
+        let Source::Files(weights) = &self.source else { return "F32".to_owned() };
+        let mut counts: BTreeMap<safetensors::Dtype, usize> = BTreeMap::new();
+        for entry in weights.entries() {
+            *counts.entry(entry.dtype).or_default() += 1;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+        match counts.as_slice() {
+            [(dtype, _)] => dtype.to_string(),
+            several => several
+                .iter()
+                .map(|(dtype, count)| format!("{dtype} ({count} tensor{})", if *count == 1 { "" } else { "s" }))
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+
+    /// Adds what identifies the weights to a fingerprint.
+    pub(crate) fn add_to(&self, fingerprint: &mut Fingerprint) {
+        match &self.source {
+            Source::Files(weights) => {
+                for (file, header) in weights.files_with_headers() {
+                    let name = file.path().file_name().unwrap_or_default();
+                    let (head, data) = file.bytes().split_at(header.data_start());
+                    fingerprint.add(name.as_encoded_bytes());
+                    fingerprint.add(head);
+                    fingerprint.add_samples(data);
+                }
+            }
+            Source::Random { weights, .. } => fingerprint.add(&weights.seed.to_le_bytes()),
+        }
+    }
+
+    /// The file that a message about a tensor should name.
+    fn file_of(&self, name: &str) -> &Path {
+        match &self.source {
+            Source::Files(weights) => weights.file_of(name),
+            Source::Random { folder, .. } => folder,
+        }
+    }
+
+    fn missing(&self, name: &str) -> CheckpointError {
+        CheckpointError::tensor(self.file_of(name), name, "does not exist in this checkpoint")
+    }
+}
+
+fn check_shape(file: &Path, name: &str, found: &[usize], expected: &[usize]) -> Result<(), CheckpointError> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(CheckpointError::tensor(file, name, format!("has shape {found:?}, expected {expected:?}")))
+}
+
+impl fmt::Debug for Weights {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Weights")
+            .field("tensors", &self.names().len())
+            .field("bytes", &self.total_bytes())
+            .field("random_seed", &self.random_seed())
+            .finish_non_exhaustive()
+    }
+}

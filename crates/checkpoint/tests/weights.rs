@@ -1,0 +1,261 @@
+//! Reading what was written: formats, names, shards, heads, random weights, and files with random damage.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use common::{Case, describe, tiny_config, with};
+use half::{bf16, f16};
+use neuro_checkpoint::{Checkpoint, Dtype, Header};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const NORM: &str = "model.norm.weight";
+const EMBEDDING: &str = "model.embed_tokens.weight";
+const HEAD: &str = "lm_head.weight";
+
+/// Opens a changed tiny checkpoint, which must be valid.
+fn open(change: impl FnOnce(&mut Case)) -> Checkpoint {
+    let mut case = Case::new(tiny_config());
+    change(&mut case);
+    let config = case.config.to_string();
+    Checkpoint::from_bytes("tiny", config.as_bytes(), None, case.weight_file()).expect("is valid")
+}
+
+fn rename(case: &mut Case, new_name: impl Fn(&str) -> String) {
+    case.header = std::mem::take(&mut case.header).into_iter().map(|(name, entry)| (new_name(&name), entry)).collect();
+}
+
+#[test]
+fn names_of_larger_models_are_mapped_and_their_other_parts_left_out() {
+    let plain = open(|_| ());
+    let expected = plain.weights.read_f32(NORM, &[8]).unwrap();
+    type Scheme = fn(&str) -> String;
+    let schemes: [(&str, Scheme); 3] = [
+        ("model.language_model.", |name| name.replacen("model.", "model.language_model.", 1)),
+        ("language_model.model.", |name| format!("language_model.{name}")),
+        ("", |name| name.replacen("model.", "", 1)),
+    ];
+    for (prefix, scheme) in schemes {
+        let checkpoint = open(|case| {
+            rename(case, scheme);
+            if !prefix.is_empty() {
+                case.push("model.vision_tower.layers.0.weight", &[3]);
+                case.push("multi_modal_projector.linear.bias", &[3]);
+            }
+        });
+        assert_eq!(checkpoint.weights.read_f32(NORM, &[8]).unwrap(), expected, "{prefix}");
+        assert_eq!(checkpoint.weights.names(), plain.weights.names(), "{prefix}");
+        assert_eq!(checkpoint.weights.total_bytes(), plain.weights.total_bytes(), "{prefix}");
+    }
+}
+
+#[test]
+fn computed_buffers_of_old_files_are_left_out() {
+    let checkpoint = open(|case| {
+        case.push("model.layers.0.self_attn.rotary_emb.inv_freq", &[2]);
+        case.push("model.rotary_emb.inv_freq", &[2]);
+    });
+    assert_eq!(checkpoint.weights.names().len(), checkpoint.config.expected_tensors().len());
+}
+
+#[test]
+fn a_tied_config_obeys_the_stored_head() {
+    let equal = open(|case| {
+        let embedding = case.data[..16 * 8 * 4].to_vec();
+        let start = case.data.len();
+        case.push(HEAD, &[16, 8]);
+        case.data[start..].copy_from_slice(&embedding);
+    });
+    assert!(equal.config.tie_word_embeddings && !equal.weights.contains(HEAD));
+    let different = open(|case| case.push(HEAD, &[16, 8]));
+    assert!(!different.config.tie_word_embeddings && different.weights.contains(HEAD));
+    let alone = open(|case| rename(case, |name| if name == EMBEDDING { HEAD.to_owned() } else { name.to_owned() }));
+    assert!(alone.config.tie_word_embeddings && !alone.weights.contains(HEAD));
+    let plain = open(|_| ());
+    let read = |checkpoint: &Checkpoint| checkpoint.weights.read_f32(EMBEDDING, &[16, 8]).unwrap();
+    assert_eq!(read(&alone), read(&plain));
+}
+
+#[test]
+fn views_show_the_stored_bytes() {
+    let checkpoint = open(|_| ());
+    let view = checkpoint.weights.view(EMBEDDING).unwrap();
+    assert_eq!((view.name, view.dtype, view.shape, view.bytes.len()), (EMBEDDING, Dtype::F32, &[16, 8][..], 512));
+    assert!(checkpoint.weights.view("model.norm.bias").unwrap_err().to_string().contains("does not exist"));
+    let wrong = checkpoint.weights.read_f32(EMBEDDING, &[8, 16]).unwrap_err().to_string();
+    assert!(wrong.contains("[16, 8], expected [8, 16]"), "{wrong}");
+}
+
+#[test]
+fn generation_settings_fall_back_to_the_config() {
+    let case = Case::new(tiny_config());
+    let open = |generation: Option<Value>| {
+        let generation = generation.map(|settings| settings.to_string());
+        let config = case.config.to_string();
+        let generation = generation.as_ref().map(String::as_bytes);
+        Checkpoint::from_bytes("tiny", config.as_bytes(), generation, case.weight_file()).unwrap().generation
+    };
+    assert_eq!((open(None).eos_token_ids, open(None).bos_token_id), (vec![2], Some(1)));
+    let settings = json!({"eos_token_id": [7, 3, 99], "suppress_tokens": [4, -1], "temperature": 0.6, "top_k": 20,
+        "top_p": 0.95, "min_p": 0, "do_sample": true, "repetition_penalty": 1.1, "max_length": "unread"});
+    let generation = open(Some(settings));
+    assert_eq!((generation.eos_token_ids, generation.suppress_tokens), (vec![3, 7], vec![4]));
+    assert_eq!((generation.temperature, generation.top_k, generation.top_p), (Some(0.6), Some(20), Some(0.95)));
+    assert_eq!((generation.min_p, generation.do_sample), (Some(0.0), Some(true)));
+    assert_eq!(open(Some(json!({"suppress_tokens": null}))).eos_token_ids, [2]);
+}
+
+#[test]
+fn an_identity_depends_on_config_and_weights_alone() {
+    let case = Case::new(tiny_config());
+    let identity = |case: &Case| {
+        let folder = case.write();
+        let identity = Checkpoint::open(folder.path()).unwrap().identity().unwrap();
+        assert_eq!(identity.id, folder.path().file_name().unwrap().to_string_lossy());
+        assert_eq!(identity.hash.len(), 64);
+        identity.hash
+    };
+    let original = identity(&case);
+    let copy = Case { files: vec![("generation_config.json".into(), b"{}".to_vec())], ..Case::new(tiny_config()) };
+    assert_eq!(identity(&copy), original);
+    let mut other_weight = Case::new(tiny_config());
+    *other_weight.data.last_mut().unwrap() ^= 1;
+    assert_ne!(identity(&other_weight), original);
+    assert_ne!(identity(&Case::new(with(tiny_config(), json!({"rope_theta": 9.0})))), original);
+}
+
+#[test]
+fn random_weights_depend_on_seed_and_name_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = with(tiny_config(), json!({"vocab_size": 1000, "hidden_size": 64, "model_type": "qwen2"}));
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    let open = |path: &Path, seed| Checkpoint::open_random(path, seed).unwrap();
+    let first = open(folder.path(), 1);
+    let again = open(&folder.path().join("config.json"), 1);
+    let other = open(folder.path(), 2);
+    let mut tensors = describe(&config).expected_tensors();
+    let values = |checkpoint: &Checkpoint, tensors: &[(String, Vec<usize>)]| -> BTreeMap<String, Vec<f32>> {
+        tensors.iter().map(|(name, shape)| (name.clone(), checkpoint.weights.read_f32(name, shape).unwrap())).collect()
+    };
+    let forwards = values(&first, &tensors);
+    tensors.reverse();
+    assert_eq!(forwards, values(&again, &tensors));
+    assert_ne!(forwards[EMBEDDING], values(&other, &tensors)[EMBEDDING]);
+    assert_ne!(forwards["model.layers.0.mlp.up_proj.weight"], forwards["model.layers.0.mlp.gate_proj.weight"]);
+    assert!(forwards[NORM].iter().all(|&value| value == 1.0));
+    assert!(forwards["model.layers.1.self_attn.k_proj.bias"].iter().all(|&value| value == 0.0));
+
+    let embedding = &forwards[EMBEDDING];
+    let mean = |power: i32| embedding.iter().map(|&value| f64::from(value / 0.02).powi(power)).sum::<f64>() / 64_000.0;
+    // Four standard errors of the mean, the variance, the skewness and the kurtosis of 64,000 normal draws.
+    for (power, expected, tolerance) in [(1, 0.0, 0.016), (2, 1.0, 0.023), (3, 0.0, 0.062), (4, 3.0, 0.156)] {
+        assert!((mean(power) - expected).abs() < tolerance, "moment {power}: {}", mean(power));
+    }
+    let view = first.weights.view(NORM).unwrap();
+    assert_eq!((view.dtype, &view.bytes[..4]), (Dtype::F32, &1.0_f32.to_le_bytes()[..]));
+    assert_eq!((first.weights.random_seed(), first.weights.files().len()), (Some(1), 0));
+    assert_eq!(first.weights.total_bytes(), first.config.parameters() * 4);
+    assert_eq!(first.identity().unwrap(), again.identity().unwrap());
+    assert_ne!(first.identity().unwrap().hash, other.identity().unwrap().hash);
+}
+
+/// A format, numbers stored in it, and the same numbers in single precision.
+type StoredNumbers = (&'static str, Vec<u8>, Vec<f32>);
+
+fn stored_numbers(count: usize) -> impl Strategy<Value = StoredNumbers> {
+    let numbers = prop::collection::vec(-60000.0_f32..60000.0, count);
+    (0..3, numbers).prop_map(|(format, numbers)| match format {
+        0 => ("F32", numbers.iter().flat_map(|number| number.to_le_bytes()).collect(), numbers),
+        1 => {
+            let halves: Vec<f16> = numbers.iter().map(|&number| f16::from_f32(number)).collect();
+            let bytes = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
+            ("F16", bytes, halves.iter().map(|half| half.to_f32()).collect())
+        }
+        _ => {
+            let halves: Vec<bf16> = numbers.iter().map(|&number| bf16::from_f32(number)).collect();
+            let bytes = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
+            ("BF16", bytes, halves.iter().map(|half| half.to_f32()).collect())
+        }
+    })
+}
+
+/// A name, a shape and numbers for every tensor of the tiny checkpoint.
+fn stored_tensors() -> Vec<impl Strategy<Value = (String, Vec<usize>, StoredNumbers)>> {
+    let tensors = describe(&tiny_config()).expected_tensors().into_iter();
+    tensors.map(|(name, shape)| (Just(name), Just(shape.clone()), stored_numbers(shape.iter().product()))).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_tensor_is_read_as_it_was_written(
+        tensors in stored_tensors(),
+        padding in 0..9_usize,
+    ) {
+        let mut case = Case::with_tensors(tiny_config(), &[]);
+        for (name, shape, (dtype, bytes, _)) in &tensors {
+            let start = case.data.len();
+            case.data.extend(bytes);
+            case.header.insert(name.clone(), json!({"dtype": dtype, "shape": shape, "data_offsets": [start, case.data.len()]}));
+        }
+        // Spaces after the header put the data at any alignment.
+        let header = Value::Object(case.header.clone()).to_string() + &" ".repeat(padding);
+        let bytes = common::weight_file(&header, None, &case.data);
+        let checkpoint = Checkpoint::from_bytes("x", case.config.to_string().as_bytes(), None, bytes).unwrap();
+        for (name, shape, (_, _, numbers)) in &tensors {
+            prop_assert_eq!(&checkpoint.weights.read_f32(name, shape).unwrap(), numbers);
+        }
+    }
+
+    #[test]
+    fn damaged_weight_files_never_panic(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        in_header in any::<bool>(),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let case = Case::new(tiny_config());
+        let mut bytes = case.weight_file();
+        let reach = if in_header { bytes.len() - case.data.len() } else { bytes.len() };
+        for (position, value) in edits {
+            bytes[position.index(reach)] = value;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        // What this crate accepts, the format's own reader accepts too, and sees in the same place.
+        if let Ok(header) = Header::parse(&bytes, Path::new("x")) {
+            let reference = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+            prop_assert_eq!(reference.len(), header.tensors().len());
+            for (name, tensor) in reference.iter() {
+                let entry = &header.tensors()[name];
+                prop_assert_eq!((tensor.dtype(), tensor.shape()), (entry.dtype, entry.shape.as_slice()));
+                prop_assert_eq!(tensor.data(), &bytes[entry.range.clone()]);
+            }
+        }
+        if let Ok(checkpoint) = Checkpoint::from_bytes("x", case.config.to_string().as_bytes(), None, bytes) {
+            for (name, shape) in checkpoint.config.expected_tensors() {
+                let _read_or_refused = checkpoint.weights.read_f32(&name, &shape);
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_configs_never_panic(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(&b"0123456789-.e\"{}[],:ntf"[..])), 1..5),
+    ) {
+        let mut bytes = with(tiny_config(), json!({"rope_scaling": {"type": "yarn", "factor": 4.0}})).to_string().into_bytes();
+        for (position, value) in edits {
+            let position = position.index(bytes.len());
+            bytes[position] = value;
+        }
+        if let Ok(config) = neuro_checkpoint::DecoderConfig::from_json(&bytes, Path::new("config.json")) {
+            prop_assert!(config.num_layers() <= neuro_checkpoint::MAX_LAYERS);
+            let attention = &config.layers[0].attention;
+            prop_assert_eq!(attention.heads % attention.kv_heads, 0);
+            prop_assert!(attention.rope.theta.is_finite() && config.norm_eps > 0.0);
+        }
+    }
+}
