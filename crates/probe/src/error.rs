@@ -1,0 +1,51 @@
+/// Why a probe could not be built.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// A name that no probe has.
+    #[error("there is no probe `{name}`; the probes are {}", crate::PROBES.join(", "))]
+    UnknownProbe {
+        /// The name that was asked for.
+        name: String,
+    },
+    /// A number of questions that is neither a number nor `all`.
+    #[error("the number of questions is `{found}`, expected a whole number or `all`")]
+    Count {
+        /// What was found instead.
+        found: String,
+    },
+    /// A probe without questions measures nothing.
+    #[error("the probe `{probe}` was asked for 0 questions; ask for at least 1")]
+    NoQuestions {
+        /// The probe.
+        probe: String,
+    },
+    /// More questions than the role has, or than one run should hold.
+    #[error("the probe `{probe}` was asked for {asked} questions, but has {available} for this purpose; {advice}")]
+    TooManyQuestions {
+        /// The probe.
+        probe: String,
+        /// How many were asked for.
+        asked: usize,
+        /// How many there are.
+        available: usize,
+        /// What to do.
+        advice: &'static str,
+    },
+    /// `all` of a generator that never ends.
+    #[error(
+        "the probe `{probe}` has no last question, so it cannot ask all; give a number of questions, for example 32"
+    )]
+    Unlimited {
+        /// The probe.
+        probe: String,
+    },
+    /// The phantom's probe without a phantom.
+    #[error(
+        "the probe `{probe}` asks about a phantom's secret permutation, but the model is no phantom; use `math`, or scan `phantom`"
+    )]
+    NoPhantom {
+        /// The probe.
+        probe: String,
+    },
+}

@@ -1,0 +1,22 @@
+//! WHAT WE ASK AND HOW WE GRADE: question sets, prompts, answer extraction, scorers.
+//!
+//! A [`Probe`] is a list of questions, a scorer and the frame in which answers stand; it is pure and knows no model,
+//! no tokenizer and no path. Questions are drawn from seeds (ChaCha8), and a question's [`Role`] follows from the
+//! question itself, so search, confirm and report questions never overlap.
+//!
+//! Sharpest edge: style must not move a score. A grade is the same for `12345`, `**12,345**` and `Sure! 12 345.`, and
+//! an answer in which nothing can be read is a parse failure beside its score of 0, never a silent one.
+
+mod error;
+mod math;
+mod number;
+pub mod phantom;
+mod probe;
+mod request;
+mod scorer;
+
+pub use error::ProbeError;
+pub use phantom::PhantomWorld;
+pub use probe::{PROBES, Probe, Question, Scoring, Terminator};
+pub use request::{Count, ProbeRequest, Role};
+pub use scorer::Grade;
