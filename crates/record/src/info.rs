@@ -1,0 +1,184 @@
+//! `run.json`: what was measured, with what, and in which order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::files::samples_file;
+
+/// Version of the run directory's format. A reader refuses a higher one.
+pub const SCHEMA: u32 = 1;
+
+/// The content of `run.json`: the origin of every number in the run, and the plan that a resumed run follows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunInfo {
+    /// Format version, [`SCHEMA`] when written by this program.
+    pub schema: u32,
+    /// Program and version, for example `neuro 0.1.0`.
+    pub tool: String,
+    /// When the run was created, RFC 3339.
+    pub created: String,
+    /// The scanned model.
+    pub model: ModelInfo,
+    /// Hash of the tokenizer; none where the model has none.
+    pub tokenizer_hash: Option<String>,
+    /// Hash of the chat template; none where prompts are plain text.
+    pub template_hash: Option<String>,
+    /// Number type of the computation, for example `f32`.
+    pub compute: String,
+    /// Kind of device that computed, for example `cpu`; nothing that varies between two starts on one machine.
+    pub device: String,
+    /// The probes, in the order in which they are asked; names are unique.
+    pub probes: Vec<ProbeInfo>,
+    /// Seed of the questions and of every bootstrap.
+    pub seed: u64,
+    /// Everything else that changes results, by the name of its flag.
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// Which paths are measured, in which portions.
+    pub plan: Plan,
+    /// What is planted in the model, if it is a phantom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phantom: Option<Planted>,
+}
+
+impl RunInfo {
+    /// The probe of this name.
+    #[must_use]
+    pub fn probe(&self, name: &str) -> Option<&ProbeInfo> {
+        self.probes.iter().find(|probe| probe.name == name)
+    }
+
+    /// Why this cannot head a run, or `Ok`: no layers, no probes, or probes that share a name or a file.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if self.model.layers == 0 || self.model.layers > neuro_path::MAX_VISITS {
+            return Err(format!("model.layers is {}, expected 1 to {}", self.model.layers, neuro_path::MAX_VISITS));
+        }
+        if self.probes.is_empty() {
+            return Err("probes is empty, expected at least one".to_owned());
+        }
+        let mut files = BTreeSet::new();
+        for probe in &self.probes {
+            if probe.name.is_empty() {
+                return Err("a probe has an empty name".to_owned());
+            }
+            // Compared without case, since Windows and macOS see one file in two such names.
+            if !files.insert(samples_file(&probe.name).to_lowercase()) {
+                return Err(format!(
+                    "probe `{}` would share the file {} with another probe",
+                    probe.name,
+                    samples_file(&probe.name)
+                ));
+            }
+        }
+        if !self.plan.chunks.is_empty() && self.plan.chunks.len() != self.probes.len() {
+            return Err(format!(
+                "plan.chunks has {} lists, expected one for each of the {} probes",
+                self.plan.chunks.len(),
+                self.probes.len()
+            ));
+        }
+        for (probe, chunks) in self.probes.iter().zip(&self.plan.chunks) {
+            for [start, end] in chunks {
+                if start >= end || *end > probe.questions {
+                    return Err(format!(
+                        "plan.chunks of probe `{}` has [{start}, {end}], expected a half-open range within its {} questions",
+                        probe.name, probe.questions
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The scanned model: `checkpoint`'s identity, and what a reader wants to know about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelInfo {
+    /// Name for people, for example the folder's; it does not change results.
+    pub id: String,
+    /// Hash of configuration and weights.
+    pub hash: String,
+    /// The configuration's `model_type`.
+    pub model_type: String,
+    /// Number of layers, the depth of every path in the run.
+    pub layers: usize,
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Number type of the stored weights.
+    pub dtype: String,
+    /// Seed of the weights when they are random instead of trained.
+    pub random_weights: Option<u64>,
+}
+
+/// One probe of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeInfo {
+    /// Name with scoring, for example `math:likelihood`.
+    pub name: String,
+    /// Name, version and parameters of the question set.
+    pub id: String,
+    /// Hash over questions, keys and scorer.
+    pub hash: String,
+    /// Number of questions.
+    pub questions: usize,
+}
+
+/// What is measured, and in which portions. A resumed run follows the stored plan, so that its scores equal those of
+/// an uninterrupted run on the same machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The paths, in order.
+    pub paths: PlannedPaths,
+    /// For each probe (in the order of [`RunInfo::probes`]) its chunks: half-open ranges `[start, end)` of question indices. Empty: no chunks.
+    pub chunks: Vec<Vec<[usize; 2]>>,
+    /// Memory that the states may use, in bytes.
+    pub memory_bytes: u64,
+}
+
+/// The paths of a plan: in JSON the string `"triangle"`, or a list of inclusive maps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlannedPaths {
+    /// The baseline and every block of the model.
+    Triangle,
+    /// These paths, printed as inclusive maps.
+    List(Vec<String>),
+}
+
+const TRIANGLE: &str = "triangle";
+
+impl Serialize for PlannedPaths {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Triangle => serializer.serialize_str(TRIANGLE),
+            Self::List(paths) => paths.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PlannedPaths {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Spelling {
+            Word(String),
+            List(Vec<String>),
+        }
+        match Spelling::deserialize(deserializer)? {
+            Spelling::Word(word) if word == TRIANGLE => Ok(Self::Triangle),
+            Spelling::Word(word) => {
+                Err(D::Error::custom(format!("plan.paths is \"{word}\", expected \"{TRIANGLE}\" or a list of paths")))
+            }
+            Spelling::List(paths) => Ok(Self::List(paths)),
+        }
+    }
+}
+
+/// The circuit planted in a phantom, which the map should find.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planted {
+    /// The planted block `[i, j]`, half-open.
+    pub block: [usize; 2],
+    /// The group of questions that needs one more pass through it.
+    pub group: String,
+}

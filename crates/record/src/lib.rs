@@ -1,0 +1,28 @@
+//! WHAT HAPPENED: the run directory, its schema, append, resume and provenance.
+//!
+//! A run is one scan on disk. `run.json` says where its numbers come from, `rows.jsonl` holds one line per path and
+//! probe, `samples-<probe>.jsonl` one line per path and question. This room does not know how a score is made or what
+//! it means; it makes sure that a number is written once, with its origin, and that a killed run resumes.
+//!
+//! Its sharpest edge: samples reach the disk before the row that counts on them, and a reader reads the rows before
+//! the samples. Turn either order around and a healthy run looks damaged.
+
+mod check;
+mod error;
+mod files;
+mod index;
+mod info;
+mod lock;
+mod log;
+mod reader;
+mod row;
+mod settings;
+mod writer;
+
+pub use error::RecordError;
+pub use files::{LOCK_FILE, ROWS_FILE, RUN_FILE, samples_file, write_atomically};
+pub use info::{ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, RunInfo, SCHEMA};
+pub use reader::RunData;
+pub use row::{GroupScore, Row, SECONDS_SHARE, STOP_LENGTH, STOP_LOOP, Sample};
+pub use settings::{Difference, settings_differences, settings_hash};
+pub use writer::RunWriter;
