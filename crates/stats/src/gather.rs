@@ -1,0 +1,121 @@
+//! From rows and samples to one vector of scores per block, in the same order of questions.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use neuro_path::Block;
+use neuro_record::{Row, RunData, Sample};
+
+use crate::StatsError;
+
+/// How far a row's score may lie from the mean of its samples: sums in another order, no more.
+const ROUNDING: f64 = 1e-9;
+
+/// The measured blocks of one probe and group.
+pub(crate) struct Measured {
+    /// Questions per block.
+    pub(crate) n: usize,
+    pub(crate) blocks: HashMap<Block, Scores>,
+}
+
+/// What one block scored.
+pub(crate) struct Scores {
+    /// Mean, from the row where it holds one.
+    pub(crate) score: f64,
+    /// Per question, in order of question identifiers.
+    pub(crate) scores: Vec<f64>,
+}
+
+/// Collects the finished blocks of a probe, checking every row against its samples and against the other rows.
+pub(crate) fn gather(data: &RunData, probe: &str, group: Option<&str>) -> Result<Measured, StatsError> {
+    let known = groups(data, probe)?;
+    if let Some(group) = group {
+        // A run in which nothing is measured yet has no groups to compare with.
+        if !known.iter().any(|name| name == group) && data.samples_of(probe).next().is_some() {
+            return Err(StatsError::UnknownGroup { probe: probe.to_owned(), found: group.to_owned(), known });
+        }
+    }
+    let mut samples: HashMap<&str, Vec<&Sample>> = HashMap::new();
+    for sample in data.samples_of(probe) {
+        samples.entry(&sample.path).or_default().push(sample);
+    }
+    let mut questions: Option<Vec<&str>> = None;
+    let mut blocks = HashMap::new();
+    for row in data.rows_of(probe) {
+        let Some([start, end]) = row.block else {
+            continue;
+        };
+        let mut own = samples.remove(row.path.as_str()).unwrap_or_default();
+        let inconsistent =
+            |reason: String| StatsError::Inconsistent { path: row.path.clone(), probe: probe.to_owned(), reason };
+        check_against_samples(row, &own).map_err(inconsistent)?;
+        own.sort_unstable_by(|a, b| a.question.cmp(&b.question));
+        own.retain(|sample| group.is_none_or(|group| sample.group == group));
+        let expected = questions.get_or_insert_with(|| own.iter().map(|sample| sample.question.as_str()).collect());
+        if !own.iter().map(|sample| sample.question.as_str()).eq(expected.iter().copied()) {
+            return Err(inconsistent(
+                "it answers other questions than the rows before it, expected the same ones".to_owned(),
+            ));
+        }
+        let block = Block::new(start, end, data.info.model.layers).map_err(|error| inconsistent(error.to_string()))?;
+        let Some(score) = score_of(row, &own, group).map_err(inconsistent)? else {
+            continue;
+        };
+        let scores = own.iter().map(|sample| sample.score).collect();
+        if blocks.insert(block, Scores { score, scores }).is_some() {
+            return Err(inconsistent("the block has a second row, expected one".to_owned()));
+        }
+    }
+    Ok(Measured { n: questions.map_or(0, |questions| questions.len()), blocks })
+}
+
+/// The groups of a probe's samples in order of name, without the empty one.
+pub(crate) fn groups(data: &RunData, probe: &str) -> Result<Vec<String>, StatsError> {
+    if data.info.probe(probe).is_none() {
+        let known = data.info.probes.iter().map(|probe| probe.name.clone()).collect();
+        return Err(StatsError::UnknownProbe { found: probe.to_owned(), known });
+    }
+    let names: BTreeSet<&str> = data.samples_of(probe).map(|sample| sample.group.as_str()).collect();
+    Ok(names.into_iter().filter(|name| !name.is_empty()).map(str::to_owned).collect())
+}
+
+/// A row's numbers must be those of its samples.
+fn check_against_samples(row: &Row, samples: &[&Sample]) -> Result<(), String> {
+    if samples.len() != row.n {
+        return Err(format!("it counts {} questions, but has {} samples", row.n, samples.len()));
+    }
+    let mean = mean(samples).unwrap_or(f64::NAN);
+    // A NaN on either side is no agreement.
+    let agrees = (mean - row.score).abs() <= ROUNDING;
+    if !agrees {
+        return Err(format!("its score is {}, but its samples have the mean {mean}", row.score));
+    }
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    samples.iter().for_each(|sample| *sizes.entry(&sample.group).or_insert(0) += 1);
+    for (name, group) in &row.groups {
+        let found = sizes.get(name.as_str()).copied().unwrap_or(0);
+        if found != group.n {
+            return Err(format!("its group `{name}` counts {} questions, but has {found} samples", group.n));
+        }
+    }
+    Ok(())
+}
+
+/// The score that the row states for the group, or the samples' mean where it states none.
+fn score_of(row: &Row, samples: &[&Sample], group: Option<&str>) -> Result<Option<f64>, String> {
+    let Some(name) = group else {
+        return Ok(Some(row.score));
+    };
+    let mean = mean(samples);
+    match (row.groups.get(name), mean) {
+        (Some(stated), Some(mean)) if (stated.score - mean).abs() <= ROUNDING => Ok(Some(stated.score)),
+        (Some(stated), Some(mean)) => {
+            Err(format!("the score of its group `{name}` is {}, but its samples have the mean {mean}", stated.score))
+        }
+        (_, mean) => Ok(mean),
+    }
+}
+
+fn mean(samples: &[&Sample]) -> Option<f64> {
+    let total: f64 = samples.iter().map(|sample| sample.score).sum();
+    (!samples.is_empty()).then(|| total / samples.len() as f64)
+}

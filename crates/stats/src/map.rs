@@ -1,0 +1,147 @@
+//! The triangle of blocks of one probe.
+
+use neuro_path::{Block, triangle};
+use neuro_record::RunData;
+
+use crate::StatsError;
+use crate::bootstrap::{Interval, Resampler};
+use crate::gather::gather;
+use crate::skyline::{Skyline, skyline};
+
+/// Bootstrap resamples of every cell's interval.
+pub const RESAMPLES: usize = 1_000;
+/// Deepest model with a map: half a million cells.
+pub const DEEPEST: usize = 1_024;
+
+/// Every block `(i, j)` of a model on one probe, or on one group of its questions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BlockMap {
+    /// The model's number of layers.
+    pub depth: usize,
+    /// The probe's name with scoring.
+    pub probe: String,
+    /// The group of questions; none for all of them.
+    pub group: Option<String>,
+    /// The baseline's score; none while it is not measured.
+    pub baseline: Option<f64>,
+    /// Questions per cell.
+    pub n: usize,
+    /// The baseline, then the blocks in the order of [`triangle`].
+    pub cells: Vec<Cell>,
+}
+
+/// One block of a map.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cell {
+    /// The block; [`Block::BASELINE`] for the first cell.
+    pub block: Block,
+    /// Mean score in [0, 1]; none where not measured.
+    pub score: Option<f64>,
+    /// Score − the baseline's, on the same questions; none where either is not measured.
+    pub delta: Option<f64>,
+    /// Interval of the delta; none where there is no delta, for the baseline, and for fewer than two questions.
+    pub interval: Option<Interval>,
+}
+
+impl BlockMap {
+    /// The map of a run on one probe, restricted to one group of questions if given. Scores are the rows'; the samples
+    /// give a group's score and the intervals. Paths that are no block have no place here.
+    ///
+    /// # Errors
+    /// The probe or group is not in the run, or a row contradicts its samples.
+    pub fn from_run(data: &RunData, probe: &str, group: Option<&str>) -> Result<Self, StatsError> {
+        let depth = data.info.model.layers;
+        if depth > DEEPEST {
+            return Err(StatsError::TooDeep { found: depth, limit: DEEPEST });
+        }
+        let measured = gather(data, probe, group)?;
+        let baseline = measured.blocks.get(&Block::BASELINE);
+        let resampler = Resampler::new(measured.n, RESAMPLES, data.info.seed);
+        let cells = triangle(depth).map(|block| {
+            let found = measured.blocks.get(&block);
+            let pair = found.zip(baseline);
+            Cell {
+                block,
+                score: found.map(|found| found.score),
+                delta: pair.map(|(found, baseline)| found.score - baseline.score),
+                // The baseline's own delta is 0 by definition, not by measurement.
+                interval: pair.filter(|_| !block.is_baseline()).and_then(|(found, baseline)| {
+                    let differences: Vec<f64> =
+                        found.scores.iter().zip(&baseline.scores).map(|(path, base)| path - base).collect();
+                    resampler.delta(&differences)?.interval
+                }),
+            }
+        });
+        Ok(Self {
+            depth,
+            probe: probe.to_owned(),
+            group: group.map(str::to_owned),
+            baseline: baseline.map(|baseline| baseline.score),
+            n: measured.n,
+            cells: cells.collect(),
+        })
+    }
+
+    /// The groups of a probe's questions, in order of name; empty when its questions have none.
+    ///
+    /// # Errors
+    /// The probe is not in the run.
+    pub fn groups(data: &RunData, probe: &str) -> Result<Vec<String>, StatsError> {
+        crate::gather::groups(data, probe)
+    }
+
+    /// The cell of block `(i, j)`, or of the baseline for `(0, 0)`; none when that is no block of this model.
+    #[must_use]
+    pub fn cell(&self, start: usize, end: usize) -> Option<&Cell> {
+        if (start, end) == (0, 0) {
+            return self.cells.first();
+        }
+        if start >= end || end > self.depth {
+            return None;
+        }
+        // Starts before this one own depth, depth − 1, … blocks each; the baseline stands in front of them all.
+        let before = start * self.depth - start * start.saturating_sub(1) / 2;
+        self.cells.get(1 + before + end - start - 1)
+    }
+
+    /// The measured block with the highest score, whether or not it beats the baseline.
+    #[must_use]
+    pub fn best(&self) -> Option<&Cell> {
+        self.cells.iter().filter(|cell| is_candidate(cell)).min_by(|a, b| rank(a, b))
+    }
+
+    /// The `top` measured blocks without the baseline: highest score first, of equal ones the smaller overhead, then
+    /// the smaller start.
+    #[must_use]
+    pub fn ranked(&self, top: usize) -> Vec<&Cell> {
+        let mut cells: Vec<&Cell> = self.cells.iter().filter(|cell| is_candidate(cell)).collect();
+        cells.sort_by(|a, b| rank(a, b));
+        cells.truncate(top);
+        cells
+    }
+
+    /// E(j): mean delta of the measured blocks that end at j, for j = 0 … depth. The index is j; none where nothing
+    /// is measured, so always for j = 0.
+    #[must_use]
+    pub fn end_skyline(&self) -> Vec<Option<Skyline>> {
+        skyline(self, |block| block.end)
+    }
+
+    /// S(i): mean delta of the measured blocks that start at i, for i = 0 … depth. The index is i; none where nothing
+    /// is measured, so always for i = depth.
+    #[must_use]
+    pub fn start_skyline(&self) -> Vec<Option<Skyline>> {
+        skyline(self, |block| block.start)
+    }
+}
+
+fn is_candidate(cell: &Cell) -> bool {
+    cell.score.is_some() && !cell.block.is_baseline()
+}
+
+/// Order of a ranking, best first. A block's overhead grows with its size alone.
+fn rank(a: &Cell, b: &Cell) -> std::cmp::Ordering {
+    let score = |cell: &Cell| cell.score.unwrap_or(f64::NEG_INFINITY);
+    let by_score = score(b).total_cmp(&score(a));
+    by_score.then(a.block.size().cmp(&b.block.size())).then(a.block.start.cmp(&b.block.start))
+}
