@@ -1,0 +1,79 @@
+//! Numbers as text: fixed digits, so that the same map gives the same picture everywhere.
+
+use neuro_stats::Interval;
+
+/// `+0.750`, `-0.021`, `0.000`: never `-0.000`, and no sign on what rounds to nothing.
+pub(crate) fn signed(value: f64, digits: usize) -> String {
+    let text = format!("{value:+.digits$}");
+    if text.bytes().any(|byte| byte.is_ascii_digit() && byte != b'0') { text } else { format!("{:.digits$}", 0.0) }
+}
+
+/// `[+0.710, +0.790]`.
+pub(crate) fn interval(interval: &Interval, digits: usize) -> String {
+    format!("[{}, {}]", signed(interval.low, digits), signed(interval.high, digits))
+}
+
+/// A score in [0, 1]: `0.981`.
+pub(crate) fn score(value: f64) -> String {
+    format!("{value:.3}")
+}
+
+/// A coordinate in a picture: at most two digits, without trailing zeros.
+pub(crate) fn coordinate(value: f64) -> String {
+    let text = format!("{value:.2}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0".to_owned() } else { text.to_owned() }
+}
+
+/// With thousands separated: `3,241`.
+pub(crate) fn count(value: usize) -> String {
+    let digits = value.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 question`, `288 questions`.
+pub(crate) fn counted(value: usize, noun: &str) -> String {
+    format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })
+}
+
+/// Numbers for print: a minus sign instead of the hyphen. Only for text that holds numbers and no words of others.
+pub(crate) fn typographic(text: &str) -> String {
+    text.replace('-', "\u{2212}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signed_numbers_never_show_a_negative_nothing() {
+        assert_eq!(signed(0.75, 3), "+0.750");
+        assert_eq!(signed(-0.0004, 3), "0.000");
+        assert_eq!(signed(-0.0006, 3), "-0.001");
+        assert_eq!(signed(0.0, 2), "0.00");
+    }
+
+    #[test]
+    fn coordinates_are_short() {
+        assert_eq!(coordinate(12.0), "12");
+        assert_eq!(coordinate(12.505), "12.51");
+        assert_eq!(coordinate(-0.001), "0");
+        assert_eq!(coordinate(0.5), "0.5");
+        assert_eq!(coordinate(100.0), "100");
+    }
+
+    #[test]
+    fn counts_have_separators() {
+        assert_eq!(count(1), "1");
+        assert_eq!(count(3241), "3,241");
+        assert_eq!(count(1_234_567), "1,234,567");
+        assert_eq!(counted(1, "question"), "1 question");
+    }
+}

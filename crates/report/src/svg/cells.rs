@@ -1,0 +1,134 @@
+//! The cells of the map, their hatching, and the two rings.
+
+use std::collections::BTreeMap;
+
+use neuro_path::Block;
+use neuro_stats::{BlockMap, Cell};
+
+use super::{Layout, Purpose, Svg};
+use crate::color::{BEST, Rgb, UNMEASURED, diverging};
+use crate::escape::markup;
+use crate::number::{coordinate, interval, score, signed, typographic};
+use crate::range::ColorRange;
+
+pub(crate) fn draw(svg: &mut Svg, layout: &Layout, range: &ColorRange, map: &BlockMap, purpose: &Purpose<'_>) {
+    svg.line(&format!("<path class=\"grid\" fill=\"#d5d9e0\" d=\"{}\"/>", staircase(layout)));
+    if purpose.tooltips {
+        one_by_one(svg, layout, range, map)
+    } else {
+        by_color(svg, layout, range, map)
+    }
+    hatching(svg, layout, map, purpose.suffix);
+    if let Some(best) = map.best() {
+        ring(svg, layout, best.block, BEST.hex().as_str());
+    }
+    ring(svg, layout, Block::BASELINE, "#000000");
+}
+
+/// The outline of all cells, filled: what shows between them.
+fn staircase(layout: &Layout) -> String {
+    let edge = layout.gap() / 2.0;
+    let (left, top, right) = (layout.left - edge, layout.top - edge, layout.right() + edge);
+    let mut path = format!(
+        "M{} {}H{}V{}",
+        coordinate(left),
+        coordinate(top),
+        coordinate(right),
+        coordinate(layout.bottom() + edge)
+    );
+    // Up the stairs: row i starts at column i + 1, and row 0 at the baseline's column 0.
+    for start in (1..layout.depth).rev() {
+        path.push_str(&format!("H{}V{}", coordinate(layout.x(start + 1) - edge), coordinate(layout.y(start) + edge)));
+    }
+    path.push_str(&format!("H{}Z", coordinate(left)));
+    path
+}
+
+fn square(layout: &Layout, block: Block) -> String {
+    let gap = layout.gap();
+    let side = coordinate(layout.cell - gap);
+    let (x, y) = (coordinate(layout.x(block.end) + gap / 2.0), coordinate(layout.y(block.start) + gap / 2.0));
+    format!("M{x} {y}h{side}v{side}h-{side}z")
+}
+
+fn fill(range: &ColorRange, cell: &Cell) -> Rgb {
+    cell.delta.map_or(UNMEASURED, |delta| diverging(range.position(delta)))
+}
+
+fn one_by_one(svg: &mut Svg, layout: &Layout, range: &ColorRange, map: &BlockMap) {
+    svg.line("<g>");
+    for cell in &map.cells {
+        let class = if cell.delta.is_some() { "" } else { "class=\"unmeasured\" " };
+        svg.line(&format!(
+            "<path {class}fill=\"{}\" d=\"{}\"><title>{}</title></path>",
+            fill(range, cell).hex(),
+            square(layout, cell.block),
+            markup(&tooltip(map, cell)),
+        ));
+    }
+    svg.line("</g>");
+}
+
+fn by_color(svg: &mut Svg, layout: &Layout, range: &ColorRange, map: &BlockMap) {
+    let mut paths: BTreeMap<(bool, Rgb), String> = BTreeMap::new();
+    for cell in &map.cells {
+        paths.entry((cell.delta.is_some(), fill(range, cell))).or_default().push_str(&square(layout, cell.block));
+    }
+    svg.line("<g>");
+    for ((measured, color), path) in paths {
+        let class = if measured { "" } else { "class=\"unmeasured\" " };
+        svg.line(&format!("<path {class}fill=\"{}\" d=\"{path}\"/>", color.hex()));
+    }
+    svg.line("</g>");
+}
+
+fn hatching(svg: &mut Svg, layout: &Layout, map: &BlockMap, suffix: &str) {
+    let path: String =
+        map.cells.iter().filter(|cell| is_uncertain(cell)).map(|cell| square(layout, cell.block)).collect();
+    if !path.is_empty() {
+        svg.line(&format!("<path fill=\"url(#hatch{suffix})\" pointer-events=\"none\" d=\"{path}\"/>"));
+    }
+}
+
+/// Whether the cell was measured but cannot be told from the baseline.
+pub(crate) fn is_uncertain(cell: &Cell) -> bool {
+    !cell.block.is_baseline()
+        && cell.delta.is_some()
+        && cell.interval.as_ref().is_some_and(|interval| interval.low <= 0.0 && interval.high >= 0.0)
+}
+
+fn ring(svg: &mut Svg, layout: &Layout, block: Block, color: &str) {
+    let (x, y) = (layout.x(block.end) + layout.cell / 2.0, layout.y(block.start) + layout.cell / 2.0);
+    let radius = (layout.cell * 0.36).max(5.0);
+    let stroke = (layout.cell * 0.07).clamp(1.8, 3.0);
+    // A pale halo keeps the ring visible on dark and on light cells.
+    for (color, width, opacity) in [("#ffffff", stroke + 1.6, " stroke-opacity=\"0.75\""), (color, stroke, "")] {
+        svg.line(&format!(
+            "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"{}\"{opacity} pointer-events=\"none\"/>",
+            coordinate(x),
+            coordinate(y),
+            coordinate(radius),
+            coordinate(width),
+        ));
+    }
+}
+
+/// `(4, 8) = 0..7,4..11`, delta with interval, score.
+fn tooltip(map: &BlockMap, cell: &Cell) -> String {
+    let mut text = cell.block.to_string();
+    if let Ok(path) = cell.block.path(map.depth) {
+        text.push_str(&format!(" = {path}"));
+    }
+    match cell.delta {
+        _ if cell.block.is_baseline() => text.push_str("\nbaseline"),
+        None => text.push_str("\nnot measured"),
+        Some(delta) => text.push_str(&format!("\ndelta {}", typographic(&signed(delta, 3)))),
+    }
+    if let Some(bounds) = cell.interval.as_ref().filter(|_| !cell.block.is_baseline()) {
+        text.push_str(&format!(" {}", typographic(&interval(bounds, 3))));
+    }
+    if let Some(value) = cell.score {
+        text.push_str(&format!("\nscore {}", score(value)));
+    }
+    text
+}

@@ -1,0 +1,197 @@
+//! The heatmap as SVG text: the same map gives the same bytes on every machine.
+
+mod cells;
+mod layout;
+mod legend;
+mod skyline;
+
+use neuro_stats::BlockMap;
+
+use crate::escape::markup;
+use crate::number::{coordinate, counted};
+use crate::range::ColorRange;
+
+pub(crate) use layout::{Layout, tick_step};
+
+/// Ink of text and axes; the class beside it lets `report.html` change it in the dark.
+const INK: &str = "class=\"ink\" fill=\"#1f2430\"";
+const MUTED: &str = "class=\"muted\" fill=\"#5b6472\"";
+
+/// How a picture is used.
+pub(crate) struct Purpose<'a> {
+    /// Title line; none inside `report.html`, whose page has one.
+    pub(crate) title: Option<&'a str>,
+    /// Appended to element ids, so that several pictures can share one page.
+    pub(crate) suffix: &'a str,
+    /// Whether each cell is an element with a tooltip. Without, cells of one colour share an element, which keeps the
+    /// page of a deep model small.
+    pub(crate) tooltips: bool,
+}
+
+/// The heatmap of a map as a stand-alone SVG document (about 800 × 850 pixels): y = i downwards, x = j, red = better,
+/// blue = worse, white = 0, grey = not measured, hatched where the interval includes 0, a black ring around the
+/// baseline and a green one around the best block, skylines E(j) above and S(i) to the right, and a legend that names
+/// the ends of the colour scale and says when it is clipped. Each cell has a tooltip. `title` may be any text.
+#[must_use]
+pub fn svg_heatmap(map: &BlockMap, title: &str) -> String {
+    draw(map, &Purpose { title: Some(title), suffix: "", tooltips: true })
+}
+
+pub(crate) fn draw(map: &BlockMap, purpose: &Purpose<'_>) -> String {
+    let layout = Layout::new(map, purpose.title.is_some());
+    let range = ColorRange::of(map);
+    let mut svg = Svg::default();
+    let (width, height) = (coordinate(layout.width()), coordinate(layout.height()));
+    svg.line(&format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"heatmap\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
+         height=\"{height}\" role=\"img\" font-family=\"Roboto, 'Helvetica Neue', Arial, sans-serif\" font-size=\"12\" \
+         data-depth=\"{}\" data-left=\"{}\" data-top=\"{}\" data-cell=\"{}\">",
+        layout.depth,
+        coordinate(layout.left),
+        coordinate(layout.top),
+        coordinate(layout.cell),
+    ));
+    if let Some(title) = purpose.title {
+        svg.line(&format!("<title>{}: {}</title>", markup(title), markup(&subtitle(map))));
+    }
+    svg.line(&format!("<desc>{}</desc>", markup(&crate::headline(map))));
+    definitions(&mut svg, purpose.suffix);
+    svg.line(&format!("<rect class=\"paper\" width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>"));
+    if let Some(title) = purpose.title {
+        svg.line(&format!(
+            "<text {INK} x=\"{x}\" y=\"40\" font-size=\"22\" font-weight=\"bold\">{}</text>",
+            markup(&shortened(title, 60)),
+            x = coordinate(layout.left),
+        ));
+        svg.line(&format!(
+            "<text {MUTED} x=\"{x}\" y=\"62\" font-size=\"14\">{}</text>",
+            markup(&shortened(&subtitle(map), 110)),
+            x = coordinate(layout.left),
+        ));
+    }
+    axes(&mut svg, &layout);
+    skyline::draw(&mut svg, &layout, &range, map);
+    cells::draw(&mut svg, &layout, &range, map, purpose);
+    legend::draw(&mut svg, &layout, &range, map, purpose.suffix);
+    svg.line("</svg>");
+    svg.text
+}
+
+/// `math, group k2, 288 questions`.
+pub(crate) fn subtitle(map: &BlockMap) -> String {
+    let group = map.group.as_ref().map(|group| format!(", group {group}")).unwrap_or_default();
+    format!("probe {}{group}, {}", map.probe, counted(map.n, "question"))
+}
+
+/// The hatch of cells whose interval includes 0, and the two sides of the colour bar.
+fn definitions(svg: &mut Svg, suffix: &str) {
+    svg.line("<defs>");
+    svg.line(&format!(
+        "<pattern id=\"hatch{suffix}\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" \
+         patternTransform=\"rotate(45)\"><rect width=\"1.1\" height=\"5\" fill=\"#3a4150\" fill-opacity=\"0.42\"/></pattern>"
+    ));
+    legend::gradient(svg, suffix);
+    svg.line("</defs>");
+}
+
+/// Tick labels between map and skylines, and the names of the axes.
+fn axes(svg: &mut Svg, layout: &Layout) {
+    let step = layout.tick_step();
+    svg.line(&format!("<g {MUTED} font-size=\"11\" text-anchor=\"middle\">"));
+    for end in (0..=layout.depth).step_by(step) {
+        let x = layout.x(end) + layout.cell / 2.0;
+        svg.text_at(x, layout.top - 8.0, "", &end.to_string());
+    }
+    for start in (0..layout.depth).step_by(step) {
+        let y = layout.y(start) + layout.cell / 2.0 + 4.0;
+        svg.text_at(layout.right() + 13.0, y, "", &start.to_string());
+    }
+    svg.line("</g>");
+    svg.line(&format!("<g {INK} font-size=\"12\" font-weight=\"bold\">"));
+    svg.text_at(layout.right() + 13.0, layout.top - 8.0, "text-anchor=\"middle\"", "j");
+    svg.text_at(layout.right() + 13.0, layout.bottom() + 14.0, "text-anchor=\"middle\"", "i");
+    svg.line("</g>");
+}
+
+/// At most `limit` characters; cut text ends with an ellipsis.
+fn shortened(text: &str, limit: usize) -> String {
+    if text.chars().count() <= limit {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(limit.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// SVG text under construction.
+#[derive(Default)]
+pub(crate) struct Svg {
+    text: String,
+}
+
+impl Svg {
+    pub(crate) fn line(&mut self, element: &str) {
+        self.text.push_str(element);
+        self.text.push('\n');
+    }
+
+    /// A text element; `content` is escaped.
+    pub(crate) fn text_at(&mut self, x: f64, y: f64, attributes: &str, content: &str) {
+        let space = if attributes.is_empty() { "" } else { " " };
+        self.line(&format!(
+            "<text x=\"{}\" y=\"{}\"{space}{attributes}>{}</text>",
+            coordinate(x),
+            coordinate(y),
+            markup(content)
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::png;
+    use crate::testing::{map_of, six_layers};
+
+    #[test]
+    fn six_layers_with_a_block_not_measured() {
+        insta::assert_snapshot!(svg_heatmap(&six_layers(), "tiny & <odd> \"name\""));
+    }
+
+    #[test]
+    fn any_title_gives_valid_xml() {
+        for title in ["]]>&lt;</svg>", "\u{0}\u{1b}\u{fffe}", "名前 \u{1f9e0}", &"long ".repeat(100)] {
+            png(&svg_heatmap(&six_layers(), title), 0.5).unwrap_or_else(|error| panic!("{title:?}: {error}"));
+        }
+    }
+
+    #[test]
+    fn every_depth_draws() {
+        for depth in [1, 2, 5, 130] {
+            let map = map_of(depth, |block| (block.end % 3 > 0).then_some(-0.2));
+            png(&svg_heatmap(&map, "depth"), 0.25).unwrap_or_else(|error| panic!("{depth} layers: {error}"));
+        }
+    }
+
+    #[test]
+    fn only_uncertain_cells_are_hatched() {
+        let certain = svg_heatmap(&map_of(4, |_| Some(-0.2)), "certain");
+        assert!(!certain.contains("fill=\"url(#hatch)\"") && !certain.contains("interval includes 0"));
+        let uncertain = svg_heatmap(&map_of(4, |block| Some(if block.start == 3 { 0.01 } else { -0.2 })), "uncertain");
+        // One cell, and its swatch in the legend.
+        assert_eq!(uncertain.matches("fill=\"url(#hatch)\"").count(), 2);
+    }
+
+    #[test]
+    fn a_clipped_scale_says_so() {
+        let map = map_of(12, |block| Some(if block == (neuro_path::Block { start: 0, end: 1 }) { -0.9 } else { -0.1 }));
+        let svg = svg_heatmap(&map, "tail");
+        assert!(svg.contains("≤ −0.10") && svg.contains("clipped: 1 block below the scale, lowest −0.90"), "{svg}");
+    }
+
+    #[test]
+    fn long_titles_are_cut_at_a_letter() {
+        assert_eq!(shortened("kurz", 4), "kurz");
+        assert_eq!(shortened("länger", 4), "län…");
+    }
+}

@@ -1,0 +1,127 @@
+//! Tables of the best blocks: for a terminal and as CSV.
+
+use neuro_stats::{BlockMap, overhead};
+
+use crate::ColorLevel;
+use crate::escape::{csv, terminal};
+use crate::number::{interval, score, signed};
+use crate::range::ColorRange;
+use crate::terminal::style::{Ink, paint};
+
+/// The `top` best blocks, one line each: rank, block, delta with interval, score, overhead and path. Where the interval
+/// includes 0 the line ends with a remark, since colour never carries meaning alone.
+#[must_use]
+pub fn top_table(map: &BlockMap, top: usize, color: ColorLevel) -> String {
+    let range = ColorRange::of(map);
+    let header = ["#", "block", "delta", "interval", "score", "overhead", "path"].map(str::to_owned);
+    let mut lines = vec![(header, None, false)];
+    for (rank, cell) in map.ranked(top).into_iter().enumerate() {
+        let (Some(delta), Ok(path)) = (cell.delta, cell.block.path(map.depth)) else { continue };
+        let columns = [
+            (rank + 1).to_string(),
+            cell.block.to_string(),
+            signed(delta, 3),
+            cell.interval.as_ref().map_or_else(|| "-".to_owned(), |bounds| interval(bounds, 3)),
+            cell.score.map_or_else(|| "-".to_owned(), score),
+            format!("{:+.1} %", 100.0 * overhead(&path)),
+            path.to_string(),
+        ];
+        let uncertain = cell.interval.as_ref().is_some_and(|bounds| bounds.low <= 0.0 && bounds.high >= 0.0);
+        lines.push((columns, Some(range.position(delta)), uncertain));
+    }
+    if lines.len() == 1 {
+        return format!("no block is measured on probe {}\n", terminal(&map.probe));
+    }
+
+    let mut widths = [0; 7];
+    for (columns, ..) in &lines {
+        for (width, column) in widths.iter_mut().zip(columns) {
+            *width = (*width).max(column.chars().count());
+        }
+    }
+    let mut table = String::new();
+    for (columns, position, uncertain) in &lines {
+        let mut line = String::new();
+        for (index, (column, &width)) in columns.iter().zip(&widths).enumerate() {
+            // Numbers to the right; block, interval and path to the left.
+            let padded =
+                if matches!(index, 1 | 3 | 6) { format!("{column:<width$}") } else { format!("{column:>width$}") };
+            line.push_str(if index == 0 { "" } else { "  " });
+            match position {
+                Some(position) if index == 2 => line.push_str(&paint(&padded, Ink::on_delta(*position), color)),
+                None => line.push_str(&paint(&padded, Ink::FAINT, color)),
+                _ => line.push_str(&padded),
+            }
+        }
+        if *uncertain {
+            line.push_str("  (includes 0)");
+        }
+        table.push_str(line.trim_end());
+        table.push('\n');
+    }
+    table
+}
+
+/// Every cell of the map as CSV, in the order of the triangle: `probe,group,i,j,path,score,delta,low,high`. What is not
+/// measured stays empty. Numbers are written in full.
+#[must_use]
+pub fn csv_table(map: &BlockMap) -> String {
+    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let mut table = "probe,group,i,j,path,score,delta,low,high\n".to_owned();
+    let (probe, group) = (csv(&map.probe), csv(map.group.as_deref().unwrap_or_default()));
+    for cell in &map.cells {
+        let path = cell.block.path(map.depth).map(|path| path.to_string()).unwrap_or_default();
+        let (low, high) =
+            (cell.interval.as_ref().map(|bounds| bounds.low), cell.interval.as_ref().map(|bounds| bounds.high));
+        table.push_str(&format!(
+            "{probe},{group},{},{},{},{},{},{},{}\n",
+            cell.block.start,
+            cell.block.end,
+            csv(&path),
+            number(cell.score),
+            number(cell.delta),
+            number(low),
+            number(high),
+        ));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{map_of, six_layers};
+
+    #[test]
+    fn the_best_come_first_with_interval_and_path() {
+        insta::assert_snapshot!(top_table(&six_layers(), 4, ColorLevel::Plain), @r"
+        #  block    delta  interval          score  overhead  path
+        1  (1, 4)  +0.750  [+0.720, +0.780]  0.950   +50.0 %  0..3,1..5
+        2  (1, 3)  +0.400  [+0.370, +0.430]  0.600   +33.3 %  0..2,1..5
+        3  (2, 4)  +0.400  [+0.370, +0.430]  0.600   +33.3 %  0..3,2..5
+        4  (5, 6)  +0.040  [+0.010, +0.070]  0.240   +16.7 %  0..5,5
+        ");
+    }
+
+    #[test]
+    fn color_changes_no_text() {
+        let colored = top_table(&six_layers(), 2, ColorLevel::TrueColor);
+        assert!(colored.contains("\u{1b}["));
+        assert!(colored.lines().count() == 3 && colored.contains("+0.750"));
+    }
+
+    #[test]
+    fn nothing_measured_is_said() {
+        assert_eq!(top_table(&map_of(3, |_| None), 4, ColorLevel::Plain), "no block is measured on probe math\n");
+    }
+
+    #[test]
+    fn csv_keeps_missing_cells_empty() {
+        let csv = csv_table(&six_layers());
+        let lines: Vec<&str> = csv.lines().collect();
+        assert_eq!(lines.len(), 1 + 22);
+        assert_eq!(lines[1], "math,,0,0,0..5,0.2,0,,");
+        assert!(lines.contains(&"math,,2,6,\"0..5,2..5\",,,,"), "{csv}");
+        assert!(lines.iter().any(|line| line.starts_with("math,,1,4,\"0..3,1..5\",0.95,0.75,0.72,0.78")), "{csv}");
+    }
+}

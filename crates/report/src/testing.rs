@@ -1,0 +1,28 @@
+//! Synthetic maps for this room's tests.
+
+use neuro_path::{Block, triangle};
+use neuro_stats::{BlockMap, Cell, Interval};
+
+/// A map with these deltas, baseline 0.2, 40 questions and intervals of ± 0.03.
+pub(crate) fn map_of(depth: usize, delta: impl Fn(Block) -> Option<f64>) -> BlockMap {
+    let cells = triangle(depth)
+        .map(|block| {
+            let delta = if block.is_baseline() { Some(0.0) } else { delta(block) };
+            let interval =
+                delta.filter(|_| !block.is_baseline()).map(|delta| Interval { low: delta - 0.03, high: delta + 0.03 });
+            Cell { block, score: delta.map(|delta| 0.2 + delta), delta, interval }
+        })
+        .collect();
+    BlockMap { depth, probe: "math".to_owned(), group: None, baseline: Some(0.2), n: 40, cells }
+}
+
+/// Six layers: a hot region around (1, 4), losses at the early layers, one block not measured, some near zero.
+pub(crate) fn six_layers() -> BlockMap {
+    map_of(6, |block| match (block.start, block.end) {
+        (2, 6) => None,
+        (1, 4) => Some(0.75),
+        (1, 3) | (2, 4) => Some(0.4),
+        (0, end) => Some(-0.1 * end as f64),
+        (start, end) => Some(0.02 * start as f64 - 0.01 * end as f64),
+    })
+}
