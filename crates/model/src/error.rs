@@ -1,0 +1,70 @@
+use neuro_checkpoint::CheckpointError;
+
+/// What can go wrong while a decoder is built or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The checkpoint could not deliver a weight.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+
+    /// The tensor library refused an operation; with correct shapes this means that memory or the device failed.
+    #[error("tensor operation failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+
+    /// A token that the embedding has no row for.
+    #[error("token {token} does not exist: the model's vocabulary has {vocab} entries, 0 to {}", vocab - 1)]
+    TokenOutOfRange {
+        /// The token that was given.
+        token: u32,
+        /// Entries of the vocabulary.
+        vocab: usize,
+    },
+
+    /// A visit of a layer that the decoder does not have.
+    #[error("layer {layer} does not exist: the model has {depth} layers, 0 to {}", depth - 1)]
+    LayerOutOfRange {
+        /// The layer that was asked for.
+        layer: usize,
+        /// Layers of the decoder.
+        depth: usize,
+    },
+
+    /// Visits and slots do not pair up.
+    #[error("{visits} visits were given with {slots} slots of state; each visit needs its own slot")]
+    SlotCount {
+        /// Visits to run.
+        visits: usize,
+        /// Slots that came with them.
+        slots: usize,
+    },
+
+    /// A residual stream whose rows are not those of its batch.
+    #[error("the residual stream has {found} rows where its batch has {expected}")]
+    RowCount {
+        /// Rows of the batch.
+        expected: usize,
+        /// Rows of the tensor.
+        found: usize,
+    },
+
+    /// The state of a sequence holds another number of tokens than the batch says.
+    #[error("sequence {sequence} has {found} tokens in its state where the batch says {expected}")]
+    PastMismatch {
+        /// The sequence's index in the slot.
+        sequence: usize,
+        /// Past tokens according to the batch.
+        expected: usize,
+        /// Past tokens in the slot.
+        found: usize,
+    },
+
+    /// A named parameter is missing from the tensors that a decoder is built of.
+    #[error("parameter {name} with shape {shape:?} is missing")]
+    MissingParameter {
+        /// The parameter's canonical name.
+        name: String,
+        /// The shape that the description asks for.
+        shape: Vec<usize>,
+    },
+}

@@ -1,0 +1,48 @@
+//! HOW IT COMPUTES: one decoder, described by data, as a list of stateless layers that are run over visits.
+//!
+//! A layer owns its weights and nothing else: it does not know where it stands in a path, and what a visit
+//! remembers (keys and values) lives in a [`Slot`] that the caller owns. Running layer 12 twice is therefore two
+//! visits, two slots and no copied tensor. The room knows no text, no probe and no run.
+//!
+//! Its sharpest edge: sequences are *packed*, not padded. A residual stream is `(rows, hidden)`, and only the
+//! [`Batch`] beside it says which rows belong to which sequence.
+//!
+//! Axes, the one legend for every shape in this crate:
+//!
+//! | axis | meaning |
+//! |---|---|
+//! | `rows` | all new tokens of a batch, packed |
+//! | `batch` | sequences of one [`Group`]: equal shape, adjacent rows |
+//! | `seq` | new tokens of one sequence |
+//! | `total` | tokens that keys and values exist for: past and new |
+//! | `hidden` | width of the residual stream |
+//! | `heads`, `kv_heads` | query heads; key/value heads |
+//! | `group` | query heads that share one key/value head: `heads / kv_heads` |
+//! | `head_dim` | width of a head |
+//! | `vocab` | entries of the vocabulary |
+
+mod attention;
+mod batch;
+mod decoder;
+mod error;
+mod linear;
+mod mask;
+mod mlp;
+mod norm;
+mod peak;
+mod rope;
+mod source;
+mod state;
+mod tap;
+
+pub use batch::{Batch, Group, Segment};
+pub use candle_core::{DType, Device, Tensor};
+pub use decoder::{Decoder, DecoderLayer};
+pub use error::ModelError;
+pub use peak::{MatmulPeak, PeakType, measure_matmul_peak};
+pub use source::{Kernels, ParameterSource};
+pub use state::{Slot, State};
+pub use tap::{Site, Tap};
+
+/// Result of the model room.
+pub type Result<T> = std::result::Result<T, ModelError>;

@@ -1,0 +1,197 @@
+//! The fixtures of `fixtures/`, and what tests do with them: compare logits, decode with a cache, unroll a path to disk.
+
+#![allow(dead_code, reason = "every test binary uses its own part of this")]
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::{collections::HashMap, fs};
+
+use candle_core::safetensors;
+use neuro_checkpoint::Checkpoint;
+use neuro_model::{Batch, DType, Decoder, Device, Segment, State, Tensor};
+use neuro_path::LayerPath;
+use serde_json::{Value, json};
+
+/// A tiny checkpoint with what `transformers` computes on it.
+pub(crate) struct Fixture {
+    pub(crate) name: String,
+    pub(crate) dir: PathBuf,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) decoder: Decoder,
+    pub(crate) tokens: Vec<u32>,
+    pub(crate) golden: Vec<Golden>,
+    /// Largest difference of a logit that counts as equal.
+    pub(crate) tolerance: f32,
+}
+
+/// Logits `(seq, vocab)` of a path.
+pub(crate) struct Golden {
+    pub(crate) path: LayerPath,
+    pub(crate) logits: Tensor,
+}
+
+impl Fixture {
+    fn open(dir: &Path) -> Self {
+        let name = dir.file_name().expect("a fixture is a folder").to_string_lossy().into_owned();
+        let checkpoint = Checkpoint::open(dir).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let decoder = Decoder::load(&checkpoint, &Device::Cpu).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let description = read_json(&dir.join("golden.json"));
+        let tensors = safetensors::load(dir.join("golden.safetensors"), &Device::Cpu).expect("goldens can be read");
+        let tokens = tensors["tokens"].to_vec1::<i64>().expect("tokens are one i64 row");
+        let golden = description["cases"].as_array().expect("golden.json lists cases").iter().map(|case| {
+            let text = |key: &str| case[key].as_str().expect("a case has a path and logits");
+            let path = LayerPath::parse(text("path"), decoder.config().num_layers()).expect("golden paths are valid");
+            Golden { path, logits: tensors[text("logits")].clone() }
+        });
+        Self {
+            dir: dir.to_owned(),
+            tokens: tokens.into_iter().map(|token| u32::try_from(token).expect("tokens are small")).collect(),
+            golden: golden.collect(),
+            tolerance: description["tolerance"].as_f64().expect("golden.json has a tolerance") as f32,
+            name,
+            checkpoint,
+            decoder,
+        }
+    }
+
+    /// A path of this fixture's depth.
+    pub(crate) fn path(&self, text: &str) -> LayerPath {
+        LayerPath::parse(text, self.decoder.config().num_layers()).expect("the test's path is valid")
+    }
+
+    /// Logits `(seq, vocab)` of the fixture's tokens, in one full forward pass.
+    pub(crate) fn logits(&self, path: &LayerPath) -> Tensor {
+        self.decoder.logits(&self.tokens, &path.visits()).expect("a fixture can be run")
+    }
+
+    /// The same, decoded with a cache, `chunks[n]` tokens at a time.
+    pub(crate) fn cached_logits(&self, path: &LayerPath, chunks: &[usize]) -> Tensor {
+        let visits = path.visits();
+        let mut state = State::new(visits.len());
+        let mut past = 0;
+        let mut rows = Vec::new();
+        for &len in chunks {
+            let batch = Batch::new(&[Segment { sequence: 0, past, len, span: self.tokens.len() }]);
+            let resid = self.decoder.embed(&self.tokens[past..past + len]).expect("tokens are in the vocabulary");
+            let resid = self.decoder.run(resid, &batch, &visits, &mut state.slots, &mut ()).expect("a chunk runs");
+            rows.push(self.decoder.unembed(&resid).expect("a chunk has logits"));
+            past += len;
+        }
+        assert_eq!(past, self.tokens.len(), "the chunks must add up");
+        Tensor::cat(&rows, 0).expect("rows are of one width")
+    }
+
+    /// Writes the path as a checkpoint of its own, one layer per visit, and loads it. Branch scales are folded into
+    /// the copy's `o_proj` and `down_proj`.
+    pub(crate) fn unrolled(&self, path: &LayerPath) -> Decoder {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        fs::write(folder.path().join("config.json"), self.unrolled_config(&path.layers()).to_string())
+            .expect("the temporary folder is writable");
+        let mut tensors = HashMap::new();
+        for (name, shape) in self.decoder.config().expected_tensors() {
+            let values = self.checkpoint.weights.read_f32(&name, &shape).expect("the fixture has its tensors");
+            let tensor = Tensor::from_vec(values, shape, &Device::Cpu).expect("the shape was checked");
+            let Some((layer, part)) = layer_and_part(&name) else {
+                tensors.insert(name, tensor);
+                continue;
+            };
+            for (position, visit) in path.visits().iter().enumerate().filter(|(_, visit)| visit.layer == layer) {
+                let scale = match part {
+                    _ if part.starts_with("self_attn.o_proj.") => visit.scales.attn,
+                    _ if part.starts_with("mlp.down_proj.") => visit.scales.mlp,
+                    _ => neuro_path::Scale::ONE,
+                };
+                let folded = (&tensor * (scale.billionths() as f64 / 1e9)).expect("a tensor can be scaled");
+                tensors.insert(format!("model.layers.{position}.{part}"), folded);
+            }
+        }
+        safetensors::save(&tensors, folder.path().join("model.safetensors")).expect("the checkpoint is written");
+        let checkpoint = Checkpoint::open(folder.path()).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        Decoder::load(&checkpoint, &Device::Cpu).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+    }
+
+    /// The decoder's part of `config.json`, with the kinds of the given layers written out.
+    fn unrolled_config(&self, layers: &[usize]) -> Value {
+        let mut config = read_json(&self.dir.join("config.json"));
+        if config["text_config"].is_object() {
+            config = config["text_config"].take();
+        }
+        let fields = config.as_object_mut().expect("config.json is an object");
+        fields.remove("torch_dtype");
+        fields.insert("dtype".to_owned(), json!("float32"));
+        fields.insert("num_hidden_layers".to_owned(), json!(layers.len()));
+        let kind = |layer: usize| match (fields.get("layer_types"), fields.get("max_window_layers")) {
+            (Some(kinds), _) => kinds[layer].clone(),
+            (None, Some(first)) if layer >= first.as_u64().unwrap_or(0) as usize => json!("sliding_attention"),
+            (None, _) => json!("full_attention"),
+        };
+        if fields.get("use_sliding_window") == Some(&json!(true)) {
+            let kinds: Vec<Value> = layers.iter().map(|&layer| kind(layer)).collect();
+            fields.insert("layer_types".to_owned(), json!(kinds));
+        }
+        config
+    }
+}
+
+/// `model.layers.7.mlp.up_proj.weight` → `(7, "mlp.up_proj.weight")`.
+fn layer_and_part(name: &str) -> Option<(usize, &str)> {
+    let (layer, part) = name.strip_prefix("model.layers.")?.split_once('.')?;
+    Some((layer.parse().ok()?, part))
+}
+
+/// Every fixture, by name; loaded once per test binary.
+pub(crate) fn fixtures() -> &'static [Fixture] {
+    static FIXTURES: OnceLock<Vec<Fixture>> = OnceLock::new();
+    FIXTURES.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+        let entries = fs::read_dir(&folder).expect("the repository has fixtures");
+        let mut dirs: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder can be listed").path()).collect();
+        dirs.retain(|dir| dir.join("golden.json").is_file());
+        dirs.sort();
+        dirs.iter().map(|dir| Fixture::open(dir)).collect()
+    })
+}
+
+/// The fixture of that name.
+pub(crate) fn fixture(name: &str) -> &'static Fixture {
+    fixtures().iter().find(|fixture| fixture.name == name).unwrap_or_else(|| panic!("there is no fixture {name}"))
+}
+
+fn read_json(file: &Path) -> Value {
+    let bytes = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// All values, in row order.
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
+    assert_eq!(tensor.dtype(), DType::F32);
+    tensor.flatten_all().and_then(|flat| flat.to_vec1()).expect("a tensor can be read")
+}
+
+/// Largest absolute difference; infinite where a value is not a number.
+pub(crate) fn max_difference(a: &Tensor, b: &Tensor) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    let differences = values(a).into_iter().zip(values(b)).map(|(a, b)| (a - b).abs());
+    differences.map(|difference| if difference.is_nan() { f32::INFINITY } else { difference }).fold(0.0, f32::max)
+}
+
+/// Equal to the last bit, which `==` on floats is not.
+pub(crate) fn bits_equal(a: &Tensor, b: &Tensor) -> bool {
+    let bits = |tensor| values(tensor).into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    a.dims() == b.dims() && bits(a) == bits(b)
+}
+
+/// Whether both logits `(seq, vocab)` choose the same token at every position, except where the best two of `a` are
+/// closer than twice the tolerance.
+pub(crate) fn same_greedy_tokens(a: &Tensor, b: &Tensor, tolerance: f32) -> bool {
+    let rows = |tensor: &Tensor| tensor.to_vec2::<f32>().expect("logits are rows of f32");
+    rows(a).iter().zip(rows(b)).all(|(a, b)| {
+        let (first, other) = (best(a), best(&b));
+        first == other || a[first] - a[other] <= 2.0 * tolerance
+    })
+}
+
+/// The index of the largest value.
+pub(crate) fn best(row: &[f32]) -> usize {
+    (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b])).expect("a row has values")
+}

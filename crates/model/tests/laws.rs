@@ -1,0 +1,224 @@
+//! The laws of DESIGN: what must hold between ways to compute the same thing, on every fixture.
+
+mod common;
+
+use std::collections::HashMap;
+
+use common::{Fixture, Golden, bits_equal, fixture, fixtures, max_difference, same_greedy_tokens, values};
+use neuro_model::{Batch, Decoder, Device, Kernels, Segment, Site, State, Tensor};
+use neuro_path::{LayerPath, Visit};
+use proptest::prelude::*;
+
+fn assert_equal_logits(fixture: &Fixture, path: &LayerPath, what: &str, found: &Tensor, expected: &Tensor) {
+    let (name, difference) = (&fixture.name, max_difference(found, expected));
+    assert!(difference <= fixture.tolerance, "{name}, path {path}: {what} differs by {difference}");
+    assert!(same_greedy_tokens(expected, found, fixture.tolerance), "{name}, path {path}: {what} chooses other tokens");
+}
+
+#[test]
+fn identity_path_is_the_baseline_bit_for_bit() {
+    for fixture in fixtures() {
+        let last = fixture.decoder.config().num_layers() - 1;
+        let baseline = fixture.logits(&LayerPath::baseline(last + 1).unwrap());
+        for spelling in ["(0,0)", "..", &format!("0..{last}"), &format!("0,1..{last}{{attn=1,mlp=1}}")] {
+            let logits = fixture.logits(&fixture.path(spelling));
+            assert!(bits_equal(&logits, &baseline), "{}: {spelling} is not the baseline", fixture.name);
+        }
+    }
+}
+
+#[test]
+fn part_after_part_is_the_whole_bit_for_bit() {
+    for fixture in fixtures() {
+        let (decoder, path) = (&fixture.decoder, &fixture.golden[1].path);
+        let (visits, batch) = (path.visits(), Batch::single(fixture.tokens.len()));
+        let mut state = State::new(visits.len());
+        let mut resid = decoder.embed(&fixture.tokens).unwrap();
+        for (visits, slots) in visits.chunks(2).zip(state.slots.chunks_mut(2)) {
+            resid = decoder.run(resid, &batch, visits, slots, &mut ()).unwrap();
+        }
+        assert!(bits_equal(&decoder.unembed(&resid).unwrap(), &fixture.logits(path)), "{}", fixture.name);
+    }
+}
+
+#[test]
+fn token_by_token_is_a_full_recompute() {
+    for fixture in fixtures() {
+        let Golden { path, .. } = &fixture.golden[1];
+        let cached = fixture.cached_logits(path, &vec![1; fixture.tokens.len()]);
+        assert_equal_logits(fixture, path, "cached decode", &cached, &fixture.logits(path));
+    }
+}
+
+#[test]
+fn golden_paths_are_their_unrolled_checkpoints() {
+    for fixture in fixtures() {
+        for Golden { path, .. } in &fixture.golden {
+            let unrolled = fixture.unrolled(path);
+            let baseline = LayerPath::baseline(path.len()).unwrap();
+            let logits = unrolled.logits(&fixture.tokens, &baseline.visits()).unwrap();
+            assert_equal_logits(fixture, path, "the unrolled checkpoint", &logits, &fixture.logits(path));
+        }
+    }
+}
+
+/// A branch times s is the branch of a copy whose last projection, weight and bias, is times s; 0 is a zeroed one.
+#[test]
+fn damped_visits_are_folded_weights() {
+    for fixture in fixtures() {
+        let plain = fixture.logits(&fixture.path("0..3,2..3"));
+        for scales in ["attn=0", "mlp=0", "attn=0.5", "mlp=0.25", "attn=-1,mlp=1.75"] {
+            let path = fixture.path(&format!("0..3,2{{{scales}}},3"));
+            let (damped, unrolled) = (fixture.logits(&path), fixture.unrolled(&path));
+            let folded = unrolled.logits(&fixture.tokens, &LayerPath::baseline(path.len()).unwrap().visits()).unwrap();
+            assert_equal_logits(fixture, &path, "the folded checkpoint", &folded, &damped);
+            assert!(max_difference(&damped, &plain) > 1e-2, "{}: {scales} changes nothing", fixture.name);
+        }
+    }
+}
+
+#[test]
+fn second_pass_without_branches_changes_nothing() {
+    for fixture in fixtures() {
+        let path = fixture.path("0..2,1..2{attn=0,mlp=0},3");
+        let skipped = fixture.logits(&fixture.path("0..3"));
+        assert_equal_logits(fixture, &path, "the skipped block", &fixture.logits(&path), &skipped);
+    }
+}
+
+#[test]
+fn ragged_batches_are_single_runs() {
+    for fixture in fixtures() {
+        let (decoder, path, all) = (&fixture.decoder, &fixture.golden[1].path, fixture.tokens.len());
+        // Equal, unequal and single lengths; the sequences differ in content. Then each goes on, some by nothing.
+        let (prompts, rests) = ([9, 1, 9, all - 3, 14, 9], [4, 2, 4, 3, 0, 1]);
+        let sequences: Vec<Vec<u32>> = (0..prompts.len())
+            .map(|shift| {
+                fixture.tokens.iter().cycle().skip(shift).take(prompts[shift] + rests[shift]).copied().collect()
+            })
+            .collect();
+        let visits = path.visits();
+        let mut state = State::new(visits.len());
+        let mut found: Vec<Vec<Tensor>> = vec![Vec::new(); prompts.len()];
+        for (pasts, lens) in [([0; 6], prompts), (prompts, rests)] {
+            let segment = |s: usize| Segment { sequence: s, past: pasts[s], len: lens[s], span: sequences[s].len() };
+            let batch = Batch::new(&(0..prompts.len()).map(segment).collect::<Vec<_>>());
+            let new: Vec<&[u32]> = (0..prompts.len()).map(|s| &sequences[s][pasts[s]..pasts[s] + lens[s]]).collect();
+            let resid = decoder.embed(&batch.pack(&new)).unwrap();
+            let resid = decoder.run(resid, &batch, &visits, &mut state.slots, &mut ()).unwrap();
+            let logits = decoder.unembed(&resid).unwrap();
+            for s in (0..prompts.len()).filter(|&s| lens[s] > 0) {
+                found[s].push(logits.narrow(0, batch.rows_of(s).start, lens[s]).unwrap());
+            }
+        }
+        for (sequence, rows) in sequences.iter().zip(found) {
+            let alone = decoder.logits(sequence, &visits).unwrap();
+            assert_equal_logits(fixture, path, "the batch", &Tensor::cat(&rows, 0).unwrap(), &alone);
+        }
+    }
+}
+
+/// Paths may stand on one trunk: what one continuation writes, another must not see.
+#[test]
+fn cloned_state_goes_its_own_way() {
+    for fixture in fixtures() {
+        let (decoder, tokens, half) = (&fixture.decoder, &fixture.tokens, fixture.tokens.len() / 2);
+        let visits = fixture.golden[1].path.visits();
+        let step = |state: &mut State, past: usize, tokens: &[u32]| {
+            let batch = Batch::new(&[Segment { sequence: 0, past, len: tokens.len(), span: fixture.tokens.len() }]);
+            let resid =
+                decoder.run(decoder.embed(tokens).unwrap(), &batch, &visits, &mut state.slots, &mut ()).unwrap();
+            decoder.unembed(&resid).unwrap()
+        };
+        let mut alone = State::new(visits.len());
+        step(&mut alone, 0, &tokens[..half]);
+        let (mut shared, mut other) = (alone.clone(), alone.clone());
+        let expected = step(&mut alone, half, &tokens[half..]);
+        let reversed: Vec<u32> = tokens[half..].iter().rev().copied().collect();
+        assert!(!bits_equal(&step(&mut other, half, &reversed), &expected), "{}", fixture.name);
+        assert!(bits_equal(&step(&mut shared, half, &tokens[half..]), &expected), "{}", fixture.name);
+    }
+}
+
+#[test]
+fn kernels_with_gradients_compute_the_same() {
+    for fixture in fixtures() {
+        let config = fixture.decoder.config();
+        let mut parameters = HashMap::new();
+        for (name, shape) in config.expected_tensors() {
+            let values = fixture.checkpoint.weights.read_f32(&name, &shape).unwrap();
+            parameters.insert(name, Tensor::from_vec(values, shape, &Device::Cpu).unwrap());
+        }
+        let decoder = Decoder::from_source(config, &parameters, &Device::Cpu, Kernels::Differentiable).unwrap();
+        for Golden { path, logits } in &fixture.golden {
+            let found = decoder.logits(&fixture.tokens, &path.visits()).unwrap();
+            assert_equal_logits(fixture, path, "the differentiable decoder", &found, logits);
+        }
+    }
+}
+
+#[test]
+fn taps_see_every_visit_in_order_and_their_sums_hold() {
+    let fixture = fixture("qwen3-yarn-layer-types");
+    let path = fixture.path("0..1,1{attn=0.5},3{mlp=0}");
+    let visits = path.visits();
+    let mut seen: Vec<(Visit, Site, Tensor)> = Vec::new();
+    let mut tap = |visit: &Visit, site: Site, value: &Tensor| {
+        seen.push((*visit, site, value.clone()));
+        Ok(())
+    };
+    let (decoder, mut state) = (&fixture.decoder, State::new(visits.len()));
+    let embedded = decoder.embed(&fixture.tokens).unwrap();
+    let batch = Batch::single(fixture.tokens.len());
+    let resid = decoder.run(embedded.clone(), &batch, &visits, &mut state.slots, &mut tap).unwrap();
+
+    let sites = [Site::ResidPre, Site::AttnOut, Site::ResidMid, Site::MlpOut, Site::ResidPost];
+    let order: Vec<(Visit, Site)> = visits.iter().flat_map(|visit| sites.map(|site| (*visit, site))).collect();
+    assert_eq!(seen.iter().map(|(visit, site, _)| (*visit, *site)).collect::<Vec<_>>(), order);
+    let mut before = embedded;
+    for visit in seen.chunks(sites.len()) {
+        let [pre, attn_out, mid, mlp_out, post] = [0, 1, 2, 3, 4].map(|site: usize| &visit[site].2);
+        assert!(bits_equal(pre, &before));
+        assert!(bits_equal(mid, &(pre + attn_out).unwrap()));
+        assert!(bits_equal(post, &(mid + mlp_out).unwrap()));
+        before = post.clone();
+    }
+    assert!(bits_equal(&resid, &before));
+    assert!(values(&seen[3 * sites.len() + 3].2).iter().all(|value| *value == 0.0), "mlp=0 must be seen by the tap");
+}
+
+/// A path of up to seven visits over four layers, some of them damped.
+fn any_path() -> impl Strategy<Value = String> {
+    let damped = ["{attn=0}", "{mlp=0.3}", "{attn=-0.5,mlp=1.25}"];
+    let item = (0..4, prop_oneof![Just(""), prop::sample::select(damped.to_vec())]);
+    prop::collection::vec(item.prop_map(|(layer, scales)| format!("{layer}{scales}")), 1..8)
+        .prop_map(|items| items.join(","))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_chunks_are_a_full_recompute(index in 0..17usize, text in any_path(), cuts in prop::collection::vec(1usize..9, 48)) {
+        let fixture = &fixtures()[index];
+        let path = fixture.path(&text);
+        let mut left = fixture.tokens.len();
+        let mut chunks = Vec::new();
+        for cut in cuts {
+            chunks.push(cut.min(left));
+            left -= cut.min(left);
+        }
+        chunks.retain(|len| *len > 0);
+        let cached = fixture.cached_logits(&path, &chunks);
+        assert_equal_logits(fixture, &path, "chunked decode", &cached, &fixture.logits(&path));
+    }
+
+    #[test]
+    fn any_path_is_its_unrolled_checkpoint(index in 0..17usize, text in any_path()) {
+        let fixture = &fixtures()[index];
+        let path = fixture.path(&text);
+        let baseline = LayerPath::baseline(path.len()).unwrap();
+        let logits = fixture.unrolled(&path).logits(&fixture.tokens, &baseline.visits()).unwrap();
+        assert_equal_logits(fixture, &path, "the unrolled checkpoint", &logits, &fixture.logits(&path));
+    }
+}

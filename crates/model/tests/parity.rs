@@ -1,0 +1,75 @@
+//! Parity with `transformers` (`fixtures/README.md`), and with what llama.cpp writes on a trained model.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use common::{best, fixtures, max_difference};
+use neuro_checkpoint::Checkpoint;
+use neuro_model::{Batch, Decoder, Device, Segment, State};
+use neuro_path::LayerPath;
+
+#[test]
+fn every_fixture_and_path_matches_transformers() {
+    let mut failures = Vec::new();
+    for fixture in fixtures() {
+        for golden in &fixture.golden {
+            let difference = max_difference(&fixture.logits(&golden.path), &golden.logits);
+            println!("{:30} {:12} {difference:.1e}", fixture.name, golden.path.to_string());
+            if difference > fixture.tolerance {
+                failures.push(format!("{}, path {}: largest difference {difference}", fixture.name, golden.path));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+/// A fixture that is lost, or a path that is not run, must not pass unseen.
+#[test]
+fn fixtures_cover_the_four_architectures() {
+    let found: BTreeSet<&str> = fixtures().iter().map(|fixture| fixture.decoder.config().model_type.as_str()).collect();
+    assert_eq!(found, BTreeSet::from(["llama", "mistral", "qwen2", "qwen3"]));
+    assert_eq!(fixtures().len(), 17);
+    for fixture in fixtures() {
+        assert!(fixture.golden[0].path.is_baseline(), "{}", fixture.name);
+        assert!(
+            fixture.golden[1..].iter().filter(|golden| !golden.path.is_baseline()).count() >= 2,
+            "{}",
+            fixture.name
+        );
+        assert!(fixture.tolerance <= 1e-4, "{}", fixture.name);
+    }
+}
+
+/// llama.cpp continues "Once upon a time" on the same weights with ", there was a little girl named Lily. She loved to
+/// play outside in the park. One day, she saw a big, red ball."; the two closest logits on the way are 0.05 apart.
+#[test]
+fn stories_are_told_as_elsewhere() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/models/stories260K");
+    if !dir.is_dir() {
+        println!("skipped: {} is not here", dir.display());
+        return;
+    }
+    let decoder = Decoder::load(&Checkpoint::open(&dir).unwrap(), &Device::Cpu).unwrap();
+    let visits = LayerPath::baseline(decoder.config().num_layers()).unwrap().visits();
+    // <s> ▁Once ▁upon ▁a ▁time
+    let mut tokens: Vec<u32> = vec![1, 403, 407, 261, 378];
+    let prompt = tokens.len();
+    let expected = [
+        432, 383, 286, 261, 376, 298, 315, 421, 395, 317, 426, 338, 401, 396, 267, 337, 410, 408, 419, 292, 411, 322,
+        265, 282, 295, 433, 426, 385, 328, 432, 358, 394, 261, 370, 432, 352, 266, 268, 388, 426,
+    ];
+    let mut state = State::new(visits.len());
+    let mut past = 0;
+    while tokens.len() < prompt + expected.len() {
+        let len = tokens.len() - past;
+        let batch = Batch::new(&[Segment { sequence: 0, past, len, span: prompt + expected.len() }]);
+        let resid = decoder.embed(&tokens[past..]).unwrap();
+        let resid = decoder.run(resid, &batch, &visits, &mut state.slots, &mut ()).unwrap();
+        let logits = decoder.unembed(&resid.narrow(0, len - 1, 1).unwrap()).unwrap().to_vec2::<f32>().unwrap();
+        past = tokens.len();
+        tokens.push(best(&logits[0]) as u32);
+    }
+    assert_eq!(tokens[prompt..], expected);
+}
