@@ -1,0 +1,154 @@
+use neuro_checkpoint::CheckpointError;
+use neuro_engine::EngineError;
+use neuro_model::ModelError;
+use neuro_path::PathError;
+use neuro_probe::ProbeError;
+use neuro_record::RecordError;
+use neuro_text::TextError;
+
+/// What can go wrong in an experiment.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScanError {
+    /// The checkpoint was refused.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The decoder could not be built.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A path was refused.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// A probe was refused.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The run directory was refused.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The tokenizer or the chat template was refused, or failed outside a question.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A folder without a tokenizer cannot be asked anything.
+    #[error("model {model} has no tokenizer, so it cannot be asked questions; put its tokenizer.json into the folder")]
+    NoTokenizer {
+        /// The model's name.
+        model: String,
+    },
+    /// Nothing to measure.
+    #[error("the list of paths is empty; give at least one, or scan every block")]
+    NoPaths,
+    /// A path of another model.
+    #[error("path {path} was made for {found} layers, but model {model} has {expected}")]
+    PathDepth {
+        /// The path.
+        path: String,
+        /// Depth of the path.
+        found: usize,
+        /// The model's name.
+        model: String,
+        /// Layers of the model.
+        expected: usize,
+    },
+    /// The same probe twice.
+    #[error("probe `{probe}` is asked for twice; name each probe once")]
+    ProbeTwice {
+        /// The probe's name with scoring.
+        probe: String,
+    },
+    /// A question that cannot be put into tokens.
+    #[error("probe `{probe}`, question `{question}`: {source}")]
+    QuestionText {
+        /// The probe.
+        probe: String,
+        /// The question.
+        question: String,
+        /// What the tokenizer or the template said.
+        source: Box<TextError>,
+    },
+    /// A question whose tokens make no sense for the model.
+    #[error("probe `{probe}`, question `{question}`: {problem}")]
+    Question {
+        /// The probe.
+        probe: String,
+        /// The question.
+        question: String,
+        /// What was found, what was expected and what to do.
+        problem: String,
+    },
+    /// A single question does not fit into the memory budget.
+    #[error(
+        "probe `{probe}`, question `{question}` needs about {} of memory for its states, but the budget is {}; \
+         raise --memory",
+        size(*.needed), size(*.budget)
+    )]
+    Memory {
+        /// The probe.
+        probe: String,
+        /// The question.
+        question: String,
+        /// Bytes that it needs.
+        needed: u64,
+        /// Bytes that it may use.
+        budget: u64,
+    },
+    /// The chunks stored in a run do not cover its questions.
+    #[error(
+        "the plan stored in run.json has chunks that do not cover the {questions} questions of probe `{probe}` once and in order; restore the file, or choose another --out"
+    )]
+    StoredChunks {
+        /// The probe.
+        probe: String,
+        /// Its number of questions.
+        questions: usize,
+    },
+    /// The engine failed on one unit.
+    #[error("path {path} on probe `{probe}`, questions {first} to {last}: {source}")]
+    Unit {
+        /// The path's printed map.
+        path: String,
+        /// The probe.
+        probe: String,
+        /// Identifier of the unit's first question.
+        first: String,
+        /// Identifier of its last question.
+        last: String,
+        /// What failed.
+        source: Box<EngineError>,
+    },
+    /// The answer of one path to one question could not be read.
+    #[error("path {path} on probe `{probe}`, question `{question}`: {source}")]
+    Answer {
+        /// The path's printed map.
+        path: String,
+        /// The probe.
+        probe: String,
+        /// The question.
+        question: String,
+        /// What the tokenizer said.
+        source: Box<TextError>,
+    },
+}
+
+/// A number of bytes for people: `1.5 GiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_for_people() {
+        assert_eq!(size(1023), "1023 bytes");
+        assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(size(2 << 30), "2.0 GiB");
+        assert_eq!(size(u64::MAX), "16777216.0 TiB");
+    }
+}

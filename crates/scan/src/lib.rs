@@ -1,0 +1,40 @@
+//! THE EXPERIMENT: the one room where engine, probe, text and record meet.
+//!
+//! [`plan`] turns a [`Subject`] (a model) and a [`ScanRequest`] (paths and probes) into everything that can be known
+//! without weights; [`run`] carries it out into a run directory and resumes what a killed process left there, and
+//! [`measure`] does the same in memory. This room holds no statistics and draws nothing: what it knows ends in rows.
+//!
+//! Its sharpest edge: a unit of work is one path on one *chunk* of questions, and floating-point order depends on what
+//! shares a batch. A unit is therefore always computed whole, in the chunks of the stored plan, even when a killed
+//! process has already written a part of its samples.
+
+mod error;
+mod estimate;
+mod memory;
+mod notes;
+mod observer;
+mod plan;
+mod prompt;
+mod recorder;
+mod request;
+mod run;
+mod share;
+mod subject;
+mod summary;
+mod turn;
+mod unit;
+mod work;
+
+pub use error::ScanError;
+pub use estimate::estimate;
+pub use memory::DEFAULT_MEMORY_BYTES;
+pub use neuro_model::Device;
+pub use observer::{Observer, Progress};
+pub use plan::{Plan, plan};
+pub use request::{DEFAULT_PROBE, DEFAULT_QUESTIONS, PHANTOM_PROBE, Paths, ScanRequest};
+pub use run::{Outcome, measure, run};
+pub use subject::{OpenOptions, Subject};
+pub use summary::{PlanSummary, ProbeSummary};
+
+/// Result of the scan room.
+pub type Result<T> = std::result::Result<T, ScanError>;

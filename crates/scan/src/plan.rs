@@ -1,0 +1,143 @@
+//! Everything that can be known about a scan before a weight is read.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use neuro_path::LayerPath;
+use neuro_probe::{Probe, ProbeRequest};
+use neuro_record::{PlannedPaths, ProbeInfo, RunInfo, SCHEMA, settings_hash};
+use serde_json::{Value, json};
+
+use crate::memory::{Costs, chunks};
+use crate::prompt::{Asked, ask};
+use crate::{Paths, Result, ScanError, ScanRequest, Subject, notes, turn};
+
+/// What will be measured: the content of `run.json`, and the questions as tokens.
+#[derive(Debug)]
+pub struct Plan {
+    pub(crate) info: RunInfo,
+    pub(crate) probes: Vec<Probe>,
+    pub(crate) paths: Vec<LayerPath>,
+    /// The paths as they are printed.
+    pub(crate) printed: Vec<String>,
+    /// For each probe its questions as tokens.
+    pub(crate) asked: Vec<Vec<Asked>>,
+    /// For each probe the notes that all its rows carry.
+    pub(crate) notes: Vec<Vec<String>>,
+    pub(crate) costs: Costs,
+}
+
+/// Plans a scan: builds the questions, puts them into tokens, and cuts them into chunks that fit the memory budget.
+///
+/// # Errors
+/// When a probe or a path is refused, the model has no tokenizer, a question cannot be put into its tokens, or one
+/// question alone exceeds the memory budget.
+pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
+    subject.require_text()?;
+    let paths = request.ordered_paths(subject)?;
+    let printed: Vec<String> = paths.iter().map(LayerPath::to_string).collect();
+    let costs = Costs::new(subject.config(), &paths);
+    let turn = subject.turn()?;
+    let mut planned = Planned::default();
+    for name in request.probe_names() {
+        let probe_request = ProbeRequest {
+            count: request.count(&name),
+            seed: request.seed,
+            role: request.role,
+            phantom: request.phantom.clone(),
+        };
+        let probe = Probe::build(&name, &probe_request)?;
+        if planned.probes.iter().any(|other| other.name() == probe.name()) {
+            return Err(ScanError::ProbeTwice { probe: probe.name().to_owned() });
+        }
+        let asked = ask(subject, &probe)?;
+        planned.chunks.push(chunks(&probe, &asked, &costs, request.memory_bytes)?);
+        planned.notes.push(notes::of_probe(subject.config(), turn.as_ref(), &probe, &asked));
+        planned.asked.push(asked);
+        planned.probes.push(probe);
+    }
+    let stored_paths = match request.paths {
+        Paths::Triangle => PlannedPaths::Triangle,
+        Paths::List(_) => PlannedPaths::List(printed.clone()),
+    };
+    let text = subject.text();
+    let info = RunInfo {
+        schema: SCHEMA,
+        tool: concat!("neuro ", env!("CARGO_PKG_VERSION")).to_owned(),
+        created: now(),
+        model: subject.model_info(),
+        tokenizer_hash: text.map(|text| text.tokenizer_hash().to_owned()),
+        template_hash: text.and_then(|text| text.template_hash().map(str::to_owned)),
+        compute: "f32".to_owned(),
+        device: subject.device_kind().to_owned(),
+        probes: planned.probes.iter().map(probe_info).collect(),
+        seed: request.seed,
+        settings: settings(subject, request),
+        plan: neuro_record::Plan { paths: stored_paths, chunks: planned.chunks, memory_bytes: request.memory_bytes },
+        phantom: request.planted.clone(),
+    };
+    Ok(Plan { info, probes: planned.probes, paths, printed, asked: planned.asked, notes: planned.notes, costs })
+}
+
+/// This moment, RFC 3339, in whole seconds.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    now.round(jiff::Unit::Second).unwrap_or(now).to_string()
+}
+
+/// What is gathered probe by probe.
+#[derive(Default)]
+struct Planned {
+    probes: Vec<Probe>,
+    asked: Vec<Vec<Asked>>,
+    notes: Vec<Vec<String>>,
+    chunks: Vec<Vec<[usize; 2]>>,
+}
+
+fn probe_info(probe: &Probe) -> ProbeInfo {
+    ProbeInfo { name: probe.name().to_owned(), id: probe.id(), hash: probe.hash(), questions: probe.questions().len() }
+}
+
+/// What changes results and stands nowhere else in `run.json`.
+fn settings(subject: &Subject, request: &ScanRequest) -> BTreeMap<String, Value> {
+    let mut settings = BTreeMap::from([
+        ("role".to_owned(), json!(request.role.to_string())),
+        ("prompt".to_owned(), json!(if subject.is_chat() { "chat" } else { "plain" })),
+        ("end_tokens".to_owned(), json!(subject.end_tokens())),
+        ("suppress_tokens".to_owned(), json!(subject.checkpoint().generation.suppress_tokens)),
+    ]);
+    if subject.text().is_some_and(neuro_text::Text::reads_clock) {
+        settings.insert("clock".to_owned(), json!(turn::CLOCK.to_string()));
+    }
+    settings
+}
+
+impl Plan {
+    /// The content of `run.json`.
+    pub fn info(&self) -> &RunInfo {
+        &self.info
+    }
+
+    /// The probes, in the order in which they are asked.
+    pub fn probes(&self) -> &[Probe] {
+        &self.probes
+    }
+
+    /// The paths, in the order in which they are measured.
+    pub fn paths(&self) -> &[LayerPath] {
+        &self.paths
+    }
+
+    /// `<model>-<hash of everything that changes results>`, as the name of a folder on every system.
+    pub fn run_name(&self) -> String {
+        let safe = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' };
+        let model: String = self.info.model.id.chars().take(80).map(safe).collect();
+        let model = model.trim_matches(|c| matches!(c, '-' | '.'));
+        format!("{}-{}", if model.is_empty() { "model" } else { model }, settings_hash(&self.info))
+    }
+
+    /// Where the run goes when nothing is said: `runs/<run name>`.
+    pub fn default_dir(&self) -> PathBuf {
+        Path::new("runs").join(self.run_name())
+    }
+}

@@ -1,0 +1,106 @@
+//! What a scan is asked to do.
+
+use neuro_path::{LayerPath, triangle};
+use neuro_probe::{Count, PhantomWorld, Role};
+use neuro_record::Planted;
+
+use crate::{DEFAULT_MEMORY_BYTES, Result, ScanError, Subject};
+
+/// The probe of a model when none is named.
+pub const DEFAULT_PROBE: &str = "math:likelihood";
+/// The probe of a phantom when none is named.
+pub const PHANTOM_PROBE: &str = "phantom";
+/// Number of questions when none is named; a phantom's own probe then asks everything, since its question space is
+/// finite.
+pub const DEFAULT_QUESTIONS: usize = 32;
+
+/// Which paths are measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Paths {
+    /// The baseline and every block `(i, j)`.
+    Triangle,
+    /// These, each once, in this order.
+    List(Vec<LayerPath>),
+}
+
+/// What to measure. The default is the whole triangle with the model's default probe.
+#[derive(Debug, Clone)]
+pub struct ScanRequest {
+    /// The paths.
+    pub paths: Paths,
+    /// Whether a list of paths gets the baseline in front when it lacks it, so that deltas exist.
+    pub include_baseline: bool,
+    /// Probes by name with scoring, such as `math:likelihood`. Empty: [`PHANTOM_PROBE`] for a phantom, else
+    /// [`DEFAULT_PROBE`].
+    pub probes: Vec<String>,
+    /// Questions of each probe. `None`: every question of a phantom's own probe, else [`DEFAULT_QUESTIONS`].
+    pub questions: Option<Count>,
+    /// Seed of the questions.
+    pub seed: u64,
+    /// What the questions are for.
+    pub role: Role,
+    /// Memory that prompts and their states may use, in bytes; weights come on top.
+    pub memory_bytes: u64,
+    /// What a phantom was taught.
+    pub phantom: Option<PhantomWorld>,
+    /// What is planted in a phantom.
+    pub planted: Option<Planted>,
+}
+
+impl Default for ScanRequest {
+    fn default() -> Self {
+        Self {
+            paths: Paths::Triangle,
+            include_baseline: true,
+            probes: Vec::new(),
+            questions: None,
+            seed: 0,
+            role: Role::Search,
+            memory_bytes: DEFAULT_MEMORY_BYTES,
+            phantom: None,
+            planted: None,
+        }
+    }
+}
+
+impl ScanRequest {
+    /// The probes, defaults filled in.
+    pub(crate) fn probe_names(&self) -> Vec<String> {
+        if !self.probes.is_empty() {
+            return self.probes.clone();
+        }
+        vec![if self.phantom.is_some() { PHANTOM_PROBE } else { DEFAULT_PROBE }.to_owned()]
+    }
+
+    /// How many questions of the probe are asked.
+    pub(crate) fn count(&self, probe: &str) -> Count {
+        let own = probe.split(':').next() == Some(PHANTOM_PROBE);
+        self.questions.unwrap_or(if own { Count::All } else { Count::Some(DEFAULT_QUESTIONS) })
+    }
+
+    /// The paths in the order in which they are measured: the baseline first where it is wanted, none twice.
+    pub(crate) fn ordered_paths(&self, subject: &Subject) -> Result<Vec<LayerPath>> {
+        let depth = subject.depth();
+        let Paths::List(paths) = &self.paths else {
+            return Ok(triangle(depth).map(|block| block.path(depth)).collect::<std::result::Result<_, _>>()?);
+        };
+        if paths.is_empty() {
+            return Err(ScanError::NoPaths);
+        }
+        let mut seen = std::collections::HashSet::new();
+        let baseline = if self.include_baseline { Some(LayerPath::baseline(depth)?) } else { None };
+        // A baseline that the list names itself comes first as well: deltas then exist from the second row on.
+        let baseline = baseline.or_else(|| paths.iter().find(|path| path.is_baseline()).cloned());
+        let mut ordered = Vec::with_capacity(paths.len() + 1);
+        for path in baseline.iter().chain(paths) {
+            if path.depth() != depth {
+                let (path, found, model) = (path.to_string(), path.depth(), subject.name().to_owned());
+                return Err(ScanError::PathDepth { path, found, model, expected: depth });
+            }
+            if seen.insert(path) {
+                ordered.push(path.clone());
+            }
+        }
+        Ok(ordered)
+    }
+}

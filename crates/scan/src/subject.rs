@@ -1,0 +1,195 @@
+//! What is scanned: a checkpoint, its text and, from the first time they are needed, its weights in memory.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use neuro_checkpoint::{Checkpoint, DecoderConfig, Identity};
+use neuro_model::{Decoder, Device};
+use neuro_path::LayerPath;
+use neuro_record::ModelInfo;
+use neuro_text::{Message, Text};
+
+use crate::turn::{self, Turn};
+use crate::{Result, ScanError};
+
+/// How to open a model.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Draw the weights from this seed instead of reading them; a `config.json` is then enough.
+    pub random_weights: Option<u64>,
+    /// Where the weights go and everything is computed.
+    pub device: Device,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self { random_weights: None, device: Device::Cpu }
+    }
+}
+
+/// A model that can be scanned. Opening it reads descriptions only.
+#[derive(Debug)]
+pub struct Subject {
+    checkpoint: Checkpoint,
+    identity: Identity,
+    text: Option<Text>,
+    device: Device,
+    decoder: Mutex<Option<Arc<Decoder>>>,
+}
+
+impl Subject {
+    /// Opens a model folder.
+    ///
+    /// # Errors
+    /// When the checkpoint or its tokenizer is refused. A folder without a tokenizer opens; it cannot be asked.
+    pub fn open(dir: &Path, options: &OpenOptions) -> Result<Self> {
+        let checkpoint = match options.random_weights {
+            Some(seed) => Checkpoint::open_random(dir, seed)?,
+            None => Checkpoint::open(dir)?,
+        };
+        let identity = checkpoint.identity()?;
+        // `--random-weights` also takes the config file itself; its tokenizer then lies beside it.
+        let folder = if dir.is_dir() { dir } else { dir.parent().unwrap_or(dir) };
+        let text = Text::open(folder)?;
+        Ok(Self { checkpoint, identity, text, device: options.device.clone(), decoder: Mutex::new(None) })
+    }
+
+    /// A subject of parts that do not come from one folder, called `name`.
+    ///
+    /// # Errors
+    /// When the weight files cannot be read for the identity.
+    pub fn from_parts(name: &str, checkpoint: Checkpoint, text: Option<Text>, device: Device) -> Result<Self> {
+        let mut identity = checkpoint.identity()?;
+        identity.id = name.to_owned();
+        Ok(Self { checkpoint, identity, text, device, decoder: Mutex::new(None) })
+    }
+
+    /// The model's name, for people.
+    pub fn name(&self) -> &str {
+        &self.identity.id
+    }
+
+    /// Its files.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Its description.
+    pub fn config(&self) -> &DecoderConfig {
+        &self.checkpoint.config
+    }
+
+    /// Its number of layers.
+    pub fn depth(&self) -> usize {
+        self.config().num_layers()
+    }
+
+    /// Where it is computed.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Its tokenizer and templates, if it has any.
+    pub fn text(&self) -> Option<&Text> {
+        self.text.as_ref()
+    }
+
+    /// Its tokenizer and templates.
+    ///
+    /// # Errors
+    /// When the folder has none.
+    pub fn require_text(&self) -> Result<&Text> {
+        self.text().ok_or_else(|| ScanError::NoTokenizer { model: self.name().to_owned() })
+    }
+
+    /// Whether it has a chat template, and is asked in conversations instead of plain text.
+    pub fn is_chat(&self) -> bool {
+        self.text().is_some_and(Text::has_template)
+    }
+
+    /// How a conversation's last turn begins and ends; none where the model is asked in plain text.
+    pub(crate) fn turn(&self) -> Result<Option<Turn>> {
+        let chat = self.text().filter(|text| text.has_template());
+        Ok(chat.map(|text| Turn::of(text, &self.end_tokens())).transpose()?)
+    }
+
+    /// Tokens that end an answer: those of the generation config, the config and the tokenizer, in that order.
+    pub fn end_tokens(&self) -> Vec<u32> {
+        let Checkpoint { config, generation, .. } = &self.checkpoint;
+        let tokenizer = self.text().and_then(Text::eos_token).map(|(_, id)| id);
+        let mut tokens = Vec::new();
+        for &id in generation.eos_token_ids.iter().chain(&config.eos_token_ids).chain(&tokenizer) {
+            if !tokens.contains(&id) && (id as usize) < config.vocab_size {
+                tokens.push(id);
+            }
+        }
+        tokens
+    }
+
+    /// The weights in memory; read at the first call, shared by all later ones.
+    ///
+    /// # Errors
+    /// When a weight cannot be read or is not finite.
+    pub fn decoder(&self) -> Result<Arc<Decoder>> {
+        // A poisoned lock only means that another thread failed while loading; the place is then still empty.
+        let mut place = self.decoder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(decoder) = &*place {
+            return Ok(decoder.clone());
+        }
+        let decoder = Arc::new(Decoder::load(&self.checkpoint, &self.device)?);
+        *place = Some(decoder.clone());
+        Ok(decoder)
+    }
+
+    /// Whether [`Subject::decoder`] has been called.
+    pub fn is_loaded(&self) -> bool {
+        self.decoder.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Reads a path in any notation.
+    ///
+    /// # Errors
+    /// When it is no path of this model's layers.
+    pub fn parse_path(&self, text: &str) -> Result<LayerPath> {
+        Ok(LayerPath::parse(text, self.depth())?)
+    }
+
+    /// The model as a run describes it.
+    pub fn model_info(&self) -> ModelInfo {
+        let Checkpoint { config, weights, .. } = &self.checkpoint;
+        ModelInfo {
+            id: self.identity.id.clone(),
+            hash: self.identity.hash.clone(),
+            model_type: config.model_type.clone(),
+            layers: config.num_layers(),
+            parameters: config.parameters(),
+            dtype: weights.dtype_summary(),
+            random_weights: weights.random_seed(),
+        }
+    }
+
+    /// The kind of device, for example `cpu`.
+    pub(crate) fn device_kind(&self) -> &'static str {
+        match self.device {
+            Device::Cpu => "cpu",
+            Device::Cuda(_) => "cuda",
+            Device::Metal(_) => "metal",
+        }
+    }
+
+    /// Tokens of a conversation with the header of the model's next turn, thinking closed.
+    ///
+    /// # Errors
+    /// When there is no tokenizer or no template, or the template refuses the conversation.
+    pub fn chat_prompt(&self, messages: &[Message]) -> Result<Vec<u32>> {
+        Ok(self.require_text()?.chat_tokens(messages, &turn::options(true))?)
+    }
+
+    /// Tokens of a plain text with the special tokens that the tokenizer adds.
+    ///
+    /// # Errors
+    /// When there is no tokenizer, or it refuses the text.
+    pub fn plain_prompt(&self, text: &str) -> Result<Vec<u32>> {
+        Ok(self.require_text()?.encode(text, true)?)
+    }
+}

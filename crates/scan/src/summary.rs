@@ -1,0 +1,140 @@
+//! The plan for people and for `--dry-run --json`.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::Plan;
+use crate::error::size;
+use crate::work::{decoding_work, prompt_work, trunk_work};
+
+/// What a plan comes to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlanSummary {
+    /// The model's name.
+    pub model: String,
+    /// Its number of layers.
+    pub layers: usize,
+    /// Bytes of its weights in memory, as f32.
+    pub weights_bytes: u64,
+    /// Number of paths.
+    pub paths: usize,
+    /// Each probe's part.
+    pub probes: Vec<ProbeSummary>,
+    /// Layer-tokens of all prompts and scored keys, trunks included.
+    pub layer_tokens: u64,
+    /// Layer-tokens of decoding if every answer runs to its limit.
+    pub decoded_layer_tokens_at_most: u64,
+    /// Memory that prompts and their states may use, in bytes.
+    pub memory_bytes: u64,
+    /// What the largest chunk is expected to use of it.
+    pub memory_needed_bytes: u64,
+    /// Remarks that every row will carry.
+    pub notes: Vec<String>,
+    /// Expected time, where it was estimated.
+    pub estimated_seconds: Option<f64>,
+}
+
+/// One probe's part of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProbeSummary {
+    /// Its name with scoring.
+    pub name: String,
+    /// Number of questions.
+    pub questions: usize,
+    /// Number of chunks that they are asked in.
+    pub chunks: usize,
+    /// Tokens of all prompts and scored keys.
+    pub tokens: usize,
+    /// Layer-tokens, trunks included, without decoding.
+    pub layer_tokens: u64,
+}
+
+impl Plan {
+    /// What the plan comes to; without a time, see [`estimate`](crate::estimate).
+    pub fn summary(&self) -> PlanSummary {
+        let layers = self.info.model.layers;
+        let chunks = &self.info.plan.chunks;
+        let probe = |(index, probe): (usize, &neuro_probe::Probe)| {
+            let asked = &self.asked[index];
+            let paths: u64 = self.paths.iter().map(|path| prompt_work(path, asked)).sum();
+            ProbeSummary {
+                name: probe.name().to_owned(),
+                questions: asked.len(),
+                chunks: chunks[index].len(),
+                tokens: asked.iter().map(|asked| asked.prompt.len() + asked.continuation.len()).sum(),
+                layer_tokens: trunk_work(layers, asked) + paths,
+            }
+        };
+        let probes: Vec<ProbeSummary> = self.probes.iter().enumerate().map(probe).collect();
+        let decoded = self.asked.iter().flat_map(|asked| self.paths.iter().map(|path| decoding_work(path, asked)));
+        let needed = chunks.iter().zip(&self.asked).flat_map(|(chunks, asked)| {
+            let bytes = |&[start, end]: &[usize; 2]| asked[start..end].iter().map(|asked| self.costs.of(asked)).sum();
+            chunks.iter().map(bytes)
+        });
+        let mut notes: Vec<String> = Vec::new();
+        for note in self.notes.iter().flatten() {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
+        PlanSummary {
+            model: self.info.model.id.clone(),
+            layers,
+            weights_bytes: self.info.model.parameters.saturating_mul(size_of::<f32>() as u64),
+            paths: self.paths.len(),
+            layer_tokens: probes.iter().map(|probe| probe.layer_tokens).sum(),
+            probes,
+            decoded_layer_tokens_at_most: decoded.sum(),
+            memory_bytes: self.info.plan.memory_bytes,
+            memory_needed_bytes: needed.max().unwrap_or(0),
+            notes,
+            estimated_seconds: None,
+        }
+    }
+}
+
+impl fmt::Display for PlanSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, layers, paths, layer_tokens, decoded_layer_tokens_at_most: decoded, .. } = self;
+        writeln!(f, "model         {model}, {layers} layers, {} of weights in memory", size(self.weights_bytes))?;
+        writeln!(f, "paths         {paths}")?;
+        for ProbeSummary { name, questions, chunks, tokens, .. } in &self.probes {
+            let parts = if *chunks == 1 { "one chunk".to_owned() } else { format!("{chunks} chunks") };
+            writeln!(f, "probe         {name}: {questions} questions, {tokens} tokens, {parts}")?;
+        }
+        write!(f, "layer-tokens  {layer_tokens}")?;
+        if *decoded > 0 {
+            write!(f, ", and at most {decoded} for decoding")?;
+        }
+        writeln!(f)?;
+        writeln!(f, "memory        {} of {}", size(self.memory_needed_bytes), size(self.memory_bytes))?;
+        if let Some(seconds) = self.estimated_seconds {
+            writeln!(f, "time          about {}", span(seconds))?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "note          {note}"))
+    }
+}
+
+/// A time for people: `under a second`, `42 s`, `3 min`, `5.2 h`, `3.0 days`.
+fn span(seconds: f64) -> String {
+    match Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).as_secs_f64() {
+        s if s < 1.0 => "under a second".to_owned(),
+        s if s < 100.0 => format!("{s:.0} s"),
+        s if s < 100.0 * 60.0 => format!("{:.0} min", s / 60.0),
+        s if s < 100.0 * 3600.0 => format!("{:.1} h", s / 3600.0),
+        s => format!("{:.1} days", s / 86400.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span;
+
+    #[test]
+    fn times_are_for_people() {
+        let spans = [0.2, 41.9, 150.0, 18_720.0, 864_000.0].map(span);
+        assert_eq!(spans, ["under a second", "42 s", "2 min", "5.2 h", "10.0 days"]);
+    }
+}

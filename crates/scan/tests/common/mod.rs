@@ -1,0 +1,130 @@
+//! A tiny model with a tokenizer of single characters, written into a temporary folder.
+#![allow(dead_code, clippy::unwrap_used, clippy::missing_panics_doc, missing_docs, unreachable_pub)]
+
+use std::fs;
+use std::path::Path;
+
+use neuro_probe::{Count, PhantomWorld};
+use neuro_record::{Row, RunData, Sample};
+use neuro_scan::{OpenOptions, ScanRequest, Subject};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+/// A template in the manner of ChatML, with single characters for its special tokens.
+pub const TEMPLATE: &str = "{% for m in messages %}<bos>{{ m.role }}\n{{ m.content }}<eos>\n{% endfor %}\
+                            {% if add_generation_prompt %}<bos>assistant\n{% endif %}";
+
+pub struct Model {
+    pub dir: TempDir,
+    config: Value,
+}
+
+impl Model {
+    /// Four layers, plain text.
+    pub fn plain() -> Self {
+        let dir = TempDir::new().unwrap();
+        let config = json!({
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama",
+            "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 4,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 128,
+            "max_position_embeddings": 1024, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+            "tie_word_embeddings": true, "initializer_range": 0.3, "eos_token_id": 2, "bos_token_id": 1,
+        });
+        let model = Self { dir, config };
+        model.write("config.json", &model.config);
+        model.write("tokenizer.json", &tokenizer());
+        model.write("tokenizer_config.json", &json!({"bos_token": "<bos>", "eos_token": "<eos>"}));
+        model
+    }
+
+    /// The same, with a chat template.
+    pub fn chat() -> Self {
+        Self::with_template(TEMPLATE)
+    }
+
+    /// The same, with this chat template.
+    pub fn with_template(template: &str) -> Self {
+        let model = Self::plain();
+        let config = json!({"bos_token": "<bos>", "eos_token": "<eos>", "chat_template": template});
+        model.write("tokenizer_config.json", &config);
+        model
+    }
+
+    /// Changes keys of `config.json`.
+    pub fn with(mut self, changes: &Value) -> Self {
+        for (key, value) in changes.as_object().unwrap() {
+            self.config[key] = value.clone();
+        }
+        self.write("config.json", &self.config);
+        self
+    }
+
+    pub fn write(&self, name: &str, value: &Value) {
+        fs::write(self.dir.path().join(name), serde_json::to_vec(value).unwrap()).unwrap();
+    }
+
+    pub fn open(&self) -> Subject {
+        open(self.dir.path())
+    }
+}
+
+/// Opens with random weights.
+pub fn open(dir: &Path) -> Subject {
+    let options = OpenOptions { random_weights: Some(7), ..OpenOptions::default() };
+    Subject::open(dir, &options).unwrap()
+}
+
+/// A request of few questions with these probes.
+pub fn request(probes: &[&str], questions: usize) -> ScanRequest {
+    ScanRequest {
+        probes: probes.iter().map(|probe| (*probe).to_owned()).collect(),
+        questions: Some(Count::Some(questions)),
+        ..ScanRequest::default()
+    }
+}
+
+/// The same for a phantom: its own probe generates one token, which is quick.
+pub fn with_phantom(request: ScanRequest) -> ScanRequest {
+    ScanRequest { phantom: Some(PhantomWorld::new(3)), ..request }
+}
+
+/// Rows without what may differ between two runs, in an order of their own.
+pub fn rows(data: &RunData) -> Vec<Row> {
+    let mut rows: Vec<Row> = data.rows.iter().map(|row| Row { seconds: 0.0, ..row.clone() }).collect();
+    rows.sort_by(|a, b| (&a.probe, &a.path).cmp(&(&b.probe, &b.path)));
+    rows
+}
+
+/// Samples in an order of their own.
+pub fn samples(data: &RunData) -> Vec<Sample> {
+    let mut samples = data.samples.clone();
+    samples.sort_by(|a, b| (&a.probe, &a.path, &a.question).cmp(&(&b.probe, &b.path, &b.question)));
+    samples
+}
+
+/// One token per character: 0 `<unk>`, 1 `<bos>`, 2 `<eos>`, 3 the line break, then ASCII from the space on.
+fn tokenizer() -> Value {
+    let special = ["<unk>", "<bos>", "<eos>"];
+    let mut vocab: Map<String, Value> = special.iter().zip(0..).map(|(t, id)| ((*t).to_owned(), json!(id))).collect();
+    for c in std::iter::once('\n').chain(' '..='~') {
+        vocab.insert(c.to_string(), json!(vocab.len()));
+    }
+    let added = |(content, id): (&&str, i32)| {
+        json!({"id": id, "content": content, "special": true, "single_word": false, "lstrip": false,
+               "rstrip": false, "normalized": false})
+    };
+    let (bos, text) =
+        (json!({"SpecialToken": {"id": "<bos>", "type_id": 0}}), json!({"Sequence": {"id": "A", "type_id": 0}}));
+    json!({
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": special.iter().zip(0..).map(added).collect::<Vec<_>>(),
+        "normalizer": null,
+        "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[\\s\\S]"}, "behavior": "Isolated", "invert": false},
+        "post_processor": {
+            "type": "TemplateProcessing", "single": [bos, text], "pair": [bos, text],
+            "special_tokens": {"<bos>": {"id": "<bos>", "ids": [1], "tokens": ["<bos>"]}},
+        },
+        "decoder": {"type": "Fuse"},
+        "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"},
+    })
+}
