@@ -1,0 +1,246 @@
+//! One target per parser of foreign bytes. A target returns its outcome as text; what it asserts must hold for any input.
+
+use std::path::Path;
+
+use neuro_checkpoint::{Checkpoint, DecoderConfig, GenerationConfig, Header, MAX_LAYERS, ShardIndex};
+use neuro_path::{LayerPath, MAX_VISITS};
+use neuro_text::{Message, RenderOptions, Text, TextFiles};
+
+pub(crate) struct Target {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&[u8]) -> String,
+    /// Pieces of the parser's language, for the mutator.
+    pub(crate) words: &'static [&'static str],
+}
+
+/// Add a parser here, and files for it under `fuzz/corpus/NAME`.
+pub(crate) const TARGETS: &[Target] = &[
+    Target { name: "config", run: config, words: CONFIG_WORDS },
+    Target { name: "generation", run: generation, words: GENERATION_WORDS },
+    Target { name: "header", run: header, words: HEADER_WORDS },
+    Target { name: "index", run: index, words: INDEX_WORDS },
+    Target { name: "weights", run: weights, words: HEADER_WORDS },
+    Target { name: "path", run: path, words: PATH_WORDS },
+    Target { name: "tokenizer", run: tokenizer, words: TOKENIZER_WORDS },
+    Target { name: "template", run: template, words: TEMPLATE_WORDS },
+];
+
+const CONFIG_WORDS: &[&str] = &[
+    "\"model_type\":\"qwen3\",",
+    "\"model_type\":\"mistral\",",
+    "\"hidden_size\":",
+    "\"num_attention_heads\":",
+    "\"num_key_value_heads\":",
+    "\"head_dim\":",
+    "\"sliding_window\":",
+    "\"use_sliding_window\":true,",
+    "\"layer_types\":[\"full_attention\"],",
+    "\"rope_scaling\":{\"type\":\"yarn\",\"factor\":2},",
+    "\"rope_parameters\":{\"rope_type\":\"llama3\"},",
+    "\"rope_theta\":",
+    "\"text_config\":{",
+    "null",
+    "true",
+    "{",
+    "}",
+    ",",
+];
+const GENERATION_WORDS: &[&str] = &[
+    "\"eos_token_id\":",
+    "\"suppress_tokens\":[",
+    "\"temperature\":",
+    "\"top_k\":",
+    "\"min_p\":",
+    "null",
+    "[",
+    "]",
+    ",",
+];
+const HEADER_WORDS: &[&str] = &[
+    "\"dtype\":\"F32\"",
+    "\"dtype\":\"BF16\"",
+    "\"dtype\":\"F4\"",
+    "\"shape\":[",
+    "\"data_offsets\":[0,",
+    "\"__metadata__\":{",
+    "\"a\":{",
+    "[]",
+    "}",
+    ",",
+    " ",
+];
+const INDEX_WORDS: &[&str] =
+    &["\"weight_map\":{", "\"metadata\":{", ".safetensors\"", "../", "\\\\", "\\u0000", "}", ","];
+const PATH_WORDS: &[&str] = &[
+    "..",
+    ",",
+    "x2",
+    "x65536",
+    "{attn=0.5}",
+    "{mlp=0,attn=-1}",
+    "blocks:",
+    "layers:",
+    "(",
+    ")",
+    ";",
+    "[[",
+    "]]",
+    "slices:",
+    "layer_range:",
+    "sources:",
+    "model: m",
+    "\n- ",
+    "  ",
+    "18446744073709551616",
+];
+const TOKENIZER_WORDS: &[&str] = &[
+    "\"model\":{\"type\":\"BPE\",",
+    "\"vocab\":{",
+    "\"merges\":[",
+    "\"added_tokens\":[",
+    "\"id\":",
+    "\"normalizer\":null",
+    "\"pre_tokenizer\":{\"type\":\"ByteLevel\"}",
+    "\"decoder\":null",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+];
+const TEMPLATE_WORDS: &[&str] = &[
+    "{% for m in messages %}",
+    "{% endfor %}",
+    "{{ ",
+    " }}",
+    "{%- if ",
+    " %}",
+    "{% endif %}",
+    "messages[0].content",
+    "|tojson",
+    "|trim",
+    ".split(' ')",
+    "[-1]",
+    "[::-1]",
+    "{% set ns = namespace(a=0) %}",
+    "{% macro m(a) %}",
+    "{% endmacro %}",
+    "raise_exception('x')",
+    "range(9999999)",
+    "*999999",
+    "loop.index0",
+    "{#",
+    "#}",
+    "strftime_now('%d')",
+];
+
+fn config(bytes: &[u8]) -> String {
+    let config = match DecoderConfig::from_json(bytes, Path::new("config.json")) {
+        Ok(config) => config,
+        Err(error) => return error.to_string(),
+    };
+    assert!((1..=MAX_LAYERS).contains(&config.num_layers()));
+    for layer in &config.layers {
+        let attention = &layer.attention;
+        assert!(attention.heads >= 1 && attention.heads % attention.kv_heads == 0 && attention.head_dim % 2 == 0);
+        assert!(attention.rope.theta.is_finite() && attention.rope.theta > 0.0 && attention.window != Some(0));
+    }
+    if config.num_layers() <= 64 {
+        let tensors = config.expected_tensors();
+        let weights: u128 =
+            tensors.iter().map(|(_, shape)| shape.iter().map(|&size| size as u128).product::<u128>()).sum();
+        assert_eq!(weights, u128::from(config.parameters()));
+    }
+    format!("accepted {} {:?}", config.model_type, config.layers[0].attention.rope.scaling)
+}
+
+fn generation(bytes: &[u8]) -> String {
+    match GenerationConfig::from_json(bytes, Path::new("generation_config.json"), 100) {
+        Ok(generation) => {
+            assert!(generation.eos_token_ids.iter().chain(&generation.suppress_tokens).all(|&id| id < 100));
+            assert!(generation.temperature.is_none_or(|value| value.is_finite() && value >= 0.0));
+            "accepted".to_owned()
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn header(bytes: &[u8]) -> String {
+    match Header::parse(bytes, Path::new("model.safetensors")) {
+        Ok(header) => {
+            let covered: usize = header.tensors().values().map(|entry| entry.range.len()).sum();
+            assert_eq!(header.data_start() + covered, bytes.len());
+            "accepted".to_owned()
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn index(bytes: &[u8]) -> String {
+    match ShardIndex::from_json(bytes, Path::new("model.safetensors.index.json")) {
+        Ok(index) => {
+            for shard in index.shards() {
+                assert_eq!(Path::new(shard).components().count(), 1);
+                assert!(shard.ends_with(".safetensors"));
+            }
+            "accepted".to_owned()
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The whole way from a weight file to numbers, for a fixed config.
+fn weights(bytes: &[u8]) -> String {
+    let config = include_bytes!("../corpus/config/valid-one-layer.json");
+    match Checkpoint::from_bytes("fuzz", config, None, bytes.to_vec()) {
+        Ok(checkpoint) => {
+            for (name, shape) in checkpoint.config.expected_tensors() {
+                match checkpoint.weights.read_f32(&name, &shape) {
+                    Ok(values) => assert!(values.iter().all(|value| value.is_finite())),
+                    Err(error) => return error.to_string(),
+                }
+            }
+            "accepted".to_owned()
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn path(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    match LayerPath::parse(&text, 12) {
+        Ok(path) => {
+            assert!((1..=MAX_VISITS).contains(&path.len()) && path.layers().iter().all(|&layer| layer < 12));
+            assert_eq!(LayerPath::parse(&path.to_string(), 12).as_ref(), Ok(&path));
+            "accepted".to_owned()
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+fn tokenizer(bytes: &[u8]) -> String {
+    let files = TextFiles { tokenizer: bytes.to_vec(), ..TextFiles::default() };
+    match Text::from_files(&files, "fuzz") {
+        Ok(text) => match text.encode("Once upon a time, 1234 — né.\n", true) {
+            Ok(ids) => text.decode(&ids, false).map_or_else(|error| error.to_string(), |_| "decoded".to_owned()),
+            Err(error) => error.to_string(),
+        },
+        Err(error) => error.to_string(),
+    }
+}
+
+fn template(bytes: &[u8]) -> String {
+    let template = String::from_utf8_lossy(bytes).into_owned();
+    let files = TextFiles {
+        tokenizer: include_bytes!("../corpus/tokenizer/valid-tiny.json").to_vec(),
+        templates: [("default".to_owned(), template)].into(),
+        ..TextFiles::default()
+    };
+    let messages =
+        [Message::system("Be brief."), Message::user("What is 2 + 2?"), Message::assistant("4"), Message::user("Why?")];
+    let options = RenderOptions { add_generation_prompt: true, ..RenderOptions::default() };
+    match Text::from_files(&files, "fuzz").and_then(|text| text.render(&messages, &options)) {
+        Ok(text) => format!("rendered {}", text.is_empty()),
+        Err(error) => error.to_string(),
+    }
+}
