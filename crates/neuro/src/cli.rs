@@ -1,0 +1,345 @@
+//! The arguments of every command, and the examples that its help ends with.
+
+use std::path::PathBuf;
+
+use clap::builder::Styles;
+use clap::builder::styling::AnsiColor;
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+
+use crate::device::DeviceName;
+use crate::values::{MemorySize, Questions, Tokens};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Yellow.on_default().bold())
+    .usage(AnsiColor::Yellow.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Green.on_default());
+
+/// A brain scanner for language models.
+///
+/// Runs blocks of a model's layers again without changing a weight, measures what that does, draws the map, and says
+/// honestly whether anything was gained.
+#[derive(Debug, Parser)]
+#[command(name = "neuro", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true, after_help = ROOT_EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const ROOT_EXAMPLES: &str = "\
+Start here:
+  neuro scan
+      scans the phantom that comes with the program, a model with a planted circuit
+  neuro scan FOLDER
+      scans a Llama, Mistral, Qwen2 or Qwen3 checkpoint in safetensors
+  neuro COMMAND --help
+      shows examples and every flag of a command";
+
+/// A command with its arguments.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Measure every block (i, j) of a model and draw the map
+    #[command(after_long_help = SCAN_EXAMPLES)]
+    Scan(ScanArgs),
+    /// Measure one layer path, on one or more probes
+    #[command(after_long_help = PROBE_EXAMPLES)]
+    Probe(ProbeArgs),
+    /// Show a run: tables, pictures, JSON, CSV
+    #[command(after_long_help = SHOW_EXAMPLES)]
+    Show(ShowArgs),
+    /// Answer one prompt along a layer path
+    #[command(after_long_help = ASK_EXAMPLES)]
+    Ask(AskArgs),
+    /// Write the logits of a token sequence to a file
+    #[command(after_long_help = LOGITS_EXAMPLES)]
+    Logits(LogitsArgs),
+    /// Train a phantom from a recipe
+    #[command(after_long_help = TRAIN_EXAMPLES)]
+    Train(TrainArgs),
+    /// Check this machine and this build; describe a model layer by layer
+    #[command(after_long_help = DOCTOR_EXAMPLES)]
+    Doctor(DoctorArgs),
+    /// Print shell completions
+    #[command(after_long_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+}
+
+/// Where a model's weights come from and where they are used.
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// Draw the weights from a seed instead of reading them; MODEL then needs only a config.json
+    #[arg(long, value_name = "SEED")]
+    pub(crate) random_weights: Option<u64>,
+    /// Where to compute: cpu, cuda, cuda:N or metal
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: DeviceName,
+}
+
+/// What is measured, and how much of it.
+#[derive(Debug, Args)]
+pub(crate) struct MeasureArgs {
+    /// What to ask: math, math:likelihood, phantom or phantom:likelihood; may be given several times (default:
+    /// math:likelihood, for a phantom its own)
+    #[arg(long = "probe", value_name = "NAME")]
+    pub(crate) probes: Vec<String>,
+    /// How many questions each probe asks: a number or `all` (default: 32, for a phantom's own probe all)
+    #[arg(long, value_name = "N|all")]
+    pub(crate) questions: Option<Questions>,
+    /// Seed of the questions and of the intervals
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Memory for the states of the questions, beside the weights, such as 8GiB (default: 2GiB)
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<MemorySize>,
+    /// Run directory; the same command continues what is there (default: for a scan
+    /// runs/MODEL-SETTINGS, for a probe none)
+    #[arg(long, value_name = "RUN")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+}
+
+/// Arguments of `neuro scan`.
+#[derive(Debug, Args)]
+pub(crate) struct ScanArgs {
+    /// Checkpoint folder, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
+    #[arg(value_name = "MODEL", default_value = "phantom", value_hint = ValueHint::DirPath)]
+    pub(crate) model: String,
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+    /// Print what would be done and how long it would take, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print one JSON document instead of the map
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const SCAN_EXAMPLES: &str = "\
+Examples:
+  neuro scan
+      scans the phantom, in which repeating layers 4 to 7 is known to help, and says whether that was found
+  neuro scan ~/models/Qwen2.5-0.5B --dry-run
+      says what a scan would do and how long it would take
+  neuro scan ~/models/Qwen2.5-0.5B --probe math:likelihood --questions 64 --out runs/qwen
+      asks 64 questions; Ctrl-C at any time, the same command continues
+  neuro scan --json | jq '.best[0]'
+      the best block as JSON";
+
+/// Arguments of `neuro probe`.
+#[derive(Debug, Args)]
+pub(crate) struct ProbeArgs {
+    /// Checkpoint folder, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
+    #[arg(value_name = "MODEL", value_hint = ValueHint::DirPath)]
+    pub(crate) model: String,
+    /// Layer path, in any notation; measured beside the baseline (default: the baseline alone)
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    pub(crate) path: Option<String>,
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const PROBE_EXAMPLES: &str = "\
+Examples:
+  neuro probe phantom --path '(4,8)'
+      the block (4, 8): layers 4 to 7 run once more
+  neuro probe FOLDER --path 0..15,11..31 --probe math --probe math:likelihood
+      two probes along one path
+  neuro probe FOLDER --path '0..7,4..7{attn=0.5,mlp=0},8..11'
+      a damped second pass: half of its attention, nothing of its MLP
+
+Notations of a layer path:
+  0..15,11..31             layers in order, both ends included; ..15,11.. leaves out the outer ends
+  4..7x2  10x3             an item written several times in a row
+  (4,8)                    the block (4, 8), half-open as in RYS
+  blocks:24,35;43,45       blocks inserted one after the other; order matters
+  layers:0,1,2,1,2,3       every layer by its number
+  [[0,4],[2,5]]            PEFT's half-open ranges; mergekit's layer_range slices are read too";
+
+/// Arguments of `neuro show`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("format").multiple(false))]
+pub(crate) struct ShowArgs {
+    /// Run directory
+    #[arg(value_name = "RUN", value_hint = ValueHint::DirPath)]
+    pub(crate) run: PathBuf,
+    /// The probe to show (default: the run's first)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) probe: Option<String>,
+    /// Only this group of questions, or `all` (default: all; on a phantom the group that needs the planted block)
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Option<String>,
+    /// How many of the best blocks to list
+    #[arg(long, value_name = "K", default_value_t = 10)]
+    pub(crate) top: usize,
+    /// Print one JSON document
+    #[arg(long, group = "format")]
+    pub(crate) json: bool,
+    /// Print a line of CSV for every block
+    #[arg(long, group = "format")]
+    pub(crate) csv: bool,
+    /// Write the map as SVG
+    #[arg(long, value_name = "FILE", group = "format")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Write the map as PNG
+    #[arg(long, value_name = "FILE", group = "format")]
+    pub(crate) png: Option<PathBuf>,
+    /// Write the report as one HTML page that opens offline
+    #[arg(long, value_name = "FILE", group = "format")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  neuro show runs/qwen
+      the map and the ten best blocks, also while the scan is running
+  neuro show runs/qwen --probe math --top 30
+      another probe of the run, and more of its blocks
+  neuro show runs/qwen --csv > map.csv
+      every block with score, delta and interval
+  neuro show runs/qwen --png map.png
+      the map as a picture";
+
+/// Arguments of `neuro ask`.
+#[derive(Debug, Args)]
+pub(crate) struct AskArgs {
+    /// Checkpoint folder, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
+    #[arg(value_name = "MODEL", value_hint = ValueHint::DirPath)]
+    pub(crate) model: String,
+    /// What to ask; read from stdin where it is left out or `-`
+    #[arg(value_name = "PROMPT")]
+    pub(crate) prompt: Option<String>,
+    /// Layer path, in any notation (default: the baseline)
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    pub(crate) path: Option<String>,
+    /// Instruction that comes before the prompt, for models with a chat template
+    #[arg(long, value_name = "TEXT", conflicts_with = "raw")]
+    pub(crate) system: Option<String>,
+    /// Continue the prompt as plain text, without the chat template
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Longest answer, in tokens
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub(crate) max_tokens: usize,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    /// Print one JSON document instead of the answer as it comes
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const ASK_EXAMPLES: &str = "\
+Examples:
+  neuro ask FOLDER 'What is the square root of 4624?'
+      the baseline answers
+  neuro ask FOLDER --path '(11,16)' 'What is the square root of 4624?'
+      the same model with layers 11 to 15 run once more
+  neuro ask FOLDER --raw --max-tokens 40 < beginning.txt
+      continues a text";
+
+/// Arguments of `neuro logits`.
+#[derive(Debug, Args)]
+pub(crate) struct LogitsArgs {
+    /// Checkpoint folder, with or without a tokenizer, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
+    #[arg(value_name = "MODEL", value_hint = ValueHint::DirPath)]
+    pub(crate) model: String,
+    /// Layer path, in any notation (default: the baseline)
+    #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
+    pub(crate) path: Option<String>,
+    /// Token ids, from the first position on
+    #[arg(long, value_name = "IDS")]
+    pub(crate) tokens: Tokens,
+    /// Safetensors file to write, in a folder that exists
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+}
+
+const LOGITS_EXAMPLES: &str = "\
+Examples:
+  neuro logits FOLDER --tokens 1,2,3 --out logits.safetensors
+      tensor `logits` (seq, vocab), f32, of the baseline
+  neuro logits FOLDER --path '(4,8)' --tokens 1,2,3 --out block.safetensors
+      the same with layers 4 to 7 run once more";
+
+/// Arguments of `neuro train`.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    /// Recipe file (TOML)
+    #[arg(value_name = "RECIPE", value_hint = ValueHint::FilePath)]
+    pub(crate) recipe: PathBuf,
+    /// Checkpoint folder to write
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) out: PathBuf,
+}
+
+const TRAIN_EXAMPLES: &str = "\
+Examples:
+  neuro train phantoms/phantom.toml --out my-phantom
+      trains the phantom that comes with the program again, in minutes on a CPU
+  neuro scan my-phantom
+      scans what was trained; the checkpoint opens in transformers too";
+
+/// Arguments of `neuro doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Model to describe layer by layer: a checkpoint folder, `phantom`, `phantom-plain`, or org/name in the Hugging Face
+    /// cache
+    #[arg(value_name = "MODEL", value_hint = ValueHint::DirPath)]
+    pub(crate) model: Option<String>,
+    /// Skip the measurement of the matmul peak
+    #[arg(long)]
+    pub(crate) quick: bool,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  neuro doctor
+      devices, processor features, memory, and how fast this build multiplies matrices
+  neuro doctor FOLDER --quick
+      a model's layers, the memory it needs, and how many blocks a scan has";
+
+/// Arguments of `neuro completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: Shell,
+}
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  neuro completions bash > ~/.local/share/bash-completion/completions/neuro
+  neuro completions zsh > ~/.zfunc/_neuro
+  neuro completions fish > ~/.config/fish/completions/neuro.fish";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent_and_every_one_is_documented() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        for subcommand in command.get_subcommands() {
+            assert!(subcommand.get_about().is_some(), "{}", subcommand.get_name());
+            assert!(subcommand.get_after_long_help().is_some(), "{}", subcommand.get_name());
+            for argument in subcommand.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", subcommand.get_name(), argument.get_id());
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! A model, layer by layer.
+
+use neuro_checkpoint::{Activation, Checkpoint, DecoderConfig, LayerConfig, RopeConfig, RopeScaling};
+use neuro_path::triangle;
+use neuro_text::Text;
+use serde_json::{Value, json};
+
+use super::build::entry;
+use crate::values::{bytes, grouped};
+
+/// Bytes of a weight in memory, and of a number in the cache of keys and values: everything is computed in f32.
+const F32: u64 = 4;
+
+/// What a checkpoint says about itself.
+#[derive(Debug)]
+pub(super) struct Description<'a> {
+    checkpoint: &'a Checkpoint,
+    tokenizer: String,
+    name: String,
+    /// Weights of each layer, norms and biases included.
+    layer_parameters: Vec<u64>,
+}
+
+impl<'a> Description<'a> {
+    pub(super) fn new(checkpoint: &'a Checkpoint, text: anyhow::Result<Option<Text>>, name: String) -> Self {
+        let tokenizer = match text {
+            Ok(None) => "none: the model can be described, exported and run on token ids, but not asked".to_owned(),
+            Ok(Some(text)) if text.has_template() => {
+                format!("{} tokens, chat template", grouped(text.vocab_size() as u64))
+            }
+            Ok(Some(text)) => {
+                format!("{} tokens, no chat template: prompts are plain text", grouped(text.vocab_size() as u64))
+            }
+            Err(refused) => format!("refused: {refused:#}"),
+        };
+        Self { checkpoint, tokenizer, name, layer_parameters: layer_parameters(&checkpoint.config) }
+    }
+
+    pub(super) fn title(&self) -> String {
+        let config = &self.checkpoint.config;
+        format!("{} ({}, {} parameters)", self.name, config.model_type, grouped(config.parameters()))
+    }
+
+    fn memory(&self) -> u64 {
+        self.checkpoint.config.parameters().saturating_mul(F32)
+    }
+
+    /// Bytes of keys and values for each token and pass through all layers.
+    fn kv_bytes(&self) -> u64 {
+        let layers = &self.checkpoint.config.layers;
+        layers.iter().map(|layer| 2 * (layer.attention.kv_heads * layer.attention.head_dim) as u64 * F32).sum()
+    }
+
+    fn blocks(&self) -> usize {
+        // The triangle begins with the baseline, which is no block.
+        triangle(self.checkpoint.config.num_layers()).skip(1).count()
+    }
+
+    pub(super) fn text(&self) -> String {
+        let Checkpoint { config, weights, .. } = self.checkpoint;
+        let files = match weights.random_seed() {
+            Some(seed) => format!("random, seed {seed}"),
+            None => format!(
+                "{} in {} ({})",
+                bytes(weights.total_bytes()),
+                if weights.files().len() == 1 {
+                    "one file".to_owned()
+                } else {
+                    format!("{} files", weights.files().len())
+                },
+                weights.dtype_summary()
+            ),
+        };
+        let head = if config.tie_word_embeddings { "tied to the embedding" } else { "of its own" };
+        let mut text = String::new();
+        for (name, value) in [
+            ("weights", files),
+            (
+                "memory",
+                format!("{} as f32, and {} for each token of state", bytes(self.memory()), bytes(self.kv_bytes())),
+            ),
+            ("tokenizer", self.tokenizer.clone()),
+            ("vocabulary", format!("{} tokens, head {head}", grouped(config.vocab_size as u64))),
+            ("hidden", config.hidden_size.to_string()),
+            ("context", format!("{} tokens", grouped(config.max_position_embeddings as u64))),
+            (
+                "end of text",
+                if config.eos_token_ids.is_empty() { "none".to_owned() } else { format!("{:?}", config.eos_token_ids) },
+            ),
+            ("layers", config.num_layers().to_string()),
+            ("blocks", format!("{} in a scan, beside the baseline", grouped(self.blocks() as u64))),
+        ] {
+            text.push_str(&entry(name, &value));
+        }
+        text.push('\n');
+        for (first, last, layer) in equal_runs(&config.layers) {
+            let name = if first == last { format!("layer {first}") } else { format!("layers {first}..{last}") };
+            text.push_str(&entry(&name, &layer_text(layer, self.layer_parameters[first])));
+        }
+        text
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let Checkpoint { config, weights, .. } = self.checkpoint;
+        let layers = config.layers.iter().zip(&self.layer_parameters);
+        json!({
+            "name": self.name,
+            "model_type": config.model_type,
+            "parameters": config.parameters(),
+            "weight_bytes": weights.total_bytes(),
+            "dtype": weights.dtype_summary(),
+            "random_weights": weights.random_seed(),
+            "memory_bytes": self.memory(),
+            "state_bytes_per_token": self.kv_bytes(),
+            "tokenizer": self.tokenizer,
+            "vocab_size": config.vocab_size,
+            "tie_word_embeddings": config.tie_word_embeddings,
+            "hidden_size": config.hidden_size,
+            "max_position_embeddings": config.max_position_embeddings,
+            "eos_token_ids": config.eos_token_ids,
+            "blocks": self.blocks(),
+            "layers": layers.map(|(layer, count)| layer_json(layer, *count)).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Runs of layers that are described alike: first, last, description.
+fn equal_runs(layers: &[LayerConfig]) -> Vec<(usize, usize, &LayerConfig)> {
+    let mut runs: Vec<(usize, usize, &LayerConfig)> = Vec::new();
+    for (index, layer) in layers.iter().enumerate() {
+        match runs.last_mut() {
+            Some((_, last, same)) if *same == layer => *last = index,
+            _ => runs.push((index, index, layer)),
+        }
+    }
+    runs
+}
+
+fn layer_text(layer: &LayerConfig, parameters: u64) -> String {
+    let LayerConfig { attention, mlp } = layer;
+    let biases = [
+        ("q", attention.q_bias),
+        ("k", attention.k_bias),
+        ("v", attention.v_bias),
+        ("o", attention.o_bias),
+        ("mlp", mlp.bias),
+    ];
+    let biases: Vec<_> = biases.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
+    let mut facts = vec![
+        format!("{} parameters", grouped(parameters)),
+        format!("{} heads of {}, {} for keys and values", attention.heads, attention.head_dim, attention.kv_heads),
+        attention.window.map_or_else(|| "sees everything".to_owned(), |window| format!("window of {window} tokens")),
+        rope_text(&attention.rope, attention.head_dim),
+        format!("MLP {} {}", mlp.intermediate_size, activation_name(mlp.activation)),
+    ];
+    if attention.qk_norm {
+        facts.push("norm on queries and keys".to_owned());
+    }
+    if !biases.is_empty() {
+        facts.push(format!("biases on {}", biases.join(", ")));
+    }
+    facts.join(" · ")
+}
+
+fn layer_json(layer: &LayerConfig, parameters: u64) -> Value {
+    let LayerConfig { attention, mlp } = layer;
+    json!({
+        "parameters": parameters,
+        "heads": attention.heads,
+        "kv_heads": attention.kv_heads,
+        "head_dim": attention.head_dim,
+        "window": attention.window,
+        "qk_norm": attention.qk_norm,
+        "biases": {
+            "q": attention.q_bias,
+            "k": attention.k_bias,
+            "v": attention.v_bias,
+            "o": attention.o_bias,
+            "mlp": mlp.bias,
+        },
+        "rope": {
+            "theta": attention.rope.theta,
+            "rotary_dim": attention.rope.rotary_dim,
+            "scaling": scaling_name(&attention.rope.scaling),
+        },
+        "intermediate_size": mlp.intermediate_size,
+        "activation": activation_name(mlp.activation),
+    })
+}
+
+/// Weights of each layer, counted over the tensors that it is made of.
+fn layer_parameters(config: &DecoderConfig) -> Vec<u64> {
+    let mut counts = vec![0; config.num_layers()];
+    for (name, shape) in config.expected_tensors() {
+        let layer = name.strip_prefix("model.layers.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+        if let Some(count) = layer.and_then(|layer| counts.get_mut(layer)) {
+            *count += shape.iter().map(|size| *size as u64).product::<u64>();
+        }
+    }
+    counts
+}
+
+fn rope_text(rope: &RopeConfig, head_dim: usize) -> String {
+    let scaling = match rope.scaling {
+        RopeScaling::Default => String::new(),
+        RopeScaling::Linear { factor }
+        | RopeScaling::Dynamic { factor, .. }
+        | RopeScaling::Llama3 { factor, .. }
+        | RopeScaling::Yarn { factor, .. } => format!(", {} × {factor}", scaling_name(&rope.scaling)),
+    };
+    let part =
+        if rope.rotary_dim == head_dim { String::new() } else { format!(" on {} of {head_dim}", rope.rotary_dim) };
+    format!("rope base {}{part}{scaling}", rope.theta)
+}
+
+fn scaling_name(scaling: &RopeScaling) -> &'static str {
+    match scaling {
+        RopeScaling::Default => "default",
+        RopeScaling::Linear { .. } => "linear",
+        RopeScaling::Dynamic { .. } => "dynamic",
+        RopeScaling::Llama3 { .. } => "llama3",
+        RopeScaling::Yarn { .. } => "yarn",
+    }
+}
+
+fn activation_name(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Silu => "silu",
+        Activation::Gelu => "gelu",
+        Activation::GeluTanh => "gelu_tanh",
+        Activation::Relu => "relu",
+    }
+}

@@ -1,0 +1,41 @@
+//! `neuro probe`: one layer path beside the baseline.
+
+use neuro_scan::Paths;
+
+use crate::cli::ProbeArgs;
+use crate::commands::scan::{Watcher, request, this_command};
+use crate::comparison::Comparison;
+use crate::error::Interrupted;
+use crate::interrupt::Interrupt;
+use crate::model::{Model, parse_path};
+use crate::printer::Printer;
+
+/// Measures the path; into a run directory only where one is named.
+///
+/// # Errors
+/// When the model, the path, a probe or the run directory is refused, when the model fails, and when Ctrl-C ends it.
+pub(crate) fn run(args: &ProbeArgs, printer: &Printer) -> anyhow::Result<()> {
+    let model = Model::find(&args.model)?;
+    let subject = model.subject(&args.measure.load)?;
+    let mut request = request(&model, &args.measure)?;
+    request.paths = Paths::List(vec![parse_path(args.path.as_deref(), subject.depth())?]);
+    let plan = neuro_scan::plan(&subject, &request)?;
+
+    let interrupt = Interrupt::watch()?;
+    let mut watcher = Watcher::new(printer, subject.name());
+    let outcome = match &args.measure.out {
+        Some(folder) => neuro_scan::run(&subject, &plan, folder, &mut watcher, interrupt.flag())?,
+        None => neuro_scan::measure(&subject, &plan, &mut watcher, interrupt.flag())?,
+    };
+    drop(watcher);
+    if outcome.interrupted {
+        let resume = args.measure.out.as_ref().map(|_| this_command());
+        return Err(Interrupted { resume }.into());
+    }
+    let comparison = Comparison::new(&outcome.data);
+    if args.json {
+        let run = args.measure.out.as_ref().map(|folder| folder.display().to_string());
+        return printer.json(&comparison.json(run.as_deref()));
+    }
+    printer.data(&comparison.table())
+}

@@ -1,0 +1,169 @@
+//! `neuro scan`: every block of a model, measured, drawn and ranked.
+
+use std::path::Path;
+
+use neuro_record::{RunData, write_atomically};
+use neuro_report::{html_report, png, svg_heatmap};
+use neuro_scan::{Observer, Plan, Subject};
+
+use crate::cli::{MeasureArgs, ScanArgs};
+use crate::error::Interrupted;
+use crate::interrupt::Interrupt;
+use crate::model::Model;
+use crate::printer::Printer;
+use crate::progress::Progress;
+use crate::results::{JSON_SCHEMA, Results};
+use crate::values::{MemorySize, Questions};
+
+/// Best blocks that are listed behind a scan.
+const TOP: usize = 10;
+/// Pixels of a PNG per unit of its SVG: sharp on a dense screen.
+const PNG_SCALE: f32 = 2.0;
+
+/// Scans, or says what a scan would do.
+///
+/// # Errors
+/// When the model, a probe or the run directory is refused, when the model fails, and when Ctrl-C ends the scan.
+pub(crate) fn run(args: &ScanArgs, printer: &Printer) -> anyhow::Result<()> {
+    let model = Model::find(&args.model)?;
+    let subject = model.subject(&args.measure.load)?;
+    let request = request(&model, &args.measure)?;
+    let plan = neuro_scan::plan(&subject, &request)?;
+    if args.dry_run {
+        return dry_run(&subject, &plan, args.json, printer);
+    }
+
+    let folder = args.measure.out.clone().unwrap_or_else(|| plan.default_dir());
+    let interrupt = Interrupt::watch()?;
+    let mut watcher = Watcher::new(printer, subject.name());
+    let outcome = neuro_scan::run(&subject, &plan, &folder, &mut watcher, interrupt.flag())?;
+    drop(watcher);
+    if outcome.interrupted {
+        return Err(Interrupted { resume: Some(this_command()) }.into());
+    }
+
+    let results = Results::new(&outcome.data, None, None)?;
+    let files = write_pictures(&folder, &outcome.data, &results)?;
+    let run = folder.display().to_string();
+    if args.json {
+        return printer.json(&results.json(&run, TOP, &files));
+    }
+    results.print(printer, TOP)?;
+    printer.note(format_args!("\nwritten to {run}: {}", files.join(", ")));
+    next_steps(&args.model, &run, &results, printer);
+    Ok(())
+}
+
+/// What the flags ask for, over what the model asks for by itself.
+///
+/// # Errors
+/// When the model is a phantom with a damaged description.
+pub(crate) fn request(model: &Model, args: &MeasureArgs) -> anyhow::Result<neuro_scan::ScanRequest> {
+    let mut request = model.request()?;
+    request.probes.clone_from(&args.probes);
+    request.questions = args.questions.map(|questions| match questions {
+        Questions::Some(count) => neuro_probe::Count::Some(count),
+        Questions::All => neuro_probe::Count::All,
+    });
+    request.seed = args.seed;
+    if let Some(MemorySize(bytes)) = args.memory {
+        request.memory_bytes = bytes;
+    }
+    Ok(request)
+}
+
+fn dry_run(subject: &Subject, plan: &Plan, json: bool, printer: &Printer) -> anyhow::Result<()> {
+    let mut summary = plan.summary();
+    summary.estimated_seconds = Some(neuro_scan::estimate(subject, plan)?.as_secs_f64());
+    if !json {
+        return printer.line(summary.to_string().trim_end());
+    }
+    let mut document = serde_json::to_value(&summary)?;
+    if let Some(fields) = document.as_object_mut() {
+        fields.shift_insert(0, "schema".to_owned(), JSON_SCHEMA.into());
+    }
+    printer.json(&document)
+}
+
+/// Writes the report, and each map as SVG and PNG. Gives the names of the files.
+fn write_pictures(folder: &Path, data: &RunData, results: &Results<'_>) -> anyhow::Result<Vec<String>> {
+    let mut files = Vec::new();
+    let mut write =
+        |name: String, bytes: &[u8]| write_atomically(&folder.join(&name), bytes).map(|()| files.push(name));
+    write("report.html".to_owned(), html_report(data, results.maps()).as_bytes())?;
+    for map in results.maps() {
+        let svg = svg_heatmap(map, &results.title());
+        let group = map.group.as_ref().map(|group| format!("-{group}")).unwrap_or_default();
+        let stem: String = format!("map-{}{group}", map.probe).chars().map(file_character).collect();
+        write(format!("{stem}.svg"), svg.as_bytes())?;
+        write(format!("{stem}.png"), &png(&svg, PNG_SCALE)?)?;
+    }
+    Ok(files)
+}
+
+/// Probes and groups have names that some file systems refuse.
+fn file_character(c: char) -> char {
+    if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' }
+}
+
+fn next_steps(model: &str, run: &str, results: &Results<'_>, printer: &Printer) {
+    let map = results.map();
+    // A block whose interval includes 0 is not worth a try.
+    let best = map.best().filter(|best| best.interval.is_some_and(|bounds| bounds.low > 0.0));
+    if let Some(path) = best.and_then(|best| best.block.path(map.depth).ok()) {
+        printer.hint(format_args!("try the best block: neuro ask {} --path {path} PROMPT", shell_word(model)));
+    }
+    printer.hint(format_args!("look again: neuro show {}", shell_word(run)));
+}
+
+/// The command line as it was typed, so that it can be pasted.
+pub(crate) fn this_command() -> String {
+    std::env::args_os().map(|word| shell_word(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+/// A word quoted for a POSIX shell, where it needs that.
+fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Shows how far a scan is.
+pub(crate) struct Watcher<'a> {
+    printer: &'a Printer,
+    bar: Progress,
+}
+
+impl<'a> Watcher<'a> {
+    /// Watches a scan of the model.
+    pub(crate) fn new(printer: &'a Printer, model: &str) -> Self {
+        Self { printer, bar: Progress::bar(printer, format!("scanning {model}")) }
+    }
+}
+
+impl Observer for Watcher<'_> {
+    fn progress(&mut self, progress: &neuro_scan::Progress) {
+        let rows = format!("{} of {} rows", progress.rows_done, progress.rows_total);
+        self.bar.set(progress.fraction(), progress.remaining(), rows);
+    }
+
+    fn note(&mut self, note: &str) {
+        self.bar.suspend(|| self.printer.note(note));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shell_word;
+
+    #[test]
+    fn words_with_special_characters_are_quoted() {
+        assert_eq!(shell_word("runs/a-1.2"), "runs/a-1.2");
+        assert_eq!(shell_word("(4,8)"), "'(4,8)'");
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+        assert_eq!(shell_word(""), "''");
+    }
+}

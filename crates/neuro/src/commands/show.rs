@@ -1,0 +1,61 @@
+//! `neuro show`: a run as it is on disk, complete or not.
+
+use neuro_record::{PlannedPaths, RunData, write_atomically};
+use neuro_report::{html_report, png, svg_heatmap};
+
+use crate::cli::ShowArgs;
+use crate::comparison::Comparison;
+use crate::error::Failure;
+use crate::output::require_parent;
+use crate::printer::Printer;
+use crate::results::Results;
+
+/// Pixels of a PNG per unit of its SVG: sharp on a dense screen.
+const PNG_SCALE: f32 = 2.0;
+
+/// Prints or writes what the flags ask for.
+///
+/// # Errors
+/// When the folder is no run, the run has no such probe or group, or the output cannot be written.
+pub(crate) fn run(args: &ShowArgs, printer: &Printer) -> anyhow::Result<()> {
+    let file = args.svg.as_ref().or(args.png.as_ref()).or(args.html.as_ref());
+    if let Some(file) = file {
+        require_parent(file)?;
+    }
+    let data = RunData::read(&args.run)?;
+    let run = args.run.display().to_string();
+    if matches!(data.info.plan.paths, PlannedPaths::List(_)) {
+        return show_list(args, &data, &run, printer);
+    }
+
+    let results = Results::new(&data, args.probe.as_deref(), args.group.as_deref())?;
+    let Some(file) = file else {
+        return match (args.json, args.csv) {
+            (true, _) => printer.json(&results.json(&run, args.top, &[])),
+            (_, true) => printer.data(&results.csv()),
+            _ => results.print(printer, args.top),
+        };
+    };
+    if args.html.is_some() {
+        write_atomically(file, html_report(&data, results.maps()).as_bytes())?;
+    } else {
+        let svg = svg_heatmap(results.map(), &results.title());
+        if args.png.is_some() {
+            write_atomically(file, &png(&svg, PNG_SCALE)?)?;
+        } else {
+            write_atomically(file, svg.as_bytes())?;
+        }
+    }
+    printer.note(format_args!("{}: written", file.display()));
+    Ok(())
+}
+
+/// A run of single paths has no map.
+fn show_list(args: &ShowArgs, data: &RunData, run: &str, printer: &Printer) -> anyhow::Result<()> {
+    if args.csv || args.svg.is_some() || args.png.is_some() || args.html.is_some() {
+        let failure = Failure::new(format!("{run} holds single paths, not every block, so it has no map"));
+        return Err(failure.hint("without these flags, or with --json, its rows are shown").into());
+    }
+    let comparison = Comparison::new(data);
+    if args.json { printer.json(&comparison.json(Some(run))) } else { printer.data(&comparison.table()) }
+}

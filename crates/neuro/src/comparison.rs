@@ -1,0 +1,136 @@
+//! Single paths beside the baseline, as a table and as one JSON document.
+
+use std::collections::BTreeMap;
+
+use neuro_path::LayerPath;
+use neuro_record::{Row, RunData};
+use neuro_stats::{Delta, RESAMPLES, overhead, paired_delta};
+use serde_json::{Value, json};
+
+use crate::printer::{DIM, styled};
+use crate::results::{JSON_SCHEMA, interval, planned_rows};
+
+/// The rows of a run, each with its delta to the baseline's row on the same probe.
+#[derive(Debug)]
+pub(crate) struct Comparison<'a> {
+    data: &'a RunData,
+    lines: Vec<Line<'a>>,
+}
+
+#[derive(Debug)]
+struct Line<'a> {
+    row: &'a Row,
+    /// None for the baseline, and while the baseline is not measured.
+    delta: Option<Delta>,
+    /// Extra visits ÷ layers.
+    overhead: f64,
+}
+
+impl<'a> Comparison<'a> {
+    /// Pairs every row with the baseline, question by question.
+    pub(crate) fn new(data: &'a RunData) -> Self {
+        let baseline = LayerPath::baseline(data.info.model.layers).map(|path| path.to_string()).unwrap_or_default();
+        let line = |row: &'a Row| Line {
+            row,
+            delta: if row.path == baseline { None } else { delta(data, &baseline, row) },
+            overhead: LayerPath::parse(&row.path, data.info.model.layers).as_ref().map_or(f64::NAN, overhead),
+        };
+        Self { data, lines: data.rows.iter().map(line).collect() }
+    }
+
+    /// A table with one line for each row, then its groups and what a reader of the numbers must know.
+    pub(crate) fn table(&self) -> String {
+        let mut cells = vec![
+            ["probe", "path", "score", "delta", "interval", "n", "unparsed", "cut off", "overhead"].map(str::to_owned),
+        ];
+        for line in &self.lines {
+            let row = line.row;
+            // An answer is either truncated or stopped as a loop, so the sum counts none twice.
+            let cut_off = row.truncated + row.loops;
+            cells.push([
+                row.probe.clone(),
+                row.path.clone(),
+                format!("{:.3}", row.score),
+                line.delta.as_ref().map_or_else(|| "-".to_owned(), |delta| format!("{:+.3}", delta.mean)),
+                line.delta
+                    .as_ref()
+                    .and_then(|delta| delta.interval)
+                    .map_or_else(|| "-".to_owned(), |bounds| format!("[{:+.3}, {:+.3}]", bounds.low, bounds.high)),
+                row.n.to_string(),
+                row.parse_failures.to_string(),
+                cut_off.to_string(),
+                format!("{:+.1} %", 100.0 * line.overhead),
+            ]);
+        }
+        let mut table = aligned(&cells);
+        for line in &self.lines {
+            let row = line.row;
+            if row.groups.len() > 1 {
+                let groups: Vec<_> =
+                    row.groups.iter().map(|(name, group)| format!("{name} {:.3} ({})", group.score, group.n)).collect();
+                table.push_str(&format!("{}\n", styled(DIM, format!("groups of {}: {}", row.path, groups.join(", ")))));
+            }
+            for note in &row.notes {
+                table.push_str(&format!("{}\n", styled(DIM, format!("note on {}: {note}", row.path))));
+            }
+        }
+        table
+    }
+
+    /// One JSON document; `run` is the run directory, if there is one.
+    pub(crate) fn json(&self, run: Option<&str>) -> Value {
+        let info = &self.data.info;
+        let results = self.lines.iter().map(|line| {
+            json!({
+                "path": line.row.path,
+                "probe": line.row.probe,
+                "score": line.row.score,
+                "delta": line.delta.as_ref().map(|delta| delta.mean),
+                "interval": interval(line.delta.as_ref().and_then(|delta| delta.interval.as_ref())),
+                "overhead": line.overhead,
+            })
+        });
+        json!({
+            "schema": JSON_SCHEMA,
+            "tool": info.tool,
+            "model": info.model,
+            "run": run,
+            "complete": self.data.rows.len() == planned_rows(self.data),
+            "results": results.collect::<Vec<_>>(),
+            "rows": self.data.rows,
+        })
+    }
+}
+
+/// The row's delta to the baseline over the questions that both have answered.
+fn delta(data: &RunData, baseline: &str, row: &Row) -> Option<Delta> {
+    let scores = |path: &str| -> BTreeMap<&str, f64> {
+        let of_path = data.samples_of(&row.probe).filter(|sample| sample.path == path);
+        of_path.map(|sample| (sample.question.as_str(), sample.score)).collect()
+    };
+    let (base, path) = (scores(baseline), scores(&row.path));
+    if base.is_empty() || !base.keys().eq(path.keys()) {
+        return None;
+    }
+    let (base, path): (Vec<f64>, Vec<f64>) = (base.into_values().collect(), path.into_values().collect());
+    paired_delta(&base, &path, RESAMPLES, data.info.seed)
+}
+
+/// Columns padded to equal widths: words to the left, numbers to the right.
+fn aligned<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
+    let mut text = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        let mut joined = String::new();
+        for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
+            let padded = if matches!(column, 0 | 1) { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
+            joined.push_str(if column == 0 { "" } else { "  " });
+            joined.push_str(&padded);
+        }
+        let joined = joined.trim_end();
+        text.push_str(&if index == 0 { styled(DIM, joined) } else { joined.to_owned() });
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,141 @@
+//! The argument MODEL: a folder, a phantom that comes with the program, or a name in the Hugging Face cache.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use neuro_checkpoint::Checkpoint;
+use neuro_path::LayerPath;
+use neuro_probe::phantom::PhantomCard;
+use neuro_record::Planted;
+use neuro_scan::{OpenOptions, ScanRequest, Subject};
+use neuro_text::Text;
+use tempfile::TempDir;
+
+use crate::cli::LoadArgs;
+use crate::error::Failure;
+use crate::hub::HubName;
+
+/// What a phantom's maker knows about it, in the phantom's folder.
+const CARD_FILE: &str = "phantom.json";
+
+/// Where a model is.
+#[derive(Debug)]
+pub(crate) struct Model {
+    folder: PathBuf,
+    /// Name for people, where the folder's own is none.
+    name: Option<String>,
+    /// Holds the files of an embedded phantom for as long as they are needed.
+    _extracted: Option<TempDir>,
+}
+
+impl Model {
+    /// Finds a model. Names of phantoms come first; a folder of such a name is written `./phantom`.
+    ///
+    /// # Errors
+    /// When there is no such model on this machine.
+    pub(crate) fn find(argument: &str) -> anyhow::Result<Self> {
+        if let Some(phantom) = neuro_train::embedded(argument) {
+            let place =
+                extract(phantom).context("the phantom cannot be unpacked into the folder for temporary files")?;
+            return Ok(Self { folder: place.path().join(phantom.name), name: None, _extracted: Some(place) });
+        }
+        let folder = PathBuf::from(argument);
+        if folder.exists() {
+            return Ok(Self { folder, name: None, _extracted: None });
+        }
+        if let Some(hub) = HubName::parse(argument) {
+            return Ok(Self { folder: hub.find()?, name: Some(hub.name().to_owned()), _extracted: None });
+        }
+        let failure = Failure::new(format!("the model folder {argument} does not exist"));
+        Err(failure
+            .hint("MODEL is a folder with config.json and *.safetensors, or `phantom`, or `phantom-plain`")
+            .into())
+    }
+
+    /// Name for people.
+    pub(crate) fn name(&self) -> String {
+        let folder = || self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();
+        self.name.clone().unwrap_or_else(folder)
+    }
+
+    /// Opens the checkpoint alone. It needs no tokenizer.
+    ///
+    /// # Errors
+    /// When the checkpoint is refused.
+    pub(crate) fn checkpoint(&self, load: &LoadArgs) -> anyhow::Result<Checkpoint> {
+        Ok(match load.random_weights {
+            Some(seed) => Checkpoint::open_random(&self.folder, seed)?,
+            None => Checkpoint::open(&self.folder)?,
+        })
+    }
+
+    /// Opens the checkpoint with its tokenizer.
+    ///
+    /// # Errors
+    /// When the checkpoint, the tokenizer or the device is refused.
+    pub(crate) fn subject(&self, load: &LoadArgs) -> anyhow::Result<Subject> {
+        let device = load.device.open()?;
+        let Some(name) = &self.name else {
+            let options = OpenOptions { random_weights: load.random_weights, device };
+            return Ok(Subject::open(&self.folder, &options)?);
+        };
+        Ok(Subject::from_parts(name, self.checkpoint(load)?, self.text()?, device)?)
+    }
+
+    /// Opens the tokenizer alone; none where the folder has none.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) fn text(&self) -> anyhow::Result<Option<Text>> {
+        // With random weights the config file itself may stand for the folder.
+        let folder = if self.folder.is_file() { self.folder.parent() } else { None };
+        Ok(Text::open(folder.unwrap_or(&self.folder))?)
+    }
+
+    /// The default request for this model: a phantom's own questions where it is one.
+    ///
+    /// # Errors
+    /// When the folder has a `phantom.json` that is none.
+    pub(crate) fn request(&self) -> anyhow::Result<ScanRequest> {
+        let card = self.card()?;
+        let planted = card.as_ref().and_then(|card| card.planted.clone());
+        Ok(ScanRequest {
+            planted: planted.map(|planted| Planted { block: planted.block, group: planted.group }),
+            phantom: card.map(|card| card.world),
+            ..ScanRequest::default()
+        })
+    }
+
+    fn card(&self) -> anyhow::Result<Option<PhantomCard>> {
+        let file = self.folder.join(CARD_FILE);
+        if !file.is_file() {
+            return Ok(None);
+        }
+        let text = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let card = serde_json::from_slice(&text).with_context(|| format!("{} describes no phantom", file.display()))?;
+        Ok(Some(card))
+    }
+}
+
+/// A path in any notation; the baseline where none is given.
+///
+/// # Errors
+/// When it is no path of this depth.
+pub(crate) fn parse_path(text: Option<&str>, depth: usize) -> anyhow::Result<LayerPath> {
+    match text {
+        Some(text) => LayerPath::parse(text, depth).with_context(|| format!("--path {text}")),
+        None => Ok(LayerPath::baseline(depth)?),
+    }
+}
+
+/// Writes the files of a phantom into a temporary folder.
+fn extract(phantom: &neuro_train::EmbeddedPhantom) -> anyhow::Result<TempDir> {
+    let place = tempfile::Builder::new().prefix("neuro-").tempdir()?;
+    let folder = place.path().join(phantom.name);
+    std::fs::create_dir(&folder)?;
+    for (name, bytes) in phantom.files {
+        let file: &Path = name.as_ref();
+        std::fs::write(folder.join(file), bytes)?;
+    }
+    Ok(place)
+}

@@ -1,0 +1,188 @@
+//! What a run has found, as a picture in the terminal and as one JSON document. Numbers come from `stats` and `record`.
+
+use anyhow::Context;
+use neuro_path::{Block, triangle};
+use neuro_record::{PlannedPaths, RunData};
+use neuro_report::{csv_table, headline, terminal_heatmap, top_table};
+use neuro_stats::{BlockMap, Cell, Interval, PlantedVerdict, overhead, planted_verdict};
+use serde_json::{Value, json};
+
+use crate::printer::{BOLD, DIM, GOOD, Printer, WARNING, styled};
+use crate::values::{grouped, wrapped};
+
+/// Version of the JSON documents that commands print. It grows with every change that could break a reader.
+pub(crate) const JSON_SCHEMA: u32 = 1;
+/// The group that stands for all questions.
+const ALL_GROUPS: &str = "all";
+
+/// A run of every block, with its maps.
+#[derive(Debug)]
+pub(crate) struct Results<'a> {
+    data: &'a RunData,
+    /// One map for each probe; the one to be shown comes first.
+    maps: Vec<BlockMap>,
+    planted: Option<PlantedVerdict>,
+}
+
+impl<'a> Results<'a> {
+    /// Makes the maps. The first is that of `probe` and `group`, by default that of the run's first probe; for a phantom
+    /// over the group of questions that needs what is planted.
+    ///
+    /// # Errors
+    /// When the run has no such probe or group.
+    pub(crate) fn new(data: &'a RunData, probe: Option<&str>, group: Option<&str>) -> anyhow::Result<Self> {
+        let first = probe.or_else(|| data.info.probes.first().map(|probe| probe.name.as_str()));
+        let first = first.context("the run has no probe")?;
+        let planted = data.info.phantom.as_ref();
+        let groups = BlockMap::groups(data, first)?;
+        let told =
+            planted.map(|planted| planted.group.as_str()).filter(|group| groups.iter().any(|known| known == group));
+        let group = group.or(told).filter(|group| *group != ALL_GROUPS);
+        let mut maps = vec![BlockMap::from_run(data, first, group)?];
+        for probe in &data.info.probes {
+            if probe.name != first || group.is_some() {
+                maps.push(BlockMap::from_run(data, &probe.name, None)?);
+            }
+        }
+        let planted = match planted {
+            Some(planted) if group.is_some() && group == told => {
+                let [start, end] = planted.block;
+                planted_verdict(&maps[0], Block::new(start, end, maps[0].depth)?)
+            }
+            _ => None,
+        };
+        Ok(Self { data, maps, planted })
+    }
+
+    /// The map to be shown.
+    pub(crate) fn map(&self) -> &BlockMap {
+        &self.maps[0]
+    }
+
+    /// Every map, that one first.
+    pub(crate) fn maps(&self) -> &[BlockMap] {
+        &self.maps
+    }
+
+    /// A line above a picture, whose subtitle names probe and group.
+    pub(crate) fn title(&self) -> String {
+        format!("{} · {} layers", self.data.info.model.id, self.data.info.model.layers)
+    }
+
+    /// Prints picture, headline, the best blocks, and whether the planted one was found.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub(crate) fn print(&self, printer: &Printer, top: usize) -> anyhow::Result<()> {
+        let (map, color) = (self.map(), printer.color_level());
+        let model = &self.data.info.model;
+        let facts = format!(
+            "{} layers · {} parameters · {} of {} rows",
+            model.layers,
+            grouped(model.parameters),
+            grouped(self.data.rows.len() as u64),
+            grouped(planned_rows(self.data) as u64),
+        );
+        printer.line(format_args!("{}  {}\n", styled(BOLD, &model.id), styled(DIM, facts)))?;
+        if let Some(seed) = model.random_weights {
+            printer.line(styled(
+                WARNING,
+                format!("The weights are random (seed {seed}): the map says nothing about a trained model.\n"),
+            ))?;
+        }
+        printer.line(terminal_heatmap(map, color, printer.width()).trim_end())?;
+        printer.line(format_args!("\n{}\n", styled(BOLD, wrapped(&headline(map), 0, printer.width()))))?;
+        if top > 0 {
+            printer.line(top_table(map, top, color).trim_end())?;
+        }
+        match &self.planted {
+            Some(verdict) => printer.line(format_args!("\n{}", planted_line(verdict))),
+            None => Ok(()),
+        }
+    }
+
+    /// The map as CSV, one line for every block.
+    pub(crate) fn csv(&self) -> String {
+        csv_table(self.map())
+    }
+
+    /// One JSON document with everything; `run` is the run directory, `files` what was written into it.
+    pub(crate) fn json(&self, run: &str, top: usize, files: &[String]) -> Value {
+        let info = &self.data.info;
+        let map = self.map();
+        json!({
+            "schema": JSON_SCHEMA,
+            "tool": info.tool,
+            "model": info.model,
+            "run": run,
+            "complete": self.data.rows.len() == planned_rows(self.data),
+            "probe": map.probe,
+            "group": map.group,
+            "questions": map.n,
+            "baseline": map.baseline,
+            "best": best(map, top),
+            "headline": headline(map),
+            "planted": self.planted.as_ref().map(|verdict| json!({
+                "block": pair(verdict.planted),
+                "best": pair(verdict.best),
+                "overlap": verdict.overlap,
+                "found": verdict.found,
+            })),
+            "maps": self.maps.iter().map(|map| json!({
+                "probe": map.probe,
+                "group": map.group,
+                "questions": map.n,
+                "baseline": map.baseline,
+                "best": best(map, top),
+            })).collect::<Vec<_>>(),
+            "rows": self.data.rows,
+            "files": files,
+        })
+    }
+}
+
+/// Rows that the run has when it is complete.
+pub(crate) fn planned_rows(data: &RunData) -> usize {
+    let paths = match &data.info.plan.paths {
+        PlannedPaths::Triangle => triangle(data.info.model.layers).count(),
+        PlannedPaths::List(paths) => paths.len(),
+    };
+    paths * data.info.probes.len()
+}
+
+/// `[low, high]`, or null.
+pub(crate) fn interval(bounds: Option<&Interval>) -> Value {
+    bounds.map_or(Value::Null, |bounds| json!([bounds.low, bounds.high]))
+}
+
+fn best(map: &BlockMap, top: usize) -> Vec<Value> {
+    map.ranked(top).into_iter().map(|cell| block(map, cell)).collect()
+}
+
+fn block(map: &BlockMap, cell: &Cell) -> Value {
+    let path = cell.block.path(map.depth).ok();
+    json!({
+        "block": pair(cell.block),
+        "path": path.as_ref().map(ToString::to_string),
+        "score": cell.score,
+        "delta": cell.delta,
+        "interval": interval(cell.interval.as_ref()),
+        "overhead": path.as_ref().map(overhead),
+    })
+}
+
+fn pair(block: Block) -> [usize; 2] {
+    [block.start, block.end]
+}
+
+fn planted_line(verdict: &PlantedVerdict) -> String {
+    let PlantedVerdict { planted, best, overlap, found } = verdict;
+    let layers = if *overlap == 1 { "layer" } else { "layers" };
+    if *found {
+        let found = styled(GOOD, "found");
+        format!("Planted block {planted}: {found}. The best block {best} shares {overlap} {layers} with it.")
+    } else {
+        let missed = styled(WARNING, "not found");
+        format!("Planted block {planted}: {missed}. The best block {best} shares {overlap} {layers} with it.")
+    }
+}

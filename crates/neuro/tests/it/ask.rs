@@ -1,0 +1,53 @@
+use crate::support::{Place, assert_output, fixture};
+
+#[test]
+fn the_prompt_comes_as_argument_or_from_stdin() {
+    let place = Place::new();
+    let question = phantom_question();
+    let argument = place.run(&["ask", "phantom", &question, "--max-tokens", "1"]);
+    assert!(argument.starts_with("exit code: 0"), "{argument}");
+    let arguments = ["ask", "phantom", "--max-tokens", "1"];
+    assert_eq!(place.run_with_input(&arguments, &format!("{question}\n")), argument);
+    assert_eq!(place.run_with_input(&["ask", "phantom", "-", "--max-tokens=1"], &question), argument);
+}
+
+#[test]
+fn json_has_one_shape() {
+    let arguments = ["ask", "phantom", &phantom_question(), "--path", "(4,8)", "--max-tokens", "1", "--json"];
+    let document = Place::new().json(&arguments);
+    assert_eq!(document["path"], "0..7,4..11");
+    assert_eq!(document["prompt_tokens"], 4);
+    assert_eq!(document["stop"], "length");
+    let keys = document.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(" "));
+    insta::assert_snapshot!(keys.unwrap_or_default(), @"schema model path prompt_tokens answer tokens stop");
+}
+
+#[test]
+fn what_cannot_be_asked() {
+    let place = Place::new();
+    assert_output!(place.run(&["ask", &fixture().display().to_string(), "hello"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: model llama-default has no tokenizer, so it cannot be asked questions; put its tokenizer.json into the folder
+    ");
+    assert_output!(place.run(&["ask", "phantom", ""]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: the prompt is empty
+    hint: neuro ask MODEL 'Once upon a time'
+    ");
+    assert_output!(place.run(&["ask", "phantom", "hello", "--system", "be kind"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: phantom has no chat template, so it has no place for --system
+    hint: write the instruction into the prompt
+    ");
+}
+
+/// A question of the phantom's own language: a concept, a number of hops, a script.
+fn phantom_question() -> String {
+    neuro_probe::phantom::PhantomQuestion::all().next().expect("there are questions").to_string()
+}

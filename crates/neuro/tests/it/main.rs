@@ -1,0 +1,13 @@
+//! The binary from the outside: whole outputs and exit codes, one file per command.
+
+mod ask;
+mod completions;
+mod doctor;
+mod help;
+mod logits;
+mod probe;
+mod scan;
+mod show;
+mod support;
+mod train;
+mod usage;

@@ -1,0 +1,180 @@
+use std::process::Stdio;
+
+use crate::support::{Place, assert_output, fixture, phantom_run};
+
+#[test]
+fn the_phantoms_planted_block_is_found() {
+    let place = phantom_run();
+    let document = place.json(&["scan", "--questions", "64", "--out", "run", "--json"]);
+    assert_eq!(document["schema"], 1);
+    assert_eq!(document["complete"], true);
+    assert_eq!(document["planted"]["block"], serde_json::json!([4, 8]));
+    assert_eq!(document["planted"]["found"], true);
+    assert_eq!(document["rows"].as_array().map(Vec::len), Some(79));
+    let best: Vec<_> = document["best"].as_array().expect("a list").iter().map(|best| &best["block"]).collect();
+    assert!(best.contains(&&serde_json::json!([4, 8])), "{best:?}");
+    for file in document["files"].as_array().expect("a list") {
+        assert!(place.path().join("run").join(file.as_str().expect("a name")).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn the_output_is_map_headline_table_and_verdict() {
+    assert_output!(phantom_run().run(&["scan", "--questions", "64", "--out", "run"]), @r"
+    exit code: 0
+    ----- stdout -----
+    phantom  12 layers · 647,360 parameters · 79 of 79 rows
+
+    probe phantom, group 2, 16 questions
+
+    i\j     0    1    2    3    4    5    6    7    8    9   10   11   12  S(i)
+    E(j)         0    0    0    0    0    0  +43  +78  +43   +3    0    0
+
+      0   base   0?   0?   0?   0?   0?   0? +44 +100  +69   +6?   0?   0?  +18
+      1               0?   0?   0?   0?   0? +38 +100  +63   +6?   0?   0?  +19
+      2                    0?   0?   0?   0? +44 +100  +69   +6?   0?   0?  +22
+      3                         0?   0?   0? +75 +100  +81   +6?   0?   0?  +29
+      4                              0?   0?+100*+100  +94   +6?   0?   0?  +38
+      5                                   0?   0?+100  +13?   0?   0?   0?  +16
+      6                                        0? +25    0?   0?   0?   0?   +4
+      7                                             0?   0?   0?   0?   0?    0
+      8                                                  0?   0?   0?   0?    0
+      9                                                       0?   0?   0?    0
+     10                                                            0?   0?    0
+     11                                                                 0?    0
+
+         delta in hundredths, -1.00 to +1.00
+          base  baseline (0, 0), score 0.00…
+         +100*  best (4, 7): +1.00… [+1.00…, +1.00…]
+          +50?  interval includes 0
+
+    Best block (4, 7): +1.00 [+1.00, +1.00] on 16 questions. A candidate, not a confirmed gain: it is
+    the best of 78 blocks on the questions that chose it.
+
+     #  block    delta  interval          score  overhead  path
+     1  (4, 7)  +1.00…  [+1.00…, +1.00…]  1.00…   +25.0 %  0..6,4..11
+     2  (5, 8)  +1.00…  [+1.00…, +1.00…]  1.00…   +25.0 %  0..7,5..11
+     3  (4, 8)  +1.00…  [+1.00…, +1.00…]  1.00…   +33.3 %  0..7,4..11
+     4  (3, 8)  +1.00…  [+1.00…, +1.00…]  1.00…   +41.7 %  0..7,3..11
+     5  (2, 8)  +1.00…  [+1.00…, +1.00…]  1.00…   +50.0 %  0..7,2..11
+     6  (1, 8)  +1.00…  [+1.00…, +1.00…]  1.00…   +58.3 %  0..7,1..11
+     7  (0, 8)  +1.00…  [+1.00…, +1.00…]  1.00…   +66.7 %  0..7,0..11
+     8  (4, 9)  +0.93…  [+0.68…, +1.00…]  0.93…   +41.7 %  0..8,4..11
+     9  (3, 9)  +0.81…  [+0.56…, +0.93…]  0.81…   +50.0 %  0..8,3..11
+    10  (3, 7)  +0.75…  [+0.48…, +0.93…]  0.75…   +33.3 %  0..6,3..11
+
+    Planted block (4, 8): found. The best block (4, 7) shares 3 layers with it.
+    ----- stderr -----
+    resuming: 79 of 79 rows are there
+
+    written to run: report.html, map-phantom-2.svg, map-phantom-2.png, map-phantom.svg, map-phantom.png
+    hint: try the best block: neuro ask phantom --path 0..6,4..11 PROMPT
+    hint: look again: neuro show run
+    ");
+}
+
+#[test]
+fn json_has_one_shape() {
+    let document = phantom_run().json(&["scan", "--questions", "64", "--out", "run", "--json"]);
+    let keys = |value: &serde_json::Value| {
+        value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(" "))
+    };
+    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete probe group questions baseline best headline planted maps rows files");
+    insta::assert_snapshot!(keys(&document["best"][0]).unwrap_or_default(), @"block path score delta interval overhead");
+    insta::assert_snapshot!(keys(&document["maps"][0]).unwrap_or_default(), @"probe group questions baseline best");
+}
+
+#[test]
+fn a_complete_run_is_not_measured_again() {
+    let place = phantom_run();
+    let rows = || std::fs::read(place.path().join("run").join("rows.jsonl")).expect("rows");
+    let before = rows();
+    assert!(place.output(&["scan", "--questions", "64", "--out", "run"]).status.success());
+    assert_eq!(before, rows());
+}
+
+#[test]
+fn other_settings_in_the_same_folder_are_refused() {
+    assert_output!(phantom_run().run(&["scan", "--questions", "32", "--seed", "5", "--out", "run"]), @r#"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: run holds a run of other settings:
+      probes.0.hash: found "[hash]", expected "[hash]"
+      probes.0.id: found "phantom v1 world=1 count=64 role=search seed=0", expected "phantom v1 world=1 count=32 role=search seed=5"
+      probes.0.questions: found 64, expected 32
+      seed: found 0, expected 5
+    choose another --out, or repeat the flags of that run
+    "#);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let place = Place::new();
+    assert_output!(place.run(&["scan", "--questions", "64", "--dry-run"]), @r"
+    exit code: 0
+    ----- stdout -----
+    model         phantom, 12 layers, 2.5 MiB of weights in memory
+    paths         79
+    probe         phantom: 64 questions, 256 tokens, one chunk
+    layer-tokens  169472, and at most 83968 for decoding
+    memory        7.4 MiB of 2.0 GiB
+    time          about [time]
+    ----- stderr -----
+    ");
+    assert!(!place.path().join("runs").exists());
+    let document = place.json(&["scan", "--questions", "64", "--dry-run", "--json"]);
+    assert_eq!(document["schema"], 1);
+    assert_eq!(document["paths"], 79);
+    assert!(document["estimated_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
+}
+
+#[test]
+fn a_model_without_a_tokenizer_cannot_be_asked() {
+    assert_output!(Place::new().run(&["scan", &fixture().display().to_string()]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: model llama-default has no tokenizer, so it cannot be asked questions; put its tokenizer.json into the folder
+    ");
+}
+
+#[test]
+fn an_unknown_probe_is_refused() {
+    assert_output!(Place::new().run(&["scan", "--probe", "iq"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no probe `iq`; the probes are math, math:likelihood, phantom, phantom:likelihood
+    ");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_with_130_and_the_same_command_resumes() {
+    let place = Place::new();
+    let arguments = ["scan", "--questions", "256", "--out", "run"];
+    let mut command = place.command(&arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let rows = place.path().join("run").join("rows.jsonl");
+    // The run has begun when its first row is on disk.
+    while std::fs::metadata(&rows).map_or(0, |file| file.len()) == 0 {
+        assert!(child.try_wait().expect("a child").is_none(), "the scan ended before its first row");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    let output = child.wait_with_output().expect("the binary ends");
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{talk}");
+    assert!(output.stdout.is_empty());
+    assert!(talk.contains("scan --questions 256 --out run"), "{talk}");
+
+    let measured = std::fs::read(&rows).expect("rows");
+    let shown = place.json(&["show", "run", "--json"]);
+    assert_eq!(shown["complete"], false);
+    assert!(place.output(&arguments).status.success());
+    let complete = std::fs::read(&rows).expect("rows");
+    assert!(complete.starts_with(&measured), "rows that were there stay");
+    assert_eq!(complete.iter().filter(|byte| **byte == b'\n').count(), 79);
+}

@@ -1,0 +1,108 @@
+use std::io::Read;
+use std::process::Stdio;
+
+use crate::support::{Place, assert_output, phantom_run};
+
+#[test]
+fn the_table_is_as_long_as_asked() {
+    let output = phantom_run().output(&["show", "run", "--top", "3"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    let start = text.find("  block").expect("a table");
+    assert_eq!(text[start..].lines().take_while(|line| !line.is_empty()).count(), 4, "{text}");
+}
+
+#[test]
+fn csv_has_every_block() {
+    let output = phantom_run().output(&["show", "run", "--csv"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(text.lines().count(), 1 + 79);
+    assert_eq!(text.lines().next(), Some("probe,group,i,j,path,score,delta,low,high"));
+}
+
+#[test]
+fn json_is_that_of_the_scan_without_its_files() {
+    let place = phantom_run();
+    let mut scan = place.json(&["scan", "--questions", "64", "--out", "run", "--json"]);
+    scan["files"] = serde_json::json!([]);
+    assert_eq!(place.json(&["show", "run", "--json"]), scan);
+}
+
+#[test]
+fn pictures_are_written_where_asked() {
+    let place = phantom_run();
+    for (flag, file, start) in
+        [("--svg", "map.svg", &b"<svg"[..]), ("--png", "map.png", b"\x89PNG"), ("--html", "map.html", b"<!")]
+    {
+        let output = place.output(&["show", "run", flag, file]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stdout.is_empty());
+        let bytes = std::fs::read(place.path().join(file)).expect("written");
+        assert!(bytes.starts_with(start), "{flag}");
+    }
+    assert_output!(place.run(&["show", "run", "--svg", "new/map.svg"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: new/map.svg cannot be written: the folder new does not exist
+    hint: create it first: mkdir -p new
+    ");
+}
+
+#[test]
+fn colours_are_forced_and_forbidden_by_variables() {
+    let place = phantom_run();
+    let shown = |variable: &str| place.command(&["show", "run"]).env(variable, "1").output().expect("runs").stdout;
+    assert!(shown("CLICOLOR_FORCE").contains(&0x1b));
+    assert!(!shown("NO_COLOR").contains(&0x1b));
+}
+
+#[test]
+fn what_is_no_run_is_refused() {
+    let place = Place::new();
+    std::fs::create_dir(place.path().join("empty")).expect("created");
+    assert_output!(place.run(&["show", "nowhere"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: nowhere is not a run directory: there is no such folder; name the folder that `neuro scan` wrote
+    ");
+    assert_output!(place.run(&["show", "empty"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: empty is not a run directory: it has no run.json; name the folder that `neuro scan` wrote
+    ");
+}
+
+#[test]
+fn probes_and_groups_that_are_not_in_the_run() {
+    let place = phantom_run();
+    assert_output!(place.run(&["show", "run", "--probe", "math"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: the run has no probe `math`, expected one of: phantom
+    ");
+    assert_output!(place.run(&["show", "run", "--group", "9"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: probe `phantom` has no group `9`, expected one of: 1, 2, 3, 4
+    ");
+}
+
+#[test]
+fn two_formats_at_once_are_wrong_usage() {
+    assert_eq!(phantom_run().output(&["show", "run", "--json", "--csv"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut command = phantom_run().command(&["show", "run", "--json"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    drop(child.stdout.take());
+    let mut talk = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut talk).expect("text");
+    assert_eq!(child.wait().expect("the binary ends").code(), Some(0), "{talk}");
+    assert_eq!(talk, "");
+}
