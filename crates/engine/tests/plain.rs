@@ -1,5 +1,7 @@
 //! The engine against the plain way: one path, one prompt, one full forward pass per token.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! THE EXPERIMENT: the one room where engine, probe, text and record meet.
 //!
-//! [`plan`] turns a [`Subject`] (a model) and a [`ScanRequest`] (paths and probes) into everything that can be known
-//! without weights; [`run`] carries it out into a run directory and resumes what a killed process left there, and
+//! [`plan()`] turns a [`Subject`] (a model) and a [`ScanRequest`] (paths and probes) into everything that can be known
+//! without weights; [`run()`] carries it out into a run directory and resumes what a killed process left there, and
 //! [`measure`] does the same in memory. This room holds no statistics and draws nothing: what it knows ends in rows.
 //!
 //! Its sharpest edge: a unit of work is one path on one *chunk* of questions, and floating-point order depends on what

@@ -52,7 +52,7 @@ pub struct ProbeSummary {
 }
 
 impl Plan {
-    /// What the plan comes to; without a time, see [`estimate`](crate::estimate).
+    /// What the plan comes to; without a time, see [`estimate`](crate::estimate()).
     pub fn summary(&self) -> PlanSummary {
         let layers = self.info.model.layers;
         let chunks = &self.info.plan.chunks;

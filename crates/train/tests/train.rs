@@ -1,5 +1,7 @@
 //! Training in small: what it writes can be opened, the same recipe gives the same bytes, and what is refused.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::path::Path;
 
 use neuro_checkpoint::Checkpoint;
