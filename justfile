@@ -18,6 +18,7 @@ demo:
 
 # Train both shipped phantoms anew and compare them with the committed ones (same machine and threads: same bytes).
 phantoms:
+    rm -rf target/phantoms
     cargo run --release -- train phantoms/phantom.toml --out target/phantoms/phantom
     cargo run --release -- train phantoms/phantom-plain.toml --out target/phantoms/phantom-plain
     cmp target/phantoms/phantom/model.safetensors phantoms/phantom/model.safetensors
