@@ -9,7 +9,7 @@ use crate::error::CheckpointError;
 use crate::generation::GenerationConfig;
 use crate::identity::{Fingerprint, Identity};
 use crate::index::INDEX_FILE;
-use crate::memory;
+use crate::memory::{self, Memory};
 use crate::stored::StoredWeights;
 use crate::weights::Weights;
 
@@ -83,16 +83,8 @@ impl Checkpoint {
             return Err(if dir.exists() { no_config(dir) } else { missing(dir) });
         }
         let settings = Settings::open(dir, &config_file)?;
-        let needed = settings.config.parameters().saturating_mul(size_of::<f32>() as u64);
-        let limit = memory::limit_bytes();
-        if needed > limit {
-            return Err(CheckpointError::folder(
-                &config_file,
-                format!(
-                    "random weights would take {needed} bytes, more than the memory of {limit} bytes; use a smaller config"
-                ),
-            ));
-        }
+        let limit = Memory::of_this_machine().total.unwrap_or(memory::ASSUMED);
+        memory::check(&config_file, settings.config.parameters(), size_of::<f32>() as u64, limit)?;
         let weights = Weights::random(dir, &settings.config, seed);
         settings.with(weights)
     }
@@ -115,7 +107,20 @@ impl Checkpoint {
         settings.with(Weights::stored(weights))
     }
 
-    /// Name and fingerprint. Costs a few megabytes of reading per weight file, whatever its size.
+    /// Whether all weights fit into this machine's memory (a container's limit included) when each takes
+    /// `bytes_per_weight`; to be asked before they are loaded. Where the system does not tell, weights of files pass.
+    ///
+    /// # Errors
+    ///
+    /// When they do not fit; the message names both numbers.
+    pub fn check_memory(&self, bytes_per_weight: u64) -> Result<(), CheckpointError> {
+        let assumed = if self.weights.random_seed().is_some() { memory::ASSUMED } else { u64::MAX };
+        let limit = Memory::of_this_machine().total.unwrap_or(assumed);
+        memory::check(&self.dir, self.config.parameters(), bytes_per_weight, limit)
+    }
+
+    /// Name and fingerprint. Reads weight files of up to 256 MiB in total whole; of larger ones, a few megabytes each and
+    /// 8 KiB per tensor (see [`Identity::hash`]).
     ///
     /// # Errors
     ///

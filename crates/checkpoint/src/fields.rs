@@ -55,6 +55,19 @@ impl<'a> Fields<'a> {
         self.object.get(key).filter(|value| !value.is_null())
     }
 
+    /// Whether the value of a key is a number, be it plausible or not.
+    pub(crate) fn is_number(&self, key: &str) -> bool {
+        self.object.get(key).is_some_and(Value::is_number)
+    }
+
+    /// Every nested object, whatever its key.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = Fields<'a>> {
+        self.object.iter().filter_map(|(key, value)| {
+            let prefix = format!("{}{}.", self.prefix, shorten(key));
+            Some(Fields { object: value.as_object()?, file: self.file, prefix })
+        })
+    }
+
     /// A nested object; `None` when missing or `null`.
     pub(crate) fn object(&self, key: &str) -> Result<Option<Fields<'a>>, CheckpointError> {
         match self.value(key) {

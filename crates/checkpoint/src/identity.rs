@@ -1,20 +1,36 @@
-//! Which model this is, in a few bytes and at constant cost.
+//! Which model this is, in a few bytes and at bounded cost.
+
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-/// Bytes of one sample of a weight file.
+use crate::header::Header;
+
+/// Weight files up to this many bytes in total are hashed whole.
+pub(crate) const WHOLE_BYTES: u64 = 256 << 20;
+
+/// Bytes of one evenly spread sample of a weight file.
 const SAMPLE_BYTES: usize = 64 * 1024;
 
-/// Samples per weight file, evenly spread, the first at the start of the data and the last at its end.
+/// Evenly spread samples per weight file, the first at the start of the data and the last at its end.
 const SAMPLES: usize = 64;
+
+/// Bytes hashed at either end of every tensor.
+const EDGE_BYTES: usize = 4 * 1024;
 
 /// A checkpoint's name and fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The folder's name.
     pub id: String,
-    /// SHA-256, in hexadecimal, of `config.json` and of every weight file's name, length, header and samples of its data:
-    /// all of it up to 4 MiB, else 64 evenly spread pieces of 64 KiB. With random weights: of the config and the seed.
+    /// SHA-256, in hexadecimal, of `config.json` and of the weights.
+    ///
+    /// Weight files of up to 256 MiB in total are hashed whole, each with its name. Of larger ones: each file's name and
+    /// header, its data's length, 64 evenly spread pieces of 64 KiB of it (all of it up to 4 MiB), and the first and
+    /// last 4 KiB of every tensor in it. So a tensor that was trained or replaced shows, but in large files a change of
+    /// a few numbers in the middle of a tensor may not.
+    ///
+    /// Random weights: the version of the drawing and the seed.
     pub hash: String,
 }
 
@@ -31,11 +47,25 @@ impl Fingerprint {
         self.0.update(part);
     }
 
-    /// Adds the length of the data and samples of it.
-    pub(crate) fn add_samples(&mut self, data: &[u8]) {
-        if data.len() <= SAMPLES * SAMPLE_BYTES {
+    /// Adds a weight file, whole or by samples.
+    pub(crate) fn add_weight_file(&mut self, path: &Path, bytes: &[u8], header: &Header, whole: bool) {
+        let (head, data) = bytes.split_at(header.data_start());
+        self.add(path.file_name().unwrap_or_default().as_encoded_bytes());
+        self.add(head);
+        if whole || data.len() <= SAMPLES * SAMPLE_BYTES {
             return self.add(data);
         }
+        self.add_samples(data);
+        for entry in header.tensors().values() {
+            // The header has been checked: every range lies within the file.
+            let tensor = &bytes[entry.range.clone()];
+            self.add(&tensor[..tensor.len().min(EDGE_BYTES)]);
+            self.add(&tensor[tensor.len().saturating_sub(EDGE_BYTES)..]);
+        }
+    }
+
+    /// Adds the length of the data and samples of it; the data are longer than one sample.
+    fn add_samples(&mut self, data: &[u8]) {
         self.0.update((data.len() as u64).to_le_bytes());
         let last_start = data.len() - SAMPLE_BYTES;
         for sample in 0..SAMPLES {
@@ -47,5 +77,48 @@ impl Fingerprint {
 
     pub(crate) fn finish(self) -> String {
         format!("{:x}", self.0.finalize())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file of three tensors, 8 MiB in all, and where each tensor's bytes begin.
+    fn file() -> (Vec<u8>, Header) {
+        let header = r#"{"a":{"dtype":"F32","shape":[1000000],"data_offsets":[0,4000000]},
+            "b":{"dtype":"F32","shape":[1500],"data_offsets":[4000000,4006000]},
+            "c":{"dtype":"F32","shape":[1000000],"data_offsets":[4006000,8006000]}}"#;
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.resize(bytes.len() + 8_006_000, 7);
+        let header = Header::parse(&bytes, Path::new("x")).expect("is valid");
+        (bytes, header)
+    }
+
+    fn hash(bytes: &[u8], header: &Header, whole: bool) -> String {
+        let mut fingerprint = Fingerprint::new();
+        fingerprint.add_weight_file(Path::new("x"), bytes, header, whole);
+        fingerprint.finish()
+    }
+
+    #[test]
+    fn a_changed_tensor_shows_in_samples_and_any_change_in_the_whole() {
+        let (mut bytes, header) = file();
+        let [sampled, whole] = [false, true].map(|whole| hash(&bytes, &header, whole));
+        let mut shows = |position: usize| {
+            bytes[position] ^= 1;
+            let found = [hash(&bytes, &header, false) != sampled, hash(&bytes, &header, true) != whole];
+            bytes[position] ^= 1;
+            found
+        };
+        // Of the evenly spread samples, one ends at 3,972,754 bytes of data and the next begins at 4,033,257.
+        let range = |name: &str| header.tensors()[name].range.clone();
+        for position in
+            [range("a").end - 1, range("a").end - EDGE_BYTES, range("b").start, range("b").end - 1, range("c").start]
+        {
+            assert_eq!(shows(position), [true, true], "{position}");
+        }
+        assert_eq!(shows(range("a").end - EDGE_BYTES - 1), [false, true]);
     }
 }

@@ -35,4 +35,5 @@ pub use generation::GenerationConfig;
 pub use header::{Header, TensorEntry};
 pub use identity::Identity;
 pub use index::ShardIndex;
+pub use memory::Memory;
 pub use weights::{TensorView, Weights};

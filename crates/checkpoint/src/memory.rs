@@ -1,19 +1,64 @@
-//! How much memory there is, for the one case in which no file bounds what is allocated.
+//! How much memory there is, and whether a model's weights fit into it.
 
-/// What is assumed where the system does not say.
-const ASSUMED: u64 = 64 << 30;
+use std::path::Path;
+use std::process::Command;
 
-/// Bytes that this process can expect to get. Known on Linux (physical memory, or less in a container); assumed elsewhere.
-pub(crate) fn limit_bytes() -> u64 {
-    let physical = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| total_bytes(&text));
-    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
-    physical.into_iter().chain(container).min().unwrap_or(ASSUMED)
+use crate::error::CheckpointError;
+
+/// What random weights may take where the system does not say how much there is: no file bounds their size.
+pub(crate) const ASSUMED: u64 = 64 << 30;
+
+/// Memory in bytes; `None` where the system does not tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// All of it that this process may use: the machine's, or less in a container.
+    pub total: Option<u64>,
+    /// What is free for a new process.
+    pub available: Option<u64>,
 }
 
-/// The total of `/proc/meminfo`.
-fn total_bytes(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+impl Memory {
+    /// Asks this machine. Linux tells both numbers, macOS the total, other systems none.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        if cfg!(target_os = "macos") {
+            return Self { total: macos_total(), available: None };
+        }
+        let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return Self::default() };
+        let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+        Self::from_meminfo(&text, limit.as_deref())
+    }
+
+    /// Reads `/proc/meminfo`; `limit` is the container's, a number of bytes or `max`.
+    fn from_meminfo(meminfo: &str, limit: Option<&str>) -> Self {
+        let limit = limit.and_then(|limit| limit.trim().parse().ok()).unwrap_or(u64::MAX);
+        let bytes = |key| entry(meminfo, key).map(|bytes| bytes.min(limit));
+        Self { total: bytes("MemTotal:"), available: bytes("MemAvailable:") }
+    }
+}
+
+/// One entry of `/proc/meminfo`, in bytes.
+fn entry(meminfo: &str, key: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(key))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+fn macos_total() -> Option<u64> {
+    let answer = Command::new("sysctl").args(["-n", "hw.memsize"]).output().ok()?;
+    String::from_utf8(answer.stdout).ok()?.trim().parse().ok()
+}
+
+/// Refuses weights that take more than `limit` bytes. `place` is what the message names.
+pub(crate) fn check(place: &Path, parameters: u64, bytes_per_weight: u64, limit: u64) -> Result<(), CheckpointError> {
+    let needed = parameters.saturating_mul(bytes_per_weight);
+    if needed <= limit {
+        return Ok(());
+    }
+    let problem = format!(
+        "{parameters} weights of {bytes_per_weight} bytes would take {needed} bytes, more than the memory of {limit} \
+         bytes; use a smaller model or a machine with more memory"
+    );
+    Err(CheckpointError::folder(place, problem))
 }
 
 #[cfg(test)]
@@ -21,9 +66,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_total_is_read_in_bytes() {
-        assert_eq!(total_bytes("MemTotal:       16318480 kB\nMemFree: 1 kB\n"), Some(16_318_480 * 1024));
-        assert_eq!(total_bytes("MemFree: 1 kB\n"), None);
-        assert!(limit_bytes() > 0);
+    fn meminfo_is_read_in_bytes_and_limited_by_the_container() {
+        let text = "MemTotal:        8039936 kB\nMemFree:  1 kB\nMemAvailable:    5000000 kB\n";
+        let machine = Memory { total: Some(8_039_936 * 1024), available: Some(5_120_000_000) };
+        assert_eq!(Memory::from_meminfo(text, None), machine);
+        assert_eq!(Memory::from_meminfo(text, Some("max\n")), machine);
+        assert_eq!(Memory::from_meminfo(text, Some("6000000000\n")), Memory { total: Some(6_000_000_000), ..machine });
+        assert_eq!(Memory::from_meminfo("MemTotal: many kB\nSwapTotal: 1 kB", None), Memory::default());
+    }
+
+    #[test]
+    fn weights_may_take_all_memory_and_no_byte_more() {
+        let check = |parameters, bytes| check(Path::new("model"), parameters, bytes, 4000);
+        assert!(check(1000, 4).is_ok());
+        let message = check(1001, 4).expect_err("is too large").to_string();
+        for part in ["model", "1001 weights of 4 bytes", "4004 bytes", "memory of 4000 bytes", "smaller model"] {
+            assert!(message.contains(part), "no {part:?} in: {message}");
+        }
+        assert!(check(u64::MAX, 4).is_err());
     }
 }

@@ -8,8 +8,9 @@ use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
 use crate::config::DecoderConfig;
+use crate::identity::Fingerprint;
 
-/// Part of every tensor's key; changes when the drawing does.
+/// The version of the drawing: part of every tensor's key and of the fingerprint; changes when the drawing does.
 const SCHEME: &[u8] = b"neuro random weights 1";
 
 /// Weights that exist only when they are read: matrices from N(0, `initializer_range`²), norms 1, biases 0. Each tensor
@@ -32,6 +33,12 @@ impl RandomWeights {
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.shapes.keys().map(String::as_str)
+    }
+
+    /// Adds what the values depend on, beside the config, to a fingerprint.
+    pub(crate) fn add_to(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.add(SCHEME);
+        fingerprint.add(&self.seed.to_le_bytes());
     }
 
     /// Appends `count` values of a tensor to `values`.
@@ -57,7 +64,7 @@ impl RandomWeights {
 }
 
 /// Two independent draws from N(0, 1), after Box and Muller (1958).
-fn normal_pair(generator: &mut ChaCha8Rng) -> (f64, f64) {
+fn normal_pair(generator: &mut impl RngCore) -> (f64, f64) {
     /// The spacing of 53-bit fractions.
     const STEP: f64 = 1.0 / (1_u64 << 53) as f64;
     // In (0, 1], so that the logarithm is finite.
@@ -66,4 +73,61 @@ fn normal_pair(generator: &mut ChaCha8Rng) -> (f64, f64) {
     let radius = (-2.0 * radius_share.ln()).sqrt();
     let (sine, cosine) = (TAU * angle_share).sin_cos();
     (radius * cosine, radius * sine)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// With the largest `initializer_range` that a config may have.
+    fn weights(seed: u64) -> RandomWeights {
+        let config = br#"{"model_type": "llama", "initializer_range": 1000}"#;
+        RandomWeights::new(&DecoderConfig::from_json(config, Path::new("config.json")).expect("is valid"), seed)
+    }
+
+    #[test]
+    fn a_fingerprint_depends_on_the_seed_and_the_way_of_drawing() {
+        let of = |fill: &dyn Fn(&mut Fingerprint)| {
+            let mut fingerprint = Fingerprint::new();
+            fill(&mut fingerprint);
+            fingerprint.finish()
+        };
+        let drawn = |seed| of(&|fingerprint| weights(seed).add_to(fingerprint));
+        assert_eq!(drawn(1), drawn(1));
+        assert_ne!(drawn(1), drawn(2));
+        assert_ne!(drawn(1), of(&|fingerprint| fingerprint.add(&1_u64.to_le_bytes())));
+    }
+
+    /// The reach of 53-bit draws is √(2 · 53 · ln 2) < 8.6 deviations.
+    #[test]
+    fn drawn_values_are_finite_even_in_half_precision() {
+        let mut values = Vec::new();
+        weights(1).draw("model.embed_tokens.weight", 100_000, &mut values);
+        assert!(values.iter().all(|value| value.abs() < 8600.0), "a value is too large");
+        assert!(values.iter().any(|value| value.abs() > 3000.0), "the range is not used");
+    }
+
+    struct Smallest;
+
+    impl RngCore for Smallest {
+        fn next_u32(&mut self) -> u32 {
+            0
+        }
+
+        fn next_u64(&mut self) -> u64 {
+            0
+        }
+
+        fn fill_bytes(&mut self, bytes: &mut [u8]) {
+            bytes.fill(0);
+        }
+    }
+
+    #[test]
+    fn the_rarest_draw_is_finite() {
+        let (first, second) = normal_pair(&mut Smallest);
+        assert!(first > 8.5 && first < 8.6 && second == 0.0, "{first}, {second}");
+    }
 }

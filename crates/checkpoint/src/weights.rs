@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::config::DecoderConfig;
 use crate::dtype::Dtype;
 use crate::error::CheckpointError;
-use crate::identity::Fingerprint;
+use crate::identity::{Fingerprint, WHOLE_BYTES};
 use crate::random::RandomWeights;
 use crate::stored::StoredWeights;
 use crate::{convert, fit};
@@ -173,15 +173,12 @@ impl Weights {
     pub(crate) fn add_to(&self, fingerprint: &mut Fingerprint) {
         match &self.source {
             Source::Files(weights) => {
+                let total: u64 = weights.files_with_headers().map(|(file, _)| file.bytes().len() as u64).sum();
                 for (file, header) in weights.files_with_headers() {
-                    let name = file.path().file_name().unwrap_or_default();
-                    let (head, data) = file.bytes().split_at(header.data_start());
-                    fingerprint.add(name.as_encoded_bytes());
-                    fingerprint.add(head);
-                    fingerprint.add_samples(data);
+                    fingerprint.add_weight_file(file.path(), file.bytes(), header, total <= WHOLE_BYTES);
                 }
             }
-            Source::Random { weights, .. } => fingerprint.add(&weights.seed.to_le_bytes()),
+            Source::Random { weights, .. } => weights.add_to(fingerprint),
         }
     }
 

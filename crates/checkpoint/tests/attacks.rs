@@ -73,6 +73,7 @@ fn absurd_config_values() {
             config(json!({key: value}), &[&format!("`{key}`"), "expected a number above 0"]);
         }
     }
+    config(json!({"initializer_range": 1000.1}), &["`initializer_range` is 1000.1", "at most 1000"]);
     config(json!({"max_window_layers": -1}), &["`max_window_layers` is -1", "from 0"]);
     config(json!({"attention_dropout": 1.5}), &["`attention_dropout` is 1.5", "from 0 to 1"]);
     config(json!({"hidden_size": null}), &["`hidden_size` is null"]);
@@ -146,6 +147,50 @@ fn rope_that_cannot_be() {
     );
     config(json!({"rope_scaling": "linear"}), &["`rope_scaling` is \"linear\"", "an object"]);
     config(json!({"head_dim": 2, "rope_scaling": {"type": "dynamic", "factor": 2}}), &["head_dim of 2"]);
+}
+
+#[test]
+fn rope_that_is_not_used_is_checked_too() {
+    let absurd = [
+        (json!({"rope_type": "default", "factor": 0}), "factor` is 0"),
+        (json!({"rope_theta": -1}), "rope_theta` is -1"),
+        (
+            json!({"original_max_position_embeddings": 3_000_000_000_u64}),
+            "original_max_position_embeddings` is 3000000000",
+        ),
+        (json!({"sliding_attention": {"rope_type": "default", "beta_fast": -1}}), "sliding_attention.beta_fast` is -1"),
+        (json!({"other_attention": {"rope_theta": 1e300}}), "other_attention.rope_theta` is "),
+    ];
+    for (parameters, found) in absurd {
+        let valid = json!({"rope_type": "default", "rope_theta": 500.0});
+        for (winner, loser) in [(&valid, &parameters), (&parameters, &valid)] {
+            config(json!({"rope_scaling": winner, "rope_parameters": loser}), &[found, "expected"]);
+        }
+        // The same beside entries for layer types.
+        let beside = with(json!({"full_attention": {"rope_type": "default"}}), parameters);
+        config(json!({"rope_parameters": beside}), &[found, "expected"]);
+    }
+}
+
+#[test]
+fn absurd_numbers_beside_a_text_config() {
+    let nested = |outer: Value| with(json!({"model_type": "mistral3", "text_config": tiny_config()}), outer);
+    for key in ["hidden_size", "num_hidden_layers", "vocab_size", "head_dim", "max_position_embeddings"] {
+        for value in [json!(0), json!(-4), json!(2.5), json!(3_000_000_000_u64), json!(1e300)] {
+            attack(
+                |case| case.config = nested(json!({key: value})),
+                &[&format!("`{key}` is "), "from 1 to 2147483648"],
+            );
+        }
+    }
+    for key in ["rms_norm_eps", "rope_theta", "initializer_range"] {
+        for value in [json!(0), json!(-1), json!(1e300)] {
+            attack(|case| case.config = nested(json!({key: value})), &[&format!("`{key}` is "), "a number above 0"]);
+        }
+    }
+    for key in ["rope_scaling", "rope_parameters"] {
+        attack(|case| case.config = nested(json!({key: {"factor": -1}})), &[&format!("`{key}.factor` is -1")]);
+    }
 }
 
 #[test]
@@ -388,7 +433,24 @@ fn random_weights_that_no_memory_can_hold() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("config.json"), large.to_string()).unwrap();
     let message = Checkpoint::open_random(folder.path(), 1).expect_err("is too large").to_string();
-    assert_parts(&message, &["config.json", "random weights would take", "smaller config"]);
+    assert_parts(
+        &message,
+        &["config.json", "weights of 4 bytes would take", "more than the memory of", "smaller model"],
+    );
     let message = Checkpoint::open_random(&folder.path().join("absent"), 1).expect_err("is absent").to_string();
     assert_parts(&message, &["absent", "no such folder"]);
+}
+
+#[test]
+fn weights_of_files_that_no_memory_can_hold() {
+    let folder = Case::new(tiny_config()).write();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    assert!(checkpoint.check_memory(4).is_ok());
+    // Random weights are bounded even where the system does not tell how much memory there is.
+    let random = Checkpoint::open_random(folder.path(), 1).unwrap();
+    assert!(random.check_memory(4).is_ok());
+    let message = random.check_memory(u64::MAX).expect_err("is too large").to_string();
+    assert_parts(&message, &["weights of", "more than the memory of", "smaller model"]);
+    #[cfg(target_os = "linux")]
+    assert!(checkpoint.check_memory(1 << 50).is_err());
 }

@@ -179,6 +179,21 @@ fn a_nested_config_is_read_from_its_text_part() {
 }
 
 #[test]
+fn what_lies_beside_a_text_config_may_mean_something_else() {
+    let plain = describe(&tiny_config());
+    let nested = json!({"model_type": "llava", "text_config": tiny_config(), "hidden_size": null, "vocab_size": 99,
+        "head_dim": {"text": 0}, "num_hidden_layers": "many", "rms_norm_eps": [0], "rope_scaling": null,
+        "rope_theta": "auto", "rope_parameters": "as in the text", "sliding_window": null, "image_token_index": -200,
+        "vision_feature_layer": -2, "pad_token_id": -1, "max_window_layers": 0, "initializer_range": 0.02,
+        "vision_config": {"hidden_size": 0, "rope_theta": -1.0}});
+    assert_eq!(describe(&nested), plain);
+    // An unused description of RoPE may be of a kind that is not known, with numbers that are.
+    let unused = json!({"rope_scaling": {"type": "linear", "factor": 2.0}, "rope_parameters": {"rope_type": "longrope",
+        "long_factor": [1.0, 2.0], "mscale_all_dim": 0, "factor": null, "partial_rotary_factor": 0.5, "x": {"y": -1}}});
+    assert_eq!(rope(&with(tiny_config(), unused)).scaling, RopeScaling::Linear { factor: 2.0 });
+}
+
+#[test]
 fn words_for_dtypes_activations_and_tokens() {
     let dtype = |changes: Value| describe(&with(tiny_config(), changes)).dtype;
     assert_eq!(dtype(json!({"torch_dtype": "float16"})), Some(Dtype::F16));

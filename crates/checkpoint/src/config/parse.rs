@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::architecture::{Architecture, KNOWN, Traits};
-use super::rope::RopeByLayerType;
+use super::rope::{self, RopeByLayerType};
 use super::{Activation, AttentionConfig, DecoderConfig, LayerConfig, MAX_LAYERS, MlpConfig};
 use crate::dtype::Dtype;
 use crate::error::{CheckpointError, shorten};
@@ -11,6 +11,23 @@ use crate::fields::{Fields, LARGEST_SIZE, parse_object};
 
 /// Most weights that a config may ask for, ten times those of the largest dense models.
 const MOST_PARAMETERS: u64 = 1 << 42;
+
+/// Keys whose values are sizes.
+const SIZES: [&str; 10] = [
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "vocab_size",
+    "max_position_embeddings",
+    "head_dim",
+    "sliding_window",
+    "original_max_position_embeddings",
+];
+
+/// Keys whose values are numbers above 0.
+const POSITIVE: [&str; 3] = ["rms_norm_eps", "rope_theta", "partial_rotary_factor"];
 
 /// Keys that change the computation in a way that no architecture here knows.
 const UNSUPPORTED: [(&str, &str); 3] = [
@@ -31,6 +48,9 @@ impl DecoderConfig {
         let outer = Fields::root(&root, file);
         let text_config = outer.object("text_config")?;
         let fields = text_config.as_ref().unwrap_or(&outer);
+        if text_config.is_some() {
+            check_outer(&outer)?;
+        }
         for fields in [&outer, fields] {
             refuse_unsupported(fields)?;
         }
@@ -56,7 +76,7 @@ impl DecoderConfig {
             norm_eps: fields.positive("rms_norm_eps")?.unwrap_or(1e-6),
             tie_word_embeddings: fields.flag("tie_word_embeddings", false)?
                 || outer.flag("tie_word_embeddings", false)?,
-            initializer_range: fields.positive("initializer_range")?.unwrap_or(0.02),
+            initializer_range: initializer_range(fields)?.unwrap_or(0.02),
             layers,
             bos_token_id: token_ids("bos_token_id", architecture.defaults.bos_token_id)?.first().copied(),
             eos_token_ids: token_ids("eos_token_id", architecture.defaults.eos_token_id)?,
@@ -77,6 +97,30 @@ fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), CheckpointError> {
         Some((key, advice)) => Err(fields.refuse(key, format!("is set; {advice}"))),
         None => Ok(()),
     }
+}
+
+/// Checks what lies beside `text_config` and is not used: numbers under the keys of a decoder. Other kinds of values are
+/// left alone, because a larger model may give these keys another meaning.
+fn check_outer(outer: &Fields<'_>) -> Result<(), CheckpointError> {
+    let is_number = |key: &&&str| outer.is_number(key);
+    for key in SIZES.iter().filter(is_number) {
+        outer.optional_size(key, None)?;
+    }
+    for key in POSITIVE.iter().filter(is_number) {
+        outer.positive(key)?;
+    }
+    if outer.is_number("initializer_range") {
+        initializer_range(outer)?;
+    }
+    if outer.is_number("max_window_layers") {
+        outer.count("max_window_layers", 0)?;
+    }
+    for key in ["rope_scaling", "rope_parameters"] {
+        if let Ok(Some(parameters)) = outer.object(key) {
+            rope::check_numbers(&parameters)?;
+        }
+    }
+    Ok(())
 }
 
 fn find_architecture(fields: &Fields<'_>) -> Result<&'static Architecture, CheckpointError> {
@@ -176,6 +220,11 @@ fn describe_layers(fields: &Fields<'_>, sizes: &Sizes, traits: &Traits) -> Resul
         Ok(LayerConfig { attention, mlp: mlp.clone() })
     };
     traits.windows.iter().map(layer).collect()
+}
+
+/// Standard deviation of random weights; the bound keeps every drawn value finite in all formats, f16 included.
+fn initializer_range(fields: &Fields<'_>) -> Result<Option<f64>, CheckpointError> {
+    fields.number("initializer_range", "a number above 0 and at most 1000", |number| number > 0.0 && number <= 1000.0)
 }
 
 fn activation(fields: &Fields<'_>) -> Result<Activation, CheckpointError> {

@@ -85,6 +85,9 @@ impl RopeByLayerType {
         reader.refuse_partial(fields)?;
         let scaling = fields.object("rope_scaling")?.filter(|object| !object.is_empty());
         let parameters = fields.object("rope_parameters")?.filter(|object| !object.is_empty());
+        for parameters in scaling.iter().chain(&parameters) {
+            check_numbers(parameters)?;
+        }
         let flat = |rope: RopeConfig| Self { full: Some(rope.clone()), sliding: Some(rope) };
         let Some(parameters) = scaling.or(parameters) else {
             return Ok(flat(reader.unscaled(reader.theta)));
@@ -168,6 +171,18 @@ impl Reader {
         };
         Ok(RopeConfig { theta, rotary_dim: self.head_dim, scaling })
     }
+}
+
+/// Checks the numbers of a whole `rope_scaling` or `rope_parameters`, also of one that goes unused beside the other, and
+/// also those beside or inside entries for layer types.
+pub(super) fn check_numbers(parameters: &Fields<'_>) -> Result<(), CheckpointError> {
+    let check = |fields: &Fields<'_>| {
+        fields.positive("rope_theta")?;
+        fields.positive("partial_rotary_factor")?;
+        Numbers::read(fields).map(drop)
+    };
+    check(parameters)?;
+    parameters.objects().try_for_each(|entry| check(&entry))
 }
 
 /// Every number that some kind of scaling knows, checked whether used or not.
