@@ -24,6 +24,19 @@ pub enum StopReason {
     NotFinite,
 }
 
+impl StopReason {
+    /// The reason's name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EndOfText => "end_of_text",
+            Self::StopRule => "stop_rule",
+            Self::Loop => "loop",
+            Self::Length => "length",
+            Self::NotFinite => "not_finite",
+        }
+    }
+}
+
 /// How to generate.
 pub struct GenerateOptions<'a> {
     /// Tokens that end an answer.
@@ -59,7 +72,7 @@ impl Generation {
     pub fn new(decoder: Arc<Decoder>, prompts: &[(&[u32], usize)]) -> Result<Self> {
         let tokens: Vec<_> = prompts.iter().map(|&(tokens, _)| tokens).collect();
         let limits: Vec<_> = prompts.iter().map(|&(tokens, limit)| (tokens.len(), limit)).collect();
-        let spans: Vec<_> = limits.iter().map(|(tokens, limit)| tokens + limit).collect();
+        let spans: Vec<_> = limits.iter().map(|(tokens, limit)| tokens.saturating_add(*limit)).collect();
         let trunk = Trunk::new(&decoder, &tokens, &spans)?;
         Ok(Self { decoder, trunk, limits })
     }
@@ -98,7 +111,7 @@ impl Generation {
             let segment = |&sequence: &usize| {
                 let (prompt, limit) = self.limits[sequence];
                 let past = prompt + answers[sequence].tokens.len() - 1;
-                Segment { sequence, past, len: 1, span: prompt + limit }
+                Segment { sequence, past, len: 1, span: prompt.saturating_add(limit) }
             };
             let batch = Batch::new(&active.iter().map(segment).collect::<Vec<_>>());
             let last: Vec<&[u32]> = active.iter().map(|&index| newest(&answers[index])).collect();
@@ -107,11 +120,6 @@ impl Generation {
             rows = (0..active.len()).map(|segment| batch.rows_of(segment).start as u32).collect();
         }
         Ok(answers)
-    }
-
-    /// Layer-tokens of the prompts that the path runs beyond the trunk.
-    pub fn layer_tokens(&self, path: &LayerPath) -> u64 {
-        self.trunk.layer_tokens(path)
     }
 }
 

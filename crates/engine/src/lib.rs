@@ -18,7 +18,6 @@ pub use error::EngineError;
 pub use generation::{Answer, GenerateOptions, Generation, StopReason};
 pub use likelihood::{Likelihood, Scored};
 pub use looping::is_looping;
-pub use trunk::trunk_bytes_per_token;
 
 /// Result of the engine room.
 pub type Result<T> = std::result::Result<T, EngineError>;

@@ -68,11 +68,6 @@ impl Likelihood {
         let mut rest = flat.into_iter();
         Ok(self.lengths.iter().map(|&length| rest.by_ref().take(length).collect()).collect())
     }
-
-    /// Layer-tokens that the path runs beyond the trunk.
-    pub fn layer_tokens(&self, path: &LayerPath) -> u64 {
-        self.trunk.layer_tokens(path)
-    }
 }
 
 /// `log softmax(logits)[token]`, summed in f64; `NaN` when a logit is not finite.

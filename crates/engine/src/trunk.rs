@@ -1,7 +1,6 @@
 //! The baseline pass over a set of token sequences, whose states every path that starts like it shares.
 
 use candle_core::Tensor;
-use neuro_checkpoint::DecoderConfig;
 use neuro_model::{Batch, Decoder, ModelError, Segment, Slot, State};
 use neuro_path::LayerPath;
 
@@ -62,20 +61,6 @@ impl Trunk {
         let resid = decoder.run(resid, &self.batch, &visits[shared..], &mut state.slots[shared..], &mut ())?;
         Ok((resid, state))
     }
-
-    /// Layer-tokens that the path runs itself.
-    pub(crate) fn layer_tokens(&self, path: &LayerPath) -> u64 {
-        let own = path.len() - path.shared_prefix(&self.baseline);
-        own as u64 * self.batch.rows() as u64
-    }
-}
-
-/// Bytes that a trunk keeps for each prompt token: the residual stream after every layer, and keys and values.
-pub fn trunk_bytes_per_token(config: &DecoderConfig) -> usize {
-    let layer = |layer: &neuro_checkpoint::LayerConfig| {
-        config.hidden_size + 2 * layer.attention.kv_heads * layer.attention.head_dim
-    };
-    (config.layers.iter().map(layer).sum::<usize>() + config.hidden_size) * size_of::<f32>()
 }
 
 /// Runs the head over the given rows of a residual stream, a few at a time, and hands each row of logits, `(vocab)`

@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use neuro_checkpoint::Checkpoint;
+use neuro_checkpoint::{Checkpoint, RopeScaling};
 use neuro_engine::{GenerateOptions, Generation, Likelihood, Scored, StopReason};
-use neuro_model::{Decoder, Device};
+use neuro_model::{Batch, Decoder, Device, Segment, State};
 use neuro_path::LayerPath;
 use proptest::prelude::*;
 
@@ -95,6 +95,46 @@ proptest! {
             prop_assert!(answer.tokens == expected || lead < 1e-4, "{} {}: {:?}", name, path, answer.tokens);
         }
     }
+}
+
+/// Above the trained length the base of `dynamic` RoPE follows from prompt plus limit, and stays while tokens come.
+#[test]
+fn dynamic_rope_keeps_the_base_of_the_planned_length() {
+    let decoder = decoder("llama-dynamic-above");
+    let path = LayerPath::parse("(1,3)", decoder.config().num_layers()).unwrap();
+    let prompt: Vec<u32> = (1..=30).collect();
+    let span = prompt.len() + NEW_TOKENS;
+    assert!(matches!(
+        decoder.config().layers[0].attention.rope.scaling,
+        RopeScaling::Dynamic { trained, .. } if trained < prompt.len()
+    ));
+    // The plain way at a given span: everything recomputed for every token, without a cache.
+    let recomputed = |span: usize| {
+        let mut tokens = prompt.clone();
+        for _ in 0..NEW_TOKENS {
+            let batch = Batch::new(&[Segment { sequence: 0, past: 0, len: tokens.len(), span }]);
+            let visits = path.visits();
+            let mut state = State::new(visits.len());
+            let resid = decoder.embed(&tokens).unwrap();
+            let resid = decoder.run(resid, &batch, &visits, &mut state.slots, &mut ()).unwrap();
+            let last = decoder.unembed(&resid).unwrap().to_vec2::<f32>().unwrap().pop().unwrap();
+            let best = (0..last.len()).max_by(|&a, &b| last[a].total_cmp(&last[b])).unwrap();
+            tokens.push(best as u32);
+        }
+        tokens.split_off(prompt.len())
+    };
+    let generation = Generation::new(decoder.clone(), &[(&prompt, NEW_TOKENS)]).unwrap();
+    let options = GenerateOptions { eos: &[], suppress: &[], watch: &|_, _| None };
+    let answers = generation.answers(&path, &options).unwrap();
+    assert_eq!(answers[0].tokens, recomputed(span));
+
+    // The span reaches the result at all: the same prompt planned longer has other log-probabilities.
+    let scored = |extra: usize| {
+        let continuation = vec![7; 1 + extra];
+        let likelihood = Likelihood::new(decoder.clone(), &[Scored { prompt: prompt.clone(), continuation }]).unwrap();
+        likelihood.logprobs(&path).unwrap()[0][0]
+    };
+    assert!((scored(0) - scored(20)).abs() > 1e-3);
 }
 
 #[test]

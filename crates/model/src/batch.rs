@@ -94,17 +94,12 @@ impl Batch {
         &self.groups
     }
 
-    /// The segments as they were given.
-    pub fn segments(&self) -> &[Segment] {
-        &self.segments
-    }
-
     /// Rows of the residual stream.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Where the new tokens of the given segment (index into [`Batch::segments`]) lie.
+    /// Where the new tokens of the given segment (in the order in which they were given) lie.
     pub fn rows_of(&self, segment: usize) -> Range<usize> {
         let start = self.starts[segment];
         start..start + self.segments[segment].len

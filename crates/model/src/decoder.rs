@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use neuro_checkpoint::{Checkpoint, DecoderConfig, LayerConfig};
 use neuro_path::{BranchScales, Scale, Visit};
 
@@ -129,8 +129,10 @@ impl Decoder {
     /// Reads every weight of a checkpoint, as f32, to the device.
     ///
     /// # Errors
-    /// When a weight is missing, has another shape than described, or holds a value that is not finite.
+    /// When the weights need more memory than the machine has, or one is missing, has another shape than described, or
+    /// holds a value that is not finite.
     pub fn load(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
+        checkpoint.check_memory(DType::F32.size_in_bytes() as u64)?;
         let source = CheckpointSource { checkpoint, device };
         Self::from_source(&checkpoint.config, &source, device, Kernels::Fused)
     }

@@ -41,7 +41,7 @@ pub use decoder::{Decoder, DecoderLayer};
 pub use error::ModelError;
 pub use peak::{MatmulPeak, PeakType, measure_matmul_peak};
 pub use source::{Kernels, ParameterSource};
-pub use state::{Slot, State};
+pub use state::{Slot, State, state_bytes_per_token};
 pub use tap::{Site, Tap};
 
 /// Result of the model room.

@@ -1,6 +1,7 @@
 //! What a visit remembers. State belongs to a visit, never to a layer.
 
 use candle_core::Tensor;
+use neuro_checkpoint::{DecoderConfig, LayerConfig};
 
 use crate::{ModelError, Result};
 
@@ -55,6 +56,13 @@ impl Slot {
             *entry = None;
         }
     }
+}
+
+/// Bytes that the states of a baseline pass take for each token, f32: the residual stream before, between and after the
+/// layers, and every layer's keys and values.
+pub fn state_bytes_per_token(config: &DecoderConfig) -> usize {
+    let layer = |layer: &LayerConfig| config.hidden_size + 2 * layer.attention.kv_heads * layer.attention.head_dim;
+    (config.layers.iter().map(layer).sum::<usize>() + config.hidden_size) * size_of::<f32>()
 }
 
 /// The state of a run: one slot per visit, in path order.

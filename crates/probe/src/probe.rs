@@ -62,7 +62,6 @@ pub struct Probe {
     scorer: Scorer,
     frame: Frame,
     questions: Vec<Question>,
-    question_space: Option<usize>,
 }
 
 /// What stands around an answer.
@@ -145,31 +144,10 @@ impl Probe {
         &self.questions
     }
 
-    /// How many questions there are in all, over every role; none when the generator has no end.
-    #[must_use]
-    pub fn question_space(&self) -> Option<usize> {
-        self.question_space
-    }
-
     /// What ends an answer, with or without a chat template.
     #[must_use]
     pub fn terminator(&self, chat: bool) -> Terminator {
         if chat { self.frame.chat_terminator } else { self.frame.plain_terminator }
-    }
-
-    /// The text that follows the prompt when the answer is right: the key, after a space where no template sets the
-    /// answer apart, and the terminator when it is a text.
-    ///
-    /// Tokenise prompt and continuation together and cut where the prompt's own tokens end: alone, most tokenizers
-    /// spell either of them differently.
-    #[must_use]
-    pub fn continuation(&self, question: &Question, chat: bool) -> String {
-        let space = if chat { "" } else { " " };
-        let end = match self.terminator(chat) {
-            Terminator::Text(text) => text,
-            Terminator::EndOfTurn | Terminator::None => "",
-        };
-        format!("{space}{}{end}", question.key)
     }
 
     /// Texts after which generation need not go on.
@@ -213,7 +191,6 @@ fn build_math(name: &str, scoring: Scoring, request: &ProbeRequest) -> Result<Pr
         scorer: Scorer::Digits,
         frame: ONE_LINE,
         questions: math::questions(count, *seed, *role),
-        question_space: None,
     })
 }
 
@@ -236,7 +213,6 @@ fn build_phantom(name: &str, scoring: Scoring, request: &ProbeRequest) -> Result
         scorer: Scorer::FirstWord,
         frame: ONE_WORD,
         questions: questions.into_iter().map(|question| phantom_question(world, question)).collect(),
-        question_space: Some(phantom::QUESTIONS),
     })
 }
 

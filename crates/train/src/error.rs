@@ -50,12 +50,17 @@ pub enum TrainError {
     },
 
     /// Training ran away.
-    #[error("the loss is {loss} at step {step}; lower `learning_rate` in the recipe")]
+    #[error(
+        "training ran away at step {step}: the loss is {loss}, the norm of its gradient {gradient_norm}; lower \
+         `learning_rate` in the recipe"
+    )]
     Diverged {
         /// The step.
         step: usize,
         /// The loss, in nats per question.
         loss: f32,
+        /// Norm of the gradient before clipping.
+        gradient_norm: f64,
     },
 
     /// Training was asked to stop; nothing is written.

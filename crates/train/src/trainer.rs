@@ -61,10 +61,10 @@ pub fn train(recipe: &Recipe, out: &Path, mut observe: impl FnMut(Progress) -> b
         let decoder =
             Decoder::from_source(&config, &init::tensors(&parameters), &Device::Cpu, Kernels::Differentiable)?;
         let loss = questions.loss(&decoder, &looped[passes - 1])?;
-        learner.step(step, &loss)?;
+        let gradient_norm = learner.step(step, &loss)?;
         let loss = loss.to_scalar::<f32>()?;
-        if !loss.is_finite() {
-            return Err(TrainError::Diverged { step, loss });
+        if !loss.is_finite() || !gradient_norm.is_finite() {
+            return Err(TrainError::Diverged { step, loss, gradient_norm });
         }
         if step >= steps - steps.div_ceil(10) {
             last_losses.push(loss);
