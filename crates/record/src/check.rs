@@ -32,8 +32,11 @@ pub(crate) fn check_row_values(row: &Row, path: &LayerPath, questions: usize) ->
             return Err(format!("{name} is {count}, expected at most n, {}", row.n));
         }
     }
-    if !row.seconds.is_finite() || row.seconds < 0.0 {
-        return Err(format!("seconds is {}, expected a finite number, 0 or more", row.seconds));
+    if let Some(seconds) = row.seconds.filter(|seconds| !seconds.is_finite() || *seconds < 0.0) {
+        return Err(format!("seconds is {seconds}, expected a finite number, 0 or more, or null"));
+    }
+    if row.seconds.is_some() != row.seconds_kind.is_some() {
+        return Err("one of seconds and seconds_kind is null, expected both or neither".to_owned());
     }
     Ok(())
 }

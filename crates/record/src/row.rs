@@ -10,6 +10,8 @@ use crate::info::SCHEMA;
 
 /// [`Row::seconds_kind`] of a row whose time is its share of the sweeps it took part in, by layer-tokens.
 pub const SECONDS_SHARE: &str = "share";
+/// [`Row::seconds_kind`] of a row that an earlier process measured in part: the rest's share, counted for the whole.
+pub const SECONDS_EXTRAPOLATED: &str = "extrapolated";
 /// [`Sample::stop`] of an answer cut off at its token limit.
 pub const STOP_LENGTH: &str = "length";
 /// [`Sample::stop`] of an answer stopped early because it repeated itself.
@@ -40,10 +42,12 @@ pub struct Row {
     pub loops: usize,
     /// Score and number of questions of each group.
     pub groups: BTreeMap<String, GroupScore>,
-    /// Time in seconds, of the kind below; never part of a comparison.
-    pub seconds: f64,
-    /// How `seconds` was taken: `share` ([`SECONDS_SHARE`]).
-    pub seconds_kind: String,
+    /// Time in seconds, of the kind below; never part of a comparison. None where the process that wrote the row
+    /// measured nothing of it.
+    pub seconds: Option<f64>,
+    /// How `seconds` was taken: `share` ([`SECONDS_SHARE`]) or `extrapolated` ([`SECONDS_EXTRAPOLATED`]); none where
+    /// there is no time.
+    pub seconds_kind: Option<String>,
     /// Remarks that a reader of the number must know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -90,11 +94,12 @@ pub struct Sample {
 
 impl Row {
     /// The row of `path` on `probe` from all its samples: means, groups and counts. Sums run in the order of question
-    /// identifiers, so that a resumed run, which meets its samples in another order, writes the same digits.
+    /// identifiers, so that a resumed run, which meets its samples in another order, writes the same digits. Time,
+    /// notes and the seed of random weights are the caller's to add.
     ///
     /// # Errors
     /// No samples, samples of another path or probe, or a question asked twice.
-    pub fn from_samples(path: &LayerPath, probe: &str, samples: &[&Sample], seconds: f64) -> Result<Self, RecordError> {
+    pub fn from_samples(path: &LayerPath, probe: &str, samples: &[&Sample]) -> Result<Self, RecordError> {
         let printed = path.to_string();
         let refuse =
             |reason: String| RecordError::Refused { what: format!("row of path {printed} on probe `{probe}`"), reason };
@@ -133,8 +138,8 @@ impl Row {
             truncated: count(&|sample| sample.stop.as_deref() == Some(STOP_LENGTH)),
             loops: count(&|sample| sample.stop.as_deref() == Some(STOP_LOOP)),
             groups,
-            seconds,
-            seconds_kind: SECONDS_SHARE.to_owned(),
+            seconds: None,
+            seconds_kind: None,
             notes: Vec::new(),
             random_weights: None,
         })

@@ -52,14 +52,14 @@ fn a_row_counts_its_samples_whatever_their_order() {
     ];
     let forwards: Vec<_> = samples.iter().collect();
     let backwards: Vec<_> = samples.iter().rev().collect();
-    let row = Row::from_samples(&path, "math", &forwards, 1.0).unwrap();
-    assert_eq!(row, Row::from_samples(&path, "math", &backwards, 1.0).unwrap());
+    let row = Row::from_samples(&path, "math", &forwards).unwrap();
+    assert_eq!(row, Row::from_samples(&path, "math", &backwards).unwrap());
     assert_eq!((row.n, row.parse_failures, row.truncated, row.loops), (4, 4, 4, 0));
     assert!((row.score - 0.325).abs() < 1e-12);
     assert_eq!(row.groups["easy"].n, 4);
-    assert!(Row::from_samples(&path, "math", &[], 1.0).is_err());
-    assert!(Row::from_samples(&path, "math", &[&samples[0], &samples[0]], 1.0).is_err());
-    assert!(Row::from_samples(&path, "other", &forwards, 1.0).is_err());
+    assert!(Row::from_samples(&path, "math", &[]).is_err());
+    assert!(Row::from_samples(&path, "math", &[&samples[0], &samples[0]]).is_err());
+    assert!(Row::from_samples(&path, "other", &forwards).is_err());
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn runs_of_equal_settings_merge_by_concatenation() {
     for path in ["0..3", "0..3,2..3"] {
         writer.append_samples("math", &pair(path, "math")).unwrap();
         // Another machine needs another time for the same result.
-        writer.append_row(&Row { seconds: 9.0, ..row(&pair(path, "math")) }).unwrap();
+        writer.append_row(&Row { seconds: Some(9.0), ..row(&pair(path, "math")) }).unwrap();
     }
     drop(writer);
     for name in ["rows.jsonl", "samples-math.jsonl"] {
@@ -247,7 +247,7 @@ fn runs_of_equal_settings_merge_by_concatenation() {
     let merged = RunData::read(left.path()).unwrap();
     let paths: Vec<&str> = merged.rows.iter().map(|row| row.path.as_str()).collect();
     assert_eq!(paths, ["0..3", "0..2,1..3", "0..3,2..3"]);
-    assert_eq!((merged.samples.len(), merged.rows[0].seconds), (6, 0.25));
+    assert_eq!((merged.samples.len(), merged.rows[0].seconds), (6, Some(0.25)));
     assert_eq!(RunWriter::open(left.path(), &info()).unwrap().1, merged);
 
     // The same key with another result is a contradiction.

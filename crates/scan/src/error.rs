@@ -37,6 +37,18 @@ pub enum ScanError {
     /// Nothing to measure.
     #[error("the list of paths is empty; give at least one, or scan every block")]
     NoPaths,
+    /// Every block of a model that has too many.
+    #[error(
+        "model {model} has {found} layers, but every block is measured of at most {limit}; give paths with `neuro probe`"
+    )]
+    TooDeep {
+        /// The model's name.
+        model: String,
+        /// Its layers.
+        found: usize,
+        /// The most that a map of blocks has.
+        limit: usize,
+    },
     /// A path of another model.
     #[error("path {path} was made for {found} layers, but model {model} has {expected}")]
     PathDepth {
@@ -48,6 +60,14 @@ pub enum ScanError {
         model: String,
         /// Layers of the model.
         expected: usize,
+    },
+    /// The phantom says that something impossible is planted in it.
+    #[error("phantom.json of model {model}, key planted.block: {source}")]
+    Planted {
+        /// The model's name.
+        model: String,
+        /// Why there is no such block.
+        source: PathError,
     },
     /// The same probe twice.
     #[error("probe `{probe}` is asked for twice; name each probe once")]

@@ -9,7 +9,7 @@ use crate::unit::Asking;
 use crate::work::{own_visits, trunk_work, unit_work};
 use crate::{Plan, Result, ScanError, Subject};
 
-/// Questions that the look takes.
+/// Questions that the look takes; fewer where the plan's first chunk, and so the memory budget, holds fewer.
 const QUESTIONS: usize = 8;
 /// A look as short as this is taken twice: the first one also warms up threads, caches and tables.
 const SHORT: Duration = Duration::from_millis(500);
@@ -25,8 +25,8 @@ pub fn estimate(subject: &Subject, plan: &Plan) -> Result<Duration> {
     let path = by_length[by_length.len() / 2];
     let layers = plan.info.model.layers;
     let mut seconds = 0.0;
-    for (probe, asked) in plan.probes.iter().zip(&plan.asked) {
-        let few = QUESTIONS.min(asked.len());
+    for (index, (probe, asked)) in plan.probes.iter().zip(&plan.asked).enumerate() {
+        let Some(few) = questions(&plan.info.plan.chunks[index]) else { continue };
         let asking = Asking::new(subject, probe)?;
         let look = || -> std::result::Result<[Duration; 2], EngineError> {
             let begin = Instant::now();
@@ -50,4 +50,21 @@ pub fn estimate(subject: &Subject, plan: &Plan) -> Result<Duration> {
         seconds += per(path_time, unit_work(&plan.paths[path], &asked[..few])) * all as f64;
     }
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
+/// How many questions the look takes of a probe with these chunks; `None` where there are none.
+fn questions(chunks: &[[usize; 2]]) -> Option<usize> {
+    chunks.first().map(|[start, end]| (end - start).min(QUESTIONS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::questions;
+
+    #[test]
+    fn a_look_takes_no_more_than_the_first_chunk() {
+        assert_eq!(questions(&[[0, 3], [3, 40]]), Some(3));
+        assert_eq!(questions(&[[0, 40]]), Some(8));
+        assert_eq!(questions(&[]), None);
+    }
 }

@@ -1,7 +1,7 @@
 //! Which questions share a trunk: as many as the memory budget holds.
 
 use neuro_checkpoint::DecoderConfig;
-use neuro_engine::trunk_bytes_per_token;
+use neuro_model::state_bytes_per_token;
 use neuro_path::LayerPath;
 use neuro_probe::Probe;
 
@@ -11,6 +11,9 @@ use crate::{Result, ScanError};
 
 /// Memory that prompts and their states may use when nothing is said: 2 GiB.
 pub const DEFAULT_MEMORY_BYTES: u64 = 2 << 30;
+
+/// Rows whose logits the engine computes at once.
+const HEAD_ROWS: u64 = 64;
 
 /// What a question costs in memory, from the model and from the longest path of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,8 @@ pub(crate) struct Costs {
     work: u64,
     /// Most query heads of a layer.
     heads: u64,
+    /// Bytes of the head's logits, which it needs whatever is asked.
+    head: u64,
 }
 
 impl Costs {
@@ -38,14 +43,23 @@ impl Costs {
         let mlp = largest(|layer| layer.mlp.intermediate_size as u64);
         let own = |path: &LayerPath| own_visits(path) as u64;
         Self {
-            trunk: trunk_bytes_per_token(config) as u64,
+            trunk: state_bytes_per_token(config) as u64,
             visit: kv * float,
             own_visits: paths.iter().map(own).max().unwrap_or(0),
             all_visits: paths.iter().map(|path| path.len() as u64).max().unwrap_or(0),
             // Residual stream, its norm, both branches; query, keys, values and their rotated copies; gate, up, product.
             work: float.saturating_mul(4 * config.hidden_size as u64 + 3 * q + 2 * kv + 3 * mlp),
             heads: largest(|layer| layer.attention.heads as u64),
+            // Once as a tensor and once as numbers to read.
+            head: (2 * HEAD_ROWS * float).saturating_mul(config.vocab_size as u64),
         }
+    }
+
+    /// Bytes that a chunk of these questions occupies once, however many they are: the head's logits, and the mask of
+    /// the longest prompt.
+    pub(crate) fn fixed(&self, asked: &[Asked]) -> u64 {
+        let rows = asked.iter().map(|asked| asked.rows() as u64).max().unwrap_or(0);
+        self.head.saturating_add((size_of::<f32>() as u64).saturating_mul(rows).saturating_mul(rows))
     }
 
     /// Bytes that one question occupies while its chunk is measured.
@@ -65,17 +79,20 @@ impl Costs {
 /// Cuts the questions, in order, into half-open ranges `[start, end)` that each fit into the budget.
 pub(crate) fn chunks(probe: &Probe, asked: &[Asked], costs: &Costs, budget: u64) -> Result<Vec<[usize; 2]>> {
     let mut chunks: Vec<[usize; 2]> = Vec::new();
+    // Taken for the whole probe, so that one number holds for all of its chunks.
+    let fixed = costs.fixed(asked);
     let mut used = 0_u64;
     for (index, asked) in asked.iter().enumerate() {
-        let needed = costs.of(asked);
+        let own = costs.of(asked);
+        let needed = fixed.saturating_add(own);
         if needed > budget {
             let question = probe.questions()[index].id.clone();
             return Err(ScanError::Memory { probe: probe.name().to_owned(), question, needed, budget });
         }
         match chunks.last_mut() {
-            Some(chunk) if used.saturating_add(needed) <= budget => {
+            Some(chunk) if used.saturating_add(own) <= budget => {
                 chunk[1] = index + 1;
-                used += needed;
+                used += own;
             }
             _ => {
                 chunks.push([index, index + 1]);
@@ -84,4 +101,26 @@ pub(crate) fn chunks(probe: &Probe, asked: &[Asked], costs: &Costs, budget: u64)
         }
     }
     Ok(chunks)
+}
+
+#[cfg(test)]
+mod tests {
+    use neuro_probe::{Count, ProbeRequest, Role};
+
+    use super::*;
+
+    #[test]
+    fn what_is_needed_once_is_paid_in_every_chunk() {
+        // A row costs its attention alone: 12 bytes for each pair of rows. Four rows: 192, and 64 for the mask.
+        let costs = Costs { trunk: 0, visit: 0, own_visits: 0, all_visits: 0, work: 0, heads: 1, head: 1000 };
+        let request = ProbeRequest { count: Count::Some(5), seed: 0, role: Role::Search, phantom: None };
+        let probe = Probe::build("math", &request).unwrap();
+        let asked = vec![Asked { prompt: vec![0; 4], continuation: Vec::new(), limit: 0 }; 5];
+        assert_eq!((costs.fixed(&asked), costs.of(&asked[0])), (1064, 192));
+        let cut = |budget| chunks(&probe, &asked, &costs, budget);
+        assert_eq!(cut(1064 + 2 * 192).unwrap(), [[0, 2], [2, 4], [4, 5]]);
+        assert_eq!(cut(1064 + 192).unwrap().len(), 5);
+        let error = cut(1064 + 191).unwrap_err();
+        assert!(matches!(error, ScanError::Memory { needed: 1256, budget: 1255, .. }), "{error}");
+    }
 }

@@ -1,14 +1,12 @@
 //! What a reader of a row must know about how its number came to be.
 
 use neuro_checkpoint::{DecoderConfig, RopeScaling};
+use neuro_engine::StopReason;
 use neuro_probe::{Probe, Scoring, Terminator};
 use neuro_record::Sample;
 
 use crate::prompt::Asked;
 use crate::turn::Turn;
-
-/// [`Sample::stop`] of an answer that ended because the activations were not finite.
-pub(crate) const STOP_NOT_FINITE: &str = "not_finite";
 
 /// Remarks that hold for every path: they follow from the questions and the model.
 pub(crate) fn of_probe(config: &DecoderConfig, turn: Option<&Turn>, probe: &Probe, asked: &[Asked]) -> Vec<String> {
@@ -39,7 +37,7 @@ pub(crate) fn of_probe(config: &DecoderConfig, turn: Option<&Turn>, probe: &Prob
 
 /// Remarks on what happened on one path. They follow from the samples, so that a resumed run writes the same.
 pub(crate) fn of_samples(samples: &[&Sample]) -> Option<String> {
-    let count = samples.iter().filter(|sample| sample.stop.as_deref() == Some(STOP_NOT_FINITE)).count();
+    let count = samples.iter().filter(|sample| sample.stop.as_deref() == Some(StopReason::NotFinite.name())).count();
     (count > 0)
         .then(|| format!("{count} of {} questions met activations that are not finite; they score 0", samples.len()))
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use neuro_path::LayerPath;
+use neuro_path::{Block, LayerPath};
 use neuro_probe::{Probe, ProbeRequest};
 use neuro_record::{PlannedPaths, ProbeInfo, RunInfo, SCHEMA, settings_hash};
 use serde_json::{Value, json};
@@ -30,10 +30,15 @@ pub struct Plan {
 /// Plans a scan: builds the questions, puts them into tokens, and cuts them into chunks that fit the memory budget.
 ///
 /// # Errors
-/// When a probe or a path is refused, the model has no tokenizer, a question cannot be put into its tokens, or one
+/// When a probe, a path or a planted block is refused, the model has no tokenizer, a question cannot be put into its tokens, or one
 /// question alone exceeds the memory budget.
 pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
     subject.require_text()?;
+    if let Some(planted) = &request.planted {
+        let [start, end] = planted.block;
+        Block::new(start, end, subject.depth())
+            .map_err(|source| ScanError::Planted { model: subject.name().to_owned(), source })?;
+    }
     let paths = request.ordered_paths(subject)?;
     let printed: Vec<String> = paths.iter().map(LayerPath::to_string).collect();
     let costs = Costs::new(subject.config(), &paths);

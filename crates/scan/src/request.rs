@@ -3,6 +3,7 @@
 use neuro_path::{LayerPath, triangle};
 use neuro_probe::{Count, PhantomWorld, Role};
 use neuro_record::Planted;
+use neuro_stats::DEEPEST;
 
 use crate::{DEFAULT_MEMORY_BYTES, Result, ScanError, Subject};
 
@@ -82,6 +83,11 @@ impl ScanRequest {
     pub(crate) fn ordered_paths(&self, subject: &Subject) -> Result<Vec<LayerPath>> {
         let depth = subject.depth();
         let Paths::List(paths) = &self.paths else {
+            // Blocks grow with the square of the depth: refused before a single one is written out.
+            if depth > DEEPEST {
+                let (model, found) = (subject.name().to_owned(), depth);
+                return Err(ScanError::TooDeep { model, found, limit: DEEPEST });
+            }
             return Ok(triangle(depth).map(|block| block.path(depth)).collect::<std::result::Result<_, _>>()?);
         };
         if paths.is_empty() {

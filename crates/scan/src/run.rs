@@ -248,8 +248,9 @@ impl Experiment<'_> {
         }
         let Some(samples) = self.recorder.samples(probe, path) else { return Ok(false) };
         let work = unit_work(&plan.paths[path], &plan.asked[probe]);
-        let seconds = shares.seconds(path, work);
-        let mut row = Row::from_samples(&plan.paths[path], plan.probes[probe].name(), &samples, seconds)?;
+        let mut row = Row::from_samples(&plan.paths[path], plan.probes[probe].name(), &samples)?;
+        (row.seconds, row.seconds_kind) =
+            shares.seconds(path, work).map(|(time, kind)| (time, kind.to_owned())).unzip();
         row.notes.clone_from(&plan.notes[probe]);
         row.notes.extend(notes::of_samples(&samples));
         row.random_weights = plan.info.model.random_weights;

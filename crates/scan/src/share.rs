@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use neuro_path::LayerPath;
+use neuro_record::{SECONDS_EXTRAPOLATED, SECONDS_SHARE};
 
 use crate::work::shared_visits;
 
@@ -37,11 +38,14 @@ impl Shares {
         share.work += work;
     }
 
-    /// A path's time for work of this size in all. What an earlier process measured left no time behind; it counts at
-    /// the rate of the rest, and as 0 where there is no rest.
-    pub(crate) fn seconds(&self, path: usize, total_work: u64) -> f64 {
-        let Share { seconds, work } = self.0[path];
-        if work == 0 { 0.0 } else { seconds * total_work as f64 / work as f64 }
+    /// A path's time for work of this size in all, and the kind of that time. What an earlier process measured left no
+    /// time behind; it counts at the rate of the rest, and there is no time where there is no rest.
+    pub(crate) fn seconds(&self, path: usize, total_work: u64) -> Option<(f64, &'static str)> {
+        match self.0[path] {
+            Share { work: 0, .. } => None,
+            Share { seconds, work } if work == total_work => Some((seconds, SECONDS_SHARE)),
+            Share { seconds, work } => Some((seconds * total_work as f64 / work as f64, SECONDS_EXTRAPOLATED)),
+        }
     }
 }
 
@@ -58,8 +62,8 @@ mod tests {
         for index in 0..3 {
             shares.unit(index, Duration::from_secs(1), 10);
         }
-        assert_eq!([0, 1, 2].map(|index| shares.seconds(index, 10)), [5.0, 1.0, 3.0]);
-        assert_eq!(shares.seconds(1, 30), 3.0);
-        assert_eq!(Shares::new(1).seconds(0, 30), 0.0);
+        assert_eq!([0, 1, 2].map(|index| shares.seconds(index, 10)), [5.0, 1.0, 3.0].map(|time| Some((time, "share"))));
+        assert_eq!(shares.seconds(1, 30), Some((3.0, "extrapolated")));
+        assert_eq!(Shares::new(1).seconds(0, 30), None);
     }
 }

@@ -70,7 +70,10 @@ impl Plan {
         let probes: Vec<ProbeSummary> = self.probes.iter().enumerate().map(probe).collect();
         let decoded = self.asked.iter().flat_map(|asked| self.paths.iter().map(|path| decoding_work(path, asked)));
         let needed = chunks.iter().zip(&self.asked).flat_map(|(chunks, asked)| {
-            let bytes = |&[start, end]: &[usize; 2]| asked[start..end].iter().map(|asked| self.costs.of(asked)).sum();
+            let fixed = self.costs.fixed(asked);
+            let bytes = move |&[start, end]: &[usize; 2]| {
+                asked[start..end].iter().fold(fixed, |sum, asked| sum.saturating_add(self.costs.of(asked)))
+            };
             chunks.iter().map(bytes)
         });
         let mut notes: Vec<String> = Vec::new();
@@ -117,10 +120,10 @@ impl fmt::Display for PlanSummary {
     }
 }
 
-/// A time for people: `under a second`, `42 s`, `3 min`, `5.2 h`, `3.0 days`.
+/// A time for people: `a second or less`, `42 s`, `3 min`, `5.2 h`, `3.0 days`.
 fn span(seconds: f64) -> String {
     match Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX).as_secs_f64() {
-        s if s < 1.0 => "under a second".to_owned(),
+        s if s < 1.0 => "a second or less".to_owned(),
         s if s < 100.0 => format!("{s:.0} s"),
         s if s < 100.0 * 60.0 => format!("{:.0} min", s / 60.0),
         s if s < 100.0 * 3600.0 => format!("{:.1} h", s / 3600.0),
@@ -135,6 +138,6 @@ mod tests {
     #[test]
     fn times_are_for_people() {
         let spans = [0.2, 41.9, 150.0, 18_720.0, 864_000.0].map(span);
-        assert_eq!(spans, ["under a second", "42 s", "2 min", "5.2 h", "10.0 days"]);
+        assert_eq!(spans, ["a second or less", "42 s", "2 min", "5.2 h", "10.0 days"]);
     }
 }

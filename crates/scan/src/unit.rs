@@ -8,10 +8,9 @@ use neuro_engine::{Answer, EngineError, GenerateOptions, Generation, Likelihood,
 use neuro_model::Decoder;
 use neuro_path::LayerPath;
 use neuro_probe::{Probe, Question, Scoring, Terminator};
-use neuro_record::{STOP_LENGTH, STOP_LOOP, Sample};
+use neuro_record::Sample;
 use neuro_text::{StopRules, Text};
 
-use crate::notes::STOP_NOT_FINITE;
 use crate::prompt::Asked;
 use crate::{Result, ScanError, Subject};
 
@@ -137,7 +136,7 @@ impl Asking<'_> {
         let finite = logprobs.iter().all(|logprob| logprob.is_finite());
         Sample {
             score: if finite { self.probe.likelihood(&logprobs) } else { 0.0 },
-            stop: (!finite).then(|| STOP_NOT_FINITE.to_owned()),
+            stop: (!finite).then(|| StopReason::NotFinite.name().to_owned()),
             tokens: logprobs.len(),
             logprobs: finite.then_some(logprobs),
             ..self.blank(path, question)
@@ -154,12 +153,8 @@ impl Asking<'_> {
         })?;
         let text = self.rules.trim(&text);
         let stop = match answer.stop {
-            StopReason::EndOfText => "end_of_text",
-            StopReason::Length if self.fixed_length => "stop_rule",
-            StopReason::Length => STOP_LENGTH,
-            StopReason::Loop => STOP_LOOP,
-            StopReason::NotFinite => STOP_NOT_FINITE,
-            _ => "stop_rule",
+            StopReason::Length if self.fixed_length => StopReason::StopRule,
+            stop => stop,
         };
         let grade = self.probe.grade(question, text);
         let finite = answer.stop != StopReason::NotFinite;
@@ -168,7 +163,7 @@ impl Asking<'_> {
             answer: Some(text.to_owned()),
             parsed: grade.parsed.filter(|_| finite),
             parse_failure: grade.parse_failure || !finite,
-            stop: Some(stop.to_owned()),
+            stop: Some(stop.name().to_owned()),
             tokens: answer.tokens.len(),
             ..self.blank(path, question)
         })

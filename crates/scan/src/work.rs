@@ -4,10 +4,10 @@ use neuro_path::LayerPath;
 
 use crate::prompt::Asked;
 
-/// Leading plain visits of layers 0, 1, 2, …: what the trunk has done for the path.
+/// Leading visits that are the baseline's: what the trunk has done for the path.
 pub(crate) fn shared_visits(path: &LayerPath) -> usize {
-    let visits = path.visits();
-    visits.iter().enumerate().take_while(|(index, visit)| visit.layer == *index && visit.scales.is_plain()).count()
+    // Where there is a path of some depth there is a baseline of it.
+    LayerPath::baseline(path.depth()).map_or(0, |baseline| path.shared_prefix(&baseline))
 }
 
 /// Visits that the path runs itself.

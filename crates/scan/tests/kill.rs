@@ -9,13 +9,15 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use common::{Model, open, request, rows, samples, with_phantom};
-use neuro_record::RunData;
+use neuro_record::{RUN_FILE, RunData};
 use neuro_scan::{Plan, Subject, plan, run};
 
 const MODEL: &str = "NEURO_SCAN_TEST_MODEL";
 const OUT: &str = "NEURO_SCAN_TEST_OUT";
-/// Kills of a process at work.
+/// Kills.
 const KILLS: usize = 24;
+/// Kills, at least, of a process that had measured something and not everything.
+const AT_WORK: usize = 3;
 
 fn planned(subject: &Subject) -> Plan {
     plan(subject, &with_phantom(request(&["math:likelihood", "phantom"], 2))).unwrap()
@@ -42,36 +44,70 @@ fn start(model: &Path, out: &Path) -> Child {
         .unwrap()
 }
 
+/// Samples that a run has on disk; none before it has a description.
+fn recorded(out: &Path) -> usize {
+    if out.join(RUN_FILE).exists() { RunData::read(out).unwrap().samples.len() } else { 0 }
+}
+
+/// When an undisturbed process wrote its first sample, and when it ended.
+fn time(model: &Path, out: &Path) -> [Duration; 2] {
+    let begin = Instant::now();
+    let mut child = start(model, out);
+    let mut first = None;
+    let status = loop {
+        if first.is_none() && recorded(out) > 0 {
+            first = Some(begin.elapsed());
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    assert!(status.success());
+    [first.unwrap_or_default(), begin.elapsed()]
+}
+
 #[test]
 fn killed_at_random_moments_it_ends_as_if_it_had_not_been() {
     let model = Model::plain();
     let folder = tempfile::tempdir().unwrap();
     let straight = folder.path().join("straight");
-    let begin = Instant::now();
-    assert!(start(model.dir.path(), &straight).wait().unwrap().success());
-    let whole = begin.elapsed();
+    let [first, whole] = time(model.dir.path(), &straight);
     let expected = RunData::read(&straight).unwrap();
     assert_eq!((expected.rows.len(), expected.samples.len()), (22, 44));
 
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut kills = 0;
+    // What the first run took, corrected by what later ones do: a machine's load changes.
+    let mut pace = 1.0_f64;
+    let (mut kills, mut at_work) = (0, 0);
     for round in 0.. {
         let out = folder.path().join(format!("killed-{round}"));
+        let mut before = 0;
         loop {
             let mut child = start(model.dir.path(), &out);
             // xorshift64, Marsaglia 2003
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            std::thread::sleep(whole.mul_f64((random % 1000) as f64 / 1500.0) + Duration::from_millis(1));
+            // One in four may also die while it starts; the others between their first sample and their end.
+            let from = if random.is_multiple_of(4) { Duration::ZERO } else { first };
+            let moment = from + (whole - from).mul_f64((random >> 8) as f64 / (1_u64 << 56) as f64);
+            std::thread::sleep(moment.mul_f64(pace));
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success(), "a killed run could not be resumed");
+                pace *= 0.8;
                 break;
             }
             // SIGKILL, and TerminateProcess on Windows: no handler runs.
             child.kill().unwrap();
             child.wait().unwrap();
             kills += 1;
+            let after = recorded(&out);
+            match after > before {
+                true => at_work += usize::from(after < expected.samples.len()),
+                false => pace *= 1.25,
+            }
+            before = after;
             if kills >= KILLS {
                 assert!(start(model.dir.path(), &out).wait().unwrap().success());
                 break;
@@ -84,4 +120,5 @@ fn killed_at_random_moments_it_ends_as_if_it_had_not_been() {
             break;
         }
     }
+    assert!(at_work >= AT_WORK, "{at_work} of {kills} kills met a process between its first sample and its last");
 }

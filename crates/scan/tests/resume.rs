@@ -149,7 +149,24 @@ fn a_resumed_run_follows_its_own_plan() {
     assert_ne!(roomy.info().plan.chunks, chunked.info().plan.chunks);
     let outcome = run(&subject, &roomy, out.path(), &mut (), &GO).unwrap();
     assert_eq!(outcome.data.info.plan, chunked.info().plan);
+    // Of three paths the first chunk was measured before; their time is counted up from the rest.
+    let kinds = |kind| outcome.data.rows.iter().filter(|row| row.seconds_kind.as_deref() == Some(kind)).count();
+    assert_eq!((kinds("extrapolated"), kinds("share")), (3, 19));
     let straight = tempfile::tempdir().unwrap();
     let expected = run(&subject, &chunked, straight.path(), &mut (), &GO).unwrap().data;
     assert_same(out.path(), &expected);
+}
+
+#[test]
+fn a_row_has_no_time_that_nobody_measured() {
+    let model = Model::plain();
+    let subject = model.open();
+    let plan = plan(&subject, &request(&["math:likelihood"], 2)).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let expected = run(&subject, &plan, out.path(), &mut (), &GO).unwrap().data;
+    fs::remove_file(out.path().join(ROWS_FILE)).unwrap();
+    run(&subject, &plan, out.path(), &mut (), &GO).unwrap();
+    assert_same(out.path(), &expected);
+    let text = fs::read_to_string(out.path().join(ROWS_FILE)).unwrap();
+    assert_eq!(text.matches(r#""seconds":null,"seconds_kind":null"#).count(), 11, "{text}");
 }

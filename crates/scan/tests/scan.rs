@@ -46,7 +46,8 @@ fn the_triangle_with_two_probes_is_complete() {
     assert_eq!(data.rows[11].block, Some([0, 0]));
     for row in &data.rows {
         assert_eq!((row.n, row.random_weights), (3, Some(7)));
-        assert!((0.0..=1.0).contains(&row.score) && row.seconds > 0.0, "{row:?}");
+        assert!((0.0..=1.0).contains(&row.score) && row.seconds.unwrap() > 0.0, "{row:?}");
+        assert_eq!(row.seconds_kind.as_deref(), Some("share"));
     }
     let scores: std::collections::HashSet<u64> =
         data.rows_of("math:likelihood").map(|row| row.score.to_bits()).collect();
@@ -144,6 +145,13 @@ fn what_cannot_be_measured_is_refused_with_advice() {
         Err(ScanError::NoPaths)
     ));
 
+    for (block, problem) in [([4, 9], "the model has 4 layers"), ([3, 3], "it holds no layer")] {
+        let planted = Some(neuro_record::Planted { block, group: "2".to_owned() });
+        let error = refused(&ScanRequest { planted, ..base.clone() });
+        assert!(error.contains("phantom.json") && error.contains("planted.block"), "{error}");
+        assert!(error.contains(problem), "{error}");
+    }
+
     std::fs::remove_file(model.dir.path().join("tokenizer.json")).unwrap();
     let error = plan(&model.open(), &base).unwrap_err().to_string();
     assert!(error.contains("no tokenizer") && error.contains("tokenizer.json"), "{error}");
@@ -151,6 +159,18 @@ fn what_cannot_be_measured_is_refused_with_advice() {
     let foreign = Model::plain().with(&json!({"vocab_size": 50}));
     let error = plan(&foreign.open(), &base).unwrap_err().to_string();
     assert!(error.contains("question `") && error.contains("the model knows 50"), "{error}");
+}
+
+#[test]
+fn a_model_too_deep_for_a_map_gets_single_paths_only() {
+    let model = Model::plain().with(&json!({"num_hidden_layers": 1025}));
+    let subject = model.open();
+    let base = request(&["math:likelihood"], 1);
+    let error = plan(&subject, &base).unwrap_err().to_string();
+    assert!(error.contains("1025 layers") && error.contains("at most 1024"), "{error}");
+    assert!(error.ends_with("; give paths with `neuro probe`"), "{error}");
+    let paths = Paths::List(vec![subject.parse_path("(3,5)").unwrap()]);
+    assert_eq!(plan(&subject, &ScanRequest { paths, ..base }).unwrap().paths().len(), 2);
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn measure(data: &mut RunData, path: &LayerPath, scores: &[f64]) {
     };
     // Reversed, since a resumed run writes its samples in any order.
     let samples: Vec<Sample> = scores.iter().enumerate().map(sample).rev().collect();
-    data.rows.push(Row::from_samples(path, "phantom", &samples.iter().collect::<Vec<_>>(), 1.0).unwrap());
+    data.rows.push(Row::from_samples(path, "phantom", &samples.iter().collect::<Vec<_>>()).unwrap());
     data.samples.extend(samples);
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use neuro_path::LayerPath;
-use neuro_record::{ModelInfo, Plan, PlannedPaths, ProbeInfo, Row, RunInfo, SCHEMA, Sample};
+use neuro_record::{ModelInfo, Plan, PlannedPaths, ProbeInfo, Row, RunInfo, SCHEMA, SECONDS_SHARE, Sample};
 
 pub(crate) const DEPTH: usize = 4;
 
@@ -63,7 +63,8 @@ pub(crate) fn sample(path: &str, probe: &str, question: &str, score: f64) -> Sam
 /// The row of a path from samples of the same path and probe.
 pub(crate) fn row(samples: &[Sample]) -> Row {
     let path = LayerPath::parse(&samples[0].path, DEPTH).unwrap();
-    Row::from_samples(&path, &samples[0].probe, &samples.iter().collect::<Vec<_>>(), 0.25).unwrap()
+    let row = Row::from_samples(&path, &samples[0].probe, &samples.iter().collect::<Vec<_>>()).unwrap();
+    Row { seconds: Some(0.25), seconds_kind: Some(SECONDS_SHARE.to_owned()), ..row }
 }
 
 /// Both samples of a path on a probe.

@@ -90,7 +90,8 @@ pub fn with_phantom(request: ScanRequest) -> ScanRequest {
 
 /// Rows without what may differ between two runs, in an order of their own.
 pub fn rows(data: &RunData) -> Vec<Row> {
-    let mut rows: Vec<Row> = data.rows.iter().map(|row| Row { seconds: 0.0, ..row.clone() }).collect();
+    let timeless = |row: &Row| Row { seconds: None, seconds_kind: None, ..row.clone() };
+    let mut rows: Vec<Row> = data.rows.iter().map(timeless).collect();
     rows.sort_by(|a, b| (&a.probe, &a.path).cmp(&(&b.probe, &b.path)));
     rows
 }
