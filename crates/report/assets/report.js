@@ -6,8 +6,9 @@
   const buttons = [...document.querySelectorAll(".switch button")];
   const indexOf = new Map(data.blocks.map(([i, j], index) => [`${i},${j}`, index]));
   const minus = (text) => text.replace("-", "\u2212");
+  const number = (value, digits) => (Math.abs(value) >= 1e6 ? value.toExponential(2) : value.toFixed(digits));
   const signed = (value, digits) => {
-    const text = value.toFixed(digits);
+    const text = number(value, digits);
     return Number(text) === 0 ? (0).toFixed(digits) : (value > 0 ? "+" : "") + minus(text);
   };
   let shown = 0;
@@ -29,12 +30,15 @@
     let headline = "not measured";
     if (cell) {
       const [score, delta, low, high] = cell;
-      headline = baseline ? "baseline" : delta === null ? "no delta" : signed(delta, 3);
+      headline = baseline ? "baseline" : delta === null ? "no delta" : signed(delta, map.decimals);
       if (low !== null) {
-        const noise = low <= 0 && high >= 0 ? ", includes 0" : "";
-        facts.push(["interval", `[${signed(low, 3)}, ${signed(high, 3)}]${noise}`]);
+        const noise = low <= 1e-12 && high >= -1e-12;
+        // An interval that excludes 0 must not look as if it ended there.
+        let digits = map.decimals;
+        while (!noise && digits < 13 && (Number(low.toFixed(digits)) === 0 || Number(high.toFixed(digits)) === 0)) digits += 1;
+        facts.push(["interval", `[${signed(low, digits)}, ${signed(high, digits)}]${noise ? ", includes 0" : ""}`]);
       }
-      if (score !== null) facts.push(["score", score.toFixed(4)]);
+      if (score !== null) facts.push(["score", number(score, map.decimals + 1)]);
       facts.push(["questions", String(map.n)]);
     }
     if (row) {

@@ -2,7 +2,11 @@
 
 use neuro_stats::BlockMap;
 
-use crate::number::{counted, interval, signed};
+use crate::number::counted;
+use crate::precision::{FLAT, Precision, is_uncertain, largest_delta, leader};
+
+/// With fewer, the best of many blocks is chance whatever its interval says: a bootstrap of so few is too narrow.
+const FEWEST_QUESTIONS: usize = 8;
 
 /// What a map says, in at most two sentences: the best block with delta, interval and number of questions, and how far
 /// that may be believed. Plain text with ASCII signs.
@@ -12,39 +16,42 @@ pub fn headline(map: &BlockMap) -> String {
         return "The baseline is not measured yet, so nothing can be compared with it.".to_owned();
     }
     let measured = map.cells.iter().filter(|cell| !cell.block.is_baseline() && cell.delta.is_some()).count();
-    let Some((best, delta)) = map.best().and_then(|cell| Some((cell, cell.delta?))).filter(|_| measured > 0) else {
+    if measured == 0 {
         return "Only the baseline is measured yet.".to_owned();
-    };
+    }
     let questions = counted(map.n, "question");
     let of_blocks = counted(measured, "block");
-    if best.block.is_baseline() || delta <= 0.0 {
+    if largest_delta(map) < FLAT {
+        return format!("None of {of_blocks} differs from the baseline on {questions}.");
+    }
+    let Some((best, delta)) = leader(map) else {
         return format!("None of {of_blocks} beats the baseline on {questions}.");
+    };
+    if map.n < FEWEST_QUESTIONS {
+        return format!("Too few questions ({}) to tell whether any of {of_blocks} beats the baseline.", map.n);
     }
-    let bounds = best.interval.as_ref().map(|bounds| format!(" {}", interval(bounds, 2))).unwrap_or_default();
-    let found = format!("Best block {}: {}{bounds} on {questions}", best.block, signed(delta, 2));
-    match &best.interval {
-        Some(bounds) if bounds.low <= 0.0 => {
-            format!("{found}. The interval includes 0, and it is the best of {of_blocks}: no evidence of a gain.")
-        }
-        _ => format!(
-            "{found}. A candidate, not a confirmed gain: it is the best of {of_blocks} on the questions that chose it."
-        ),
+    let precision = Precision::of(map);
+    let bounds = best.interval.as_ref().map(|bounds| format!(" {}", precision.interval(bounds))).unwrap_or_default();
+    let found = format!("Best block {}: {}{bounds} on {questions}", best.block, precision.visible(delta));
+    if is_uncertain(best) {
+        return format!("{found}. The interval includes 0, and it is the best of {of_blocks}: no evidence of a gain.");
     }
+    format!("{found}. A candidate, not a confirmed gain: it is the best of {of_blocks} on the questions that chose it.")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{map_of, six_layers};
+    use crate::testing::{map_of, six_layers, small};
 
     #[test]
     fn a_clear_best_is_a_candidate() {
-        insta::assert_snapshot!(headline(&six_layers()), @"Best block (1, 4): +0.75 [+0.72, +0.78] on 40 questions. A candidate, not a confirmed gain: it is the best of 20 blocks on the questions that chose it.");
+        insta::assert_snapshot!(headline(&six_layers()), @"Best block (1, 4): +0.750 [+0.720, +0.780] on 40 questions. A candidate, not a confirmed gain: it is the best of 20 blocks on the questions that chose it.");
     }
 
     #[test]
     fn a_best_within_noise_is_no_evidence() {
-        insta::assert_snapshot!(headline(&map_of(4, |block| Some(0.01 * block.end as f64 - 0.03))), @"Best block (3, 4): +0.01 [-0.02, +0.04] on 40 questions. The interval includes 0, and it is the best of 10 blocks: no evidence of a gain.");
+        insta::assert_snapshot!(headline(&map_of(4, |block| Some(0.01 * block.end as f64 - 0.03))), @"Best block (3, 4): +0.010 [-0.020, +0.040] on 40 questions. The interval includes 0, and it is the best of 10 blocks: no evidence of a gain.");
     }
 
     #[test]
@@ -54,5 +61,21 @@ mod tests {
         let mut unmeasured = map_of(4, |_| None);
         unmeasured.baseline = None;
         insta::assert_snapshot!(headline(&unmeasured), @"The baseline is not measured yet, so nothing can be compared with it.");
+    }
+
+    #[test]
+    fn few_questions_name_no_candidate() {
+        let mut map = six_layers();
+        map.n = 7;
+        insta::assert_snapshot!(headline(&map), @"Too few questions (7) to tell whether any of 20 blocks beats the baseline.");
+        map.n = 8;
+        assert!(headline(&map).starts_with("Best block (1, 4)"));
+    }
+
+    #[test]
+    fn small_deltas_are_readable_and_nothing_is_called_nothing() {
+        insta::assert_snapshot!(headline(&small()), @"Best block (0, 1): +0.0004 [+0.0003, +0.0005] on 40 questions. A candidate, not a confirmed gain: it is the best of 15 blocks on the questions that chose it.");
+        insta::assert_snapshot!(headline(&map_of(4, |_| Some(1e-8))), @"None of 10 blocks differs from the baseline on 40 questions.");
+        insta::assert_snapshot!(headline(&map_of(4, |block| Some(if block.start == 1 { 1e308 } else { -1e300 }))), @"Best block (1, 2): +1.00e308 [+1.00e308, +1.00e308] on 40 questions. A candidate, not a confirmed gain: it is the best of 10 blocks on the questions that chose it.");
     }
 }

@@ -13,6 +13,7 @@ mod headline;
 mod html;
 mod number;
 mod png;
+mod precision;
 mod range;
 mod svg;
 mod table;

@@ -1,21 +1,34 @@
-//! Numbers as text: fixed digits, so that the same map gives the same picture everywhere.
+//! Numbers as text, so that the same map gives the same picture everywhere. How many decimals, `precision` says.
 
-use neuro_stats::Interval;
+/// From here on a number is written with an exponent.
+const HUGE: f64 = 1e6;
 
 /// `+0.750`, `-0.021`, `0.000`: never `-0.000`, and no sign on what rounds to nothing.
-pub(crate) fn signed(value: f64, digits: usize) -> String {
-    let text = format!("{value:+.digits$}");
-    if text.bytes().any(|byte| byte.is_ascii_digit() && byte != b'0') { text } else { format!("{:.digits$}", 0.0) }
+pub(crate) fn signed(value: f64, decimals: usize) -> String {
+    if !value.is_finite() {
+        format!("{value:+}")
+    } else if value.abs() >= HUGE {
+        format!("{value:+.2e}")
+    } else if shows_nothing(value, decimals) {
+        format!("{:.decimals$}", 0.0)
+    } else {
+        format!("{value:+.decimals$}")
+    }
 }
 
-/// `[+0.710, +0.790]`.
-pub(crate) fn interval(interval: &Interval, digits: usize) -> String {
-    format!("[{}, {}]", signed(interval.low, digits), signed(interval.high, digits))
+/// Whether only zeros are left of a number with this many decimals.
+pub(crate) fn shows_nothing(value: f64, decimals: usize) -> bool {
+    value.abs() < 1.0 && !format!("{value:.decimals$}").bytes().any(|byte| matches!(byte, b'1'..=b'9'))
 }
 
 /// A score in [0, 1]: `0.981`.
-pub(crate) fn score(value: f64) -> String {
-    format!("{value:.3}")
+pub(crate) fn score(value: f64, decimals: usize) -> String {
+    if value.abs() >= HUGE { format!("{value:.2e}") } else { format!("{value:.decimals$}") }
+}
+
+/// Every digit, for programs; with an exponent where there would be more zeros than digits.
+pub(crate) fn full(value: f64) -> String {
+    if value == 0.0 || (1e-9..1e16).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
 }
 
 /// A coordinate in a picture: at most two digits, without trailing zeros.
@@ -58,6 +71,14 @@ mod tests {
         assert_eq!(signed(-0.0004, 3), "0.000");
         assert_eq!(signed(-0.0006, 3), "-0.001");
         assert_eq!(signed(0.0, 2), "0.00");
+    }
+
+    #[test]
+    fn numbers_for_programs_keep_every_digit_and_stay_short() {
+        assert_eq!(full(0.1 + 0.2), "0.30000000000000004");
+        assert_eq!(full(0.0), "0");
+        assert_eq!(full(-1e308), "-1e308");
+        assert_eq!(full(5e-324), "5e-324");
     }
 
     #[test]

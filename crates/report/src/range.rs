@@ -2,8 +2,10 @@
 
 use neuro_stats::BlockMap;
 
-/// Below this a span would colour rounding noise.
-const SMALLEST_SPAN: f64 = 0.001;
+use crate::precision::{FLAT, largest_delta};
+
+/// The span of a map without differences, whose cells are to stay white.
+const FLAT_SPAN: f64 = 0.001;
 
 /// The colour scale of one map. The two sides may have different spans; the legend shows both.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,11 +32,14 @@ impl ColorRange {
         let rank = (losses.len() * 95).div_ceil(100);
         let usual_loss = losses.get(rank.saturating_sub(1)).copied().unwrap_or(0.0);
 
+        // Below this a span would colour noise beside the large deltas of the same map.
+        let largest = largest_delta(map);
+        let smallest = if largest < FLAT { FLAT_SPAN } else { (largest / 500.0).max(FLAT) };
         let (better, worse) = if best > 0.0 {
-            let better = best.max(usual_loss / 20.0).max(SMALLEST_SPAN);
+            let better = best.max(usual_loss / 20.0).max(smallest);
             (better, usual_loss.clamp(better, 6.0 * better))
         } else {
-            let span = usual_loss.max(SMALLEST_SPAN);
+            let span = usual_loss.max(smallest);
             (span, span)
         };
         let clipped = losses.iter().filter(|loss| **loss > worse).count();
@@ -78,6 +83,14 @@ mod tests {
     fn tiny_gains_among_large_losses_stay_pale() {
         let range = ColorRange::of(&map_of(6, |block| Some(if block.start == 2 { 0.001 } else { -0.8 })));
         assert!(range.position(0.001) < 0.1, "{range:?}");
+    }
+
+    #[test]
+    fn small_deltas_use_the_whole_scale_and_rounding_none_of_it() {
+        let small = ColorRange::of(&map_of(4, |block| Some(if block.start == 1 { 0.0005 } else { -0.0002 })));
+        assert!((small.position(0.0005) - 1.0).abs() < 1e-12, "{small:?}");
+        let flat = ColorRange::of(&map_of(4, |block| Some(if block.start == 1 { 5e-7 } else { -2e-8 })));
+        assert!(flat.position(5e-7) < 0.001 && flat.clipped == 0, "{flat:?}");
     }
 
     #[test]

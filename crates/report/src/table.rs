@@ -4,7 +4,8 @@ use neuro_stats::{BlockMap, overhead};
 
 use crate::ColorLevel;
 use crate::escape::{csv, terminal};
-use crate::number::{interval, score, signed};
+use crate::number::full;
+use crate::precision::{Precision, is_uncertain};
 use crate::range::ColorRange;
 use crate::terminal::style::{Ink, paint};
 
@@ -12,7 +13,7 @@ use crate::terminal::style::{Ink, paint};
 /// includes 0 the line ends with a remark, since colour never carries meaning alone.
 #[must_use]
 pub fn top_table(map: &BlockMap, top: usize, color: ColorLevel) -> String {
-    let range = ColorRange::of(map);
+    let (range, precision) = (ColorRange::of(map), Precision::of(map));
     let header = ["#", "block", "delta", "interval", "score", "overhead", "path"].map(str::to_owned);
     let mut lines = vec![(header, None, false)];
     for (rank, cell) in map.ranked(top).into_iter().enumerate() {
@@ -20,14 +21,13 @@ pub fn top_table(map: &BlockMap, top: usize, color: ColorLevel) -> String {
         let columns = [
             (rank + 1).to_string(),
             cell.block.to_string(),
-            signed(delta, 3),
-            cell.interval.as_ref().map_or_else(|| "-".to_owned(), |bounds| interval(bounds, 3)),
-            cell.score.map_or_else(|| "-".to_owned(), score),
+            precision.signed(delta),
+            cell.interval.as_ref().map_or_else(|| "-".to_owned(), |bounds| precision.interval(bounds)),
+            cell.score.map_or_else(|| "-".to_owned(), |value| precision.score(value)),
             format!("{:+.1} %", 100.0 * overhead(&path)),
             path.to_string(),
         ];
-        let uncertain = cell.interval.as_ref().is_some_and(|bounds| bounds.low <= 0.0 && bounds.high >= 0.0);
-        lines.push((columns, Some(range.position(delta)), uncertain));
+        lines.push((columns, Some(range.position(delta)), is_uncertain(cell)));
     }
     if lines.len() == 1 {
         return format!("no block is measured on probe {}\n", terminal(&map.probe));
@@ -66,7 +66,7 @@ pub fn top_table(map: &BlockMap, top: usize, color: ColorLevel) -> String {
 /// measured stays empty. Numbers are written in full.
 #[must_use]
 pub fn csv_table(map: &BlockMap) -> String {
-    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+    let number = |value: Option<f64>| value.map(full).unwrap_or_default();
     let mut table = "probe,group,i,j,path,score,delta,low,high\n".to_owned();
     let (probe, group) = (csv(&map.probe), csv(map.group.as_deref().unwrap_or_default()));
     for cell in &map.cells {
@@ -90,7 +90,7 @@ pub fn csv_table(map: &BlockMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{map_of, six_layers};
+    use crate::testing::{map_of, six_layers, small};
 
     #[test]
     fn the_best_come_first_with_interval_and_path() {
@@ -123,5 +123,22 @@ mod tests {
         assert_eq!(lines[1], "math,,0,0,0..5,0.2,0,,");
         assert!(lines.contains(&"math,,2,6,\"0..5,2..5\",,,,"), "{csv}");
         assert!(lines.iter().any(|line| line.starts_with("math,,1,4,\"0..3,1..5\",0.95,0.75,0.72,0.78")), "{csv}");
+    }
+
+    #[test]
+    fn small_deltas_get_the_decimals_they_need() {
+        insta::assert_snapshot!(top_table(&small(), 3, ColorLevel::Plain), @r"
+        #  block     delta  interval               score  overhead  path
+        1  (0, 1)  +0.0004  [+0.0003, +0.0005]    0.2004   +20.0 %  0,0..4
+        2  (0, 2)  +0.0003  [+0.0001, +0.0004]    0.2003   +40.0 %  0..1,0..4
+        3  (0, 3)  +0.0002  [+0.00003, +0.00028]  0.2002   +60.0 %  0..2,0..4
+        ");
+    }
+
+    #[test]
+    fn absurd_numbers_stay_short() {
+        let map = map_of(3, |_| Some(-1e308));
+        assert!(top_table(&map, 9, ColorLevel::Plain).lines().all(|line| line.len() < 100));
+        assert!(csv_table(&map).lines().all(|line| line.len() < 100));
     }
 }

@@ -26,3 +26,15 @@ pub(crate) fn six_layers() -> BlockMap {
         (start, end) => Some(0.02 * start as f64 - 0.01 * end as f64),
     })
 }
+
+/// Five layers whose deltas are some ten thousandths, as a tiny model's are on a likelihood probe.
+pub(crate) fn small() -> BlockMap {
+    let mut map = map_of(5, |block| Some(0.000_52 - 0.000_31 * block.start as f64 - 0.000_12 * block.end as f64));
+    for cell in &mut map.cells {
+        cell.interval = cell
+            .interval
+            .zip(cell.delta)
+            .map(|(_, delta)| Interval { low: delta - 0.000_13, high: delta + 0.000_119_6 });
+    }
+    map
+}

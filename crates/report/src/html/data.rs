@@ -7,6 +7,8 @@ use neuro_record::{RunData, RunInfo};
 use neuro_stats::BlockMap;
 use serde::Serialize;
 
+use crate::precision::Precision;
+
 /// Everything the page knows. Lists of blocks are in the order of the triangle, and so are those of cells and rows.
 #[derive(Serialize)]
 struct Document<'a> {
@@ -25,6 +27,8 @@ struct Map<'a> {
     group: Option<&'a str>,
     n: usize,
     baseline: Option<f64>,
+    /// Digits after the point in what the page shows.
+    decimals: usize,
     /// Score, delta, and both ends of its interval; null where the block is not measured.
     cells: Vec<Option<[Option<f64>; 4]>>,
 }
@@ -62,6 +66,7 @@ pub(super) fn json(data: &RunData, maps: &[BlockMap]) -> String {
                 group: map.group.as_deref(),
                 n: map.n,
                 baseline: map.baseline,
+                decimals: Precision::of(map).decimals,
                 cells: map
                     .cells
                     .iter()

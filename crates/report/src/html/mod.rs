@@ -14,7 +14,8 @@ use neuro_stats::{BlockMap, overhead, planted_verdict};
 
 use crate::color::diverging;
 use crate::escape::{json_in_script, markup};
-use crate::number::{count, counted, interval, score, signed, typographic};
+use crate::number::{count, counted, full, typographic};
+use crate::precision::{Precision, leader};
 use crate::range::ColorRange;
 use crate::svg::{Purpose, draw};
 
@@ -93,12 +94,12 @@ fn name(map: &BlockMap) -> String {
 }
 
 fn section(data: &RunData, map: &BlockMap, index: usize) -> String {
-    let best = map.best().map_or(Block::BASELINE, |best| best.block);
+    let best = leader(map).map_or(Block::BASELINE, |(best, _)| best.block);
     let place = map.cells.iter().position(|cell| cell.block == best).unwrap_or_default();
     let heading = markup(&format!("probe {}", name(map)));
     let picture = draw(map, &Purpose { title: None, suffix: &format!("-{index}"), tooltips: false });
-    let help =
-        "Arrow keys move from block to block, Home goes to the baseline, End to the best block. A click pins a block.";
+    let end = if leader(map).is_some() { ", End to the best block" } else { "" };
+    let help = format!("Arrow keys move from block to block, Home goes to the baseline{end}. A click pins a block.");
     format!(
         "<section class=\"map\" data-best=\"{place}\" aria-labelledby=\"map-{index}\">\n<h2 id=\"map-{index}\">{heading}</h2>\n\
          <p class=\"headline\">{headline}</p>\n{verdict}<div class=\"view\">\n\
@@ -149,7 +150,7 @@ fn table(data: &RunData, map: &BlockMap) -> String {
         data.rows.iter().filter(|row| row.probe == map.probe).filter_map(|row| Some((row.block?, row))).collect();
     let places: BTreeMap<Block, usize> =
         map.cells.iter().enumerate().map(|(place, cell)| (cell.block, place)).collect();
-    let range = ColorRange::of(map);
+    let (range, precision) = (ColorRange::of(map), Precision::of(map));
     let mut table = String::from("<h2>Best blocks</h2>\n<div class=\"scroll\"><table>\n");
     let whole = if map.group.is_some() { " Failures, truncations and loops are counted over all groups." } else { "" };
     table.push_str(&format!(
@@ -186,10 +187,10 @@ fn table(data: &RunData, map: &BlockMap) -> String {
             format!(
                 "<span class=\"chip\" style=\"background:{};color:{ink}\">{}</span>",
                 color.hex(),
-                typographic(&signed(delta, 3))
+                typographic(&precision.signed(delta))
             )
         });
-        let full = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
+        let exact = |value: Option<f64>| value.map(full).unwrap_or_default();
         let cost = path.as_ref().map(overhead);
         let path = path.map(|path| markup(&path.to_string())).unwrap_or_default();
         table.push_str(&format!(
@@ -197,12 +198,12 @@ fn table(data: &RunData, map: &BlockMap) -> String {
              <td class=\"text\" data-value=\"{}\">{}</td><td data-value=\"{}\">{}</td><td data-value=\"{}\">{}</td>{}{}{}\
              <td class=\"text path\" data-value=\"{path}\">{path}</td></tr>\n",
             places.get(&cell.block).copied().unwrap_or_default(),
-            full(cell.delta),
-            full(cell.interval.map(|bounds| bounds.low)),
-            cell.interval.map(|bounds| typographic(&interval(&bounds, 3))).unwrap_or_default(),
-            full(cell.score),
-            cell.score.map(score).unwrap_or_default(),
-            full(cost),
+            exact(cell.delta),
+            exact(cell.interval.map(|bounds| bounds.low)),
+            cell.interval.map(|bounds| typographic(&precision.interval(&bounds))).unwrap_or_default(),
+            exact(cell.score),
+            cell.score.map(|value| precision.score(value)).unwrap_or_default(),
+            exact(cost),
             cost.map(|cost| format!("{:+.1} %", 100.0 * cost)).unwrap_or_default(),
             number(row.map(|row| row.parse_failures)),
             number(row.map(|row| row.truncated)),

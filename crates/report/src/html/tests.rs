@@ -18,8 +18,8 @@ fn data(model: &str, layers: usize) -> RunData {
         truncated: 2,
         loops: 1,
         groups: BTreeMap::new(),
-        seconds: 1.0,
-        seconds_kind: "share".to_owned(),
+        seconds: Some(1.0),
+        seconds_kind: Some("share".to_owned()),
         notes: vec![HOSTILE.to_owned()],
         random_weights: Some(7),
     };

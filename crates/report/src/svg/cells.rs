@@ -8,18 +8,26 @@ use neuro_stats::{BlockMap, Cell};
 use super::{Layout, Purpose, Svg};
 use crate::color::{BEST, Rgb, UNMEASURED, diverging};
 use crate::escape::markup;
-use crate::number::{coordinate, interval, score, signed, typographic};
+use crate::number::{coordinate, typographic};
+use crate::precision::{Precision, is_uncertain, leader};
 use crate::range::ColorRange;
 
-pub(crate) fn draw(svg: &mut Svg, layout: &Layout, range: &ColorRange, map: &BlockMap, purpose: &Purpose<'_>) {
+pub(crate) fn draw(
+    svg: &mut Svg,
+    layout: &Layout,
+    range: &ColorRange,
+    precision: Precision,
+    map: &BlockMap,
+    purpose: &Purpose<'_>,
+) {
     svg.line(&format!("<path class=\"grid\" fill=\"#d5d9e0\" d=\"{}\"/>", staircase(layout)));
     if purpose.tooltips {
-        one_by_one(svg, layout, range, map)
+        one_by_one(svg, layout, range, precision, map)
     } else {
         by_color(svg, layout, range, map)
     }
     hatching(svg, layout, map, purpose.suffix);
-    if let Some(best) = map.best() {
+    if let Some((best, _)) = leader(map) {
         ring(svg, layout, best.block, BEST.hex().as_str());
     }
     ring(svg, layout, Block::BASELINE, "#000000");
@@ -55,7 +63,7 @@ fn fill(range: &ColorRange, cell: &Cell) -> Rgb {
     cell.delta.map_or(UNMEASURED, |delta| diverging(range.position(delta)))
 }
 
-fn one_by_one(svg: &mut Svg, layout: &Layout, range: &ColorRange, map: &BlockMap) {
+fn one_by_one(svg: &mut Svg, layout: &Layout, range: &ColorRange, precision: Precision, map: &BlockMap) {
     svg.line("<g>");
     for cell in &map.cells {
         let class = if cell.delta.is_some() { "" } else { "class=\"unmeasured\" " };
@@ -63,7 +71,7 @@ fn one_by_one(svg: &mut Svg, layout: &Layout, range: &ColorRange, map: &BlockMap
             "<path {class}fill=\"{}\" d=\"{}\"><title>{}</title></path>",
             fill(range, cell).hex(),
             square(layout, cell.block),
-            markup(&tooltip(map, cell)),
+            markup(&tooltip(precision, map, cell)),
         ));
     }
     svg.line("</g>");
@@ -90,13 +98,6 @@ fn hatching(svg: &mut Svg, layout: &Layout, map: &BlockMap, suffix: &str) {
     }
 }
 
-/// Whether the cell was measured but cannot be told from the baseline.
-pub(crate) fn is_uncertain(cell: &Cell) -> bool {
-    !cell.block.is_baseline()
-        && cell.delta.is_some()
-        && cell.interval.as_ref().is_some_and(|interval| interval.low <= 0.0 && interval.high >= 0.0)
-}
-
 fn ring(svg: &mut Svg, layout: &Layout, block: Block, color: &str) {
     let (x, y) = (layout.x(block.end) + layout.cell / 2.0, layout.y(block.start) + layout.cell / 2.0);
     let radius = (layout.cell * 0.36).max(5.0);
@@ -114,7 +115,7 @@ fn ring(svg: &mut Svg, layout: &Layout, block: Block, color: &str) {
 }
 
 /// `(4, 8) = 0..7,4..11`, delta with interval, score.
-fn tooltip(map: &BlockMap, cell: &Cell) -> String {
+fn tooltip(precision: Precision, map: &BlockMap, cell: &Cell) -> String {
     let mut text = cell.block.to_string();
     if let Ok(path) = cell.block.path(map.depth) {
         text.push_str(&format!(" = {path}"));
@@ -122,13 +123,13 @@ fn tooltip(map: &BlockMap, cell: &Cell) -> String {
     match cell.delta {
         _ if cell.block.is_baseline() => text.push_str("\nbaseline"),
         None => text.push_str("\nnot measured"),
-        Some(delta) => text.push_str(&format!("\ndelta {}", typographic(&signed(delta, 3)))),
+        Some(delta) => text.push_str(&format!("\ndelta {}", typographic(&precision.signed(delta)))),
     }
     if let Some(bounds) = cell.interval.as_ref().filter(|_| !cell.block.is_baseline()) {
-        text.push_str(&format!(" {}", typographic(&interval(bounds, 3))));
+        text.push_str(&format!(" {}", typographic(&precision.interval(bounds))));
     }
     if let Some(value) = cell.score {
-        text.push_str(&format!("\nscore {}", score(value)));
+        text.push_str(&format!("\nscore {}", precision.score(value)));
     }
     text
 }

@@ -2,6 +2,8 @@
 
 use neuro_stats::BlockMap;
 
+use crate::precision::Precision;
+
 /// The picture: title, skyline E(j) above the map, skyline S(i) to its right, legend in the empty triangle below the
 /// diagonal. The tick labels stand between map and skylines, where every row and column has its cells.
 pub(crate) struct Layout {
@@ -22,8 +24,10 @@ pub(crate) const TICK_BAND: f64 = 26.0;
 const TITLE_HEIGHT: f64 = 76.0;
 const LEGEND_HEIGHT: f64 = 164.0;
 const MARGIN: f64 = 28.0;
-/// Left of the map: the labels of the skyline E(j).
+/// Left of the map at least: the labels of the skyline E(j).
 const LEFT: f64 = 46.0;
+/// Of a digit in the skylines' labels.
+const DIGIT_WIDTH: f64 = 6.0;
 
 impl Layout {
     /// The layout for a map of this depth. With `title` false nothing is kept free above the skyline.
@@ -33,7 +37,14 @@ impl Layout {
         let cell = (650.0 / columns).min((448.0 / columns).max(44.0)).floor().max(4.0);
         let skyline = 104.0;
         let top = if title { TITLE_HEIGHT } else { 24.0 } + skyline + TICK_BAND;
-        Self { depth: map.depth, cell, left: LEFT, top, skyline }
+        // Sign, 0 and point stand before the decimals, and some air around them.
+        let label = DIGIT_WIDTH * (Precision::of(map).decimals + 3) as f64;
+        Self { depth: map.depth, cell, left: LEFT.max(label + 8.0), top, skyline }
+    }
+
+    /// Roughly how wide a label of the skylines is.
+    pub(crate) fn label_width(text: &str) -> f64 {
+        DIGIT_WIDTH * text.chars().count() as f64 - 3.0
     }
 
     /// Left edge of column j; the right edge of the map for j = N + 1.

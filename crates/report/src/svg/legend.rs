@@ -2,10 +2,10 @@
 
 use neuro_stats::BlockMap;
 
-use super::cells::is_uncertain;
 use super::{INK, Layout, MUTED, Svg};
 use crate::color::{BEST, BETTER, UNMEASURED, WORSE};
-use crate::number::{coordinate, counted, interval, score, signed, typographic};
+use crate::number::{coordinate, counted, typographic};
+use crate::precision::{Precision, is_uncertain, leader, nothing_beats_the_baseline};
 use crate::range::ColorRange;
 
 const BAR_WIDTH: f64 = 220.0;
@@ -21,7 +21,14 @@ pub(crate) fn gradient(svg: &mut Svg, suffix: &str) {
     svg.line("</linearGradient>");
 }
 
-pub(crate) fn draw(svg: &mut Svg, layout: &Layout, range: &ColorRange, map: &BlockMap, suffix: &str) {
+pub(crate) fn draw(
+    svg: &mut Svg,
+    layout: &Layout,
+    range: &ColorRange,
+    precision: Precision,
+    map: &BlockMap,
+    suffix: &str,
+) {
     let (left, top) = (layout.left, layout.legend_top());
     svg.line("<g font-size=\"12\">");
     svg.text_at(left, top, MUTED, "cell (i, j): layers i … j−1 run once more");
@@ -35,28 +42,31 @@ pub(crate) fn draw(svg: &mut Svg, layout: &Layout, range: &ColorRange, map: &Blo
         coordinate(bar_top),
     ));
     let below_bar = bar_top + BAR_HEIGHT + 14.0;
-    let lowest = format!("{}{}", if range.clipped > 0 { "≤ " } else { "" }, typographic(&signed(-range.worse, 2)));
+    let lowest =
+        format!("{}{}", if range.clipped > 0 { "≤ " } else { "" }, typographic(&precision.signed(-range.worse)));
     svg.text_at(left, below_bar, MUTED, &lowest);
     svg.text_at(left + BAR_WIDTH / 2.0, below_bar, &format!("{MUTED} text-anchor=\"middle\""), "0");
     svg.text_at(
         left + BAR_WIDTH,
         below_bar,
         &format!("{MUTED} text-anchor=\"end\""),
-        &typographic(&signed(range.better, 2)),
+        &typographic(&precision.signed(range.better)),
     );
 
     let mut entries = Entries { svg, left, baseline: below_bar + 23.0 };
     if range.clipped > 0 {
-        let lowest = typographic(&signed(range.lowest, 2));
+        let lowest = typographic(&precision.signed(range.lowest));
         entries.note(&format!("clipped: {} below the scale, lowest {lowest}", counted(range.clipped, "block")));
     }
-    let measured = map.baseline.map(|baseline| format!(", score {}", score(baseline))).unwrap_or_default();
+    let measured = map.baseline.map(|baseline| format!(", score {}", precision.score(baseline))).unwrap_or_default();
     entries.ring("#000000", &format!("baseline (0, 0){measured}"));
-    if let Some(best) = map.best() {
-        let delta = best.delta.map(|delta| format!(": {}", typographic(&signed(delta, 3)))).unwrap_or_default();
+    if let Some((best, delta)) = leader(map) {
         let bounds =
-            best.interval.as_ref().map(|bounds| format!(" {}", typographic(&interval(bounds, 2)))).unwrap_or_default();
-        entries.ring(&BEST.hex(), &format!("best {}{delta}{bounds}", best.block));
+            best.interval.as_ref().map(|bounds| format!(" {}", precision.interval(bounds))).unwrap_or_default();
+        let numbers = typographic(&format!("{}{bounds}", precision.visible(delta)));
+        entries.ring(&BEST.hex(), &format!("best {}: {numbers}", best.block));
+    } else if nothing_beats_the_baseline(map) {
+        entries.note("no block beats the baseline");
     }
     if map.cells.iter().any(is_uncertain) {
         entries.swatch("fill=\"#ffffff\"", Some(&format!("url(#hatch{suffix})")), "interval includes 0");

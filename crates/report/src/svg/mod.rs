@@ -9,6 +9,7 @@ use neuro_stats::BlockMap;
 
 use crate::escape::markup;
 use crate::number::{coordinate, counted};
+use crate::precision::Precision;
 use crate::range::ColorRange;
 
 pub(crate) use layout::{Layout, tick_step};
@@ -30,7 +31,7 @@ pub(crate) struct Purpose<'a> {
 
 /// The heatmap of a map as a stand-alone SVG document (about 800 × 850 pixels): y = i downwards, x = j, red = better,
 /// blue = worse, white = 0, grey = not measured, hatched where the interval includes 0, a black ring around the
-/// baseline and a green one around the best block, skylines E(j) above and S(i) to the right, and a legend that names
+/// baseline and a green one around the best block if it beats the baseline, skylines E(j) above and S(i) to the right, and a legend that names
 /// the ends of the colour scale and says when it is clipped. Each cell has a tooltip. `title` may be any text.
 #[must_use]
 pub fn svg_heatmap(map: &BlockMap, title: &str) -> String {
@@ -39,7 +40,7 @@ pub fn svg_heatmap(map: &BlockMap, title: &str) -> String {
 
 pub(crate) fn draw(map: &BlockMap, purpose: &Purpose<'_>) -> String {
     let layout = Layout::new(map, purpose.title.is_some());
-    let range = ColorRange::of(map);
+    let (range, precision) = (ColorRange::of(map), Precision::of(map));
     let mut svg = Svg::default();
     let (width, height) = (coordinate(layout.width()), coordinate(layout.height()));
     svg.line(&format!(
@@ -70,9 +71,9 @@ pub(crate) fn draw(map: &BlockMap, purpose: &Purpose<'_>) -> String {
         ));
     }
     axes(&mut svg, &layout);
-    skyline::draw(&mut svg, &layout, &range, map);
-    cells::draw(&mut svg, &layout, &range, map, purpose);
-    legend::draw(&mut svg, &layout, &range, map, purpose.suffix);
+    skyline::draw(&mut svg, &layout, &range, precision, map);
+    cells::draw(&mut svg, &layout, &range, precision, map, purpose);
+    legend::draw(&mut svg, &layout, &range, precision, map, purpose.suffix);
     svg.line("</svg>");
     svg.text
 }
@@ -151,7 +152,7 @@ impl Svg {
 mod tests {
     use super::*;
     use crate::png;
-    use crate::testing::{map_of, six_layers};
+    use crate::testing::{map_of, six_layers, small};
 
     #[test]
     fn six_layers_with_a_block_not_measured() {
@@ -186,7 +187,26 @@ mod tests {
     fn a_clipped_scale_says_so() {
         let map = map_of(12, |block| Some(if block == (neuro_path::Block { start: 0, end: 1 }) { -0.9 } else { -0.1 }));
         let svg = svg_heatmap(&map, "tail");
-        assert!(svg.contains("≤ −0.10") && svg.contains("clipped: 1 block below the scale, lowest −0.90"), "{svg}");
+        assert!(svg.contains("≤ −0.100") && svg.contains("clipped: 1 block below the scale, lowest −0.900"), "{svg}");
+    }
+
+    #[test]
+    fn a_block_that_beats_nothing_is_not_marked() {
+        let losses = svg_heatmap(&map_of(4, |_| Some(-0.2)), "losses");
+        assert!(!losses.contains("class=\"green\"") && !losses.contains(">best"), "{losses}");
+        assert!(losses.contains("no block beats the baseline"));
+        assert!(!losses.contains(&crate::color::BEST.hex()));
+    }
+
+    #[test]
+    fn small_deltas_are_readable_and_absurd_ones_short() {
+        let svg = svg_heatmap(&small(), "small");
+        assert!(
+            svg.contains("best (0, 1): +0.0004 ") && svg.contains(">+0.0004<") && svg.contains(">−0.0013<"),
+            "{svg}"
+        );
+        let absurd = svg_heatmap(&map_of(4, |block| Some(if block.start == 1 { 1e308 } else { -1e308 })), "absurd");
+        assert!(!absurd.contains("00000000000"), "{absurd}");
     }
 
     #[test]

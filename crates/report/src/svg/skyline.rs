@@ -5,7 +5,8 @@ use neuro_stats::{BlockMap, Skyline};
 use super::layout::TICK_BAND;
 use super::{INK, Layout, MUTED, Svg};
 use crate::color::diverging;
-use crate::number::{coordinate, signed, typographic};
+use crate::number::{coordinate, typographic};
+use crate::precision::Precision;
 use crate::range::ColorRange;
 
 /// What a skyline's bars stand on: columns of the map, or its rows.
@@ -15,9 +16,9 @@ enum Side {
     Right,
 }
 
-pub(crate) fn draw(svg: &mut Svg, layout: &Layout, range: &ColorRange, map: &BlockMap) {
-    panel(svg, layout, range, &map.end_skyline(), Side::Above);
-    panel(svg, layout, range, &map.start_skyline(), Side::Right);
+pub(crate) fn draw(svg: &mut Svg, layout: &Layout, range: &ColorRange, precision: Precision, map: &BlockMap) {
+    panel(svg, layout, range, precision, &map.end_skyline(), Side::Above);
+    panel(svg, layout, range, precision, &map.start_skyline(), Side::Right);
     let (x, y) = (layout.right() + 13.0, layout.top - TICK_BAND);
     svg.line(&format!("<g {MUTED} font-size=\"10.5\">"));
     let lines =
@@ -28,7 +29,14 @@ pub(crate) fn draw(svg: &mut Svg, layout: &Layout, range: &ColorRange, map: &Blo
     svg.line("</g>");
 }
 
-fn panel(svg: &mut Svg, layout: &Layout, range: &ColorRange, skyline: &[Option<Skyline>], side: Side) {
+fn panel(
+    svg: &mut Svg,
+    layout: &Layout,
+    range: &ColorRange,
+    precision: Precision,
+    skyline: &[Option<Skyline>],
+    side: Side,
+) {
     let known = || skyline.iter().flatten();
     let high = known().map(|point| point.mean + point.sd).fold(0.0, f64::max);
     let low = known().map(|point| point.mean - point.sd).fold(0.0, f64::min);
@@ -72,21 +80,22 @@ fn panel(svg: &mut Svg, layout: &Layout, range: &ColorRange, skyline: &[Option<S
     svg.line(&format!("<g {INK} font-size=\"10.5\">"));
     let highest = known().map(|point| point.mean).fold(0.0, f64::max);
     let lowest = known().map(|point| point.mean).fold(0.0, f64::min);
-    // Below the right panel labels stand side by side: two of them keep to their side of the zero line.
-    let room_for = |value: f64| value.abs() > span * if side == Side::Above { 0.15 } else { 0.3 };
-    match (side, room_for(lowest), room_for(highest)) {
-        (Side::Right, true, true) => {
-            place.label(svg, along(0.0) - 4.0, "end", &typographic(&signed(lowest, 2)));
-            place.label(svg, along(0.0) + 4.0, "start", &typographic(&signed(highest, 2)));
-        }
-        (_, low, high) => {
-            place.label(svg, along(0.0), "middle", "0");
-            // The right panel's lowest value stands at its left end, beside the name of the axis.
-            let anchor = if side == Side::Right { "start" } else { "end" };
-            for (value, anchor, shown) in [(lowest, anchor, low), (highest, "middle", high)] {
-                if shown {
-                    place.label(svg, along(value), anchor, &typographic(&signed(value, 2)));
-                }
+    let text = |value: f64| typographic(&precision.signed(value));
+    // Below the right panel labels stand side by side, each beside the 0, or the two around the zero line.
+    let length = |value: f64| value.abs() / span * room;
+    let is_apart =
+        |value: f64| length(value) > if side == Side::Above { 13.0 } else { Layout::label_width(&text(value)) + 6.0 };
+    let is_wide = |value: f64| length(value) > Layout::label_width(&text(value)) - 6.0;
+    if side == Side::Right && is_wide(lowest) && is_wide(highest) {
+        place.label(svg, along(0.0) - 4.0, "end", &text(lowest));
+        place.label(svg, along(0.0) + 4.0, "start", &text(highest));
+    } else {
+        place.label(svg, along(0.0), "middle", "0");
+        // The right panel's lowest value stands at its left end, beside the name of the axis.
+        let anchor = if side == Side::Right { "start" } else { "end" };
+        for (value, anchor) in [(lowest, anchor), (highest, "middle")] {
+            if is_apart(value) {
+                place.label(svg, along(value), anchor, &text(value));
             }
         }
     }

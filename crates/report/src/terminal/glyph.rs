@@ -2,6 +2,7 @@
 
 use super::style::{ColorLevel, Hue, Ink};
 use crate::color::{BEST, Rgb};
+use crate::precision::Precision;
 
 /// A block that was not measured; darker than in the pictures, so that it differs from a dimmed white on any background.
 const UNMEASURED: Hue = Hue::Fixed(Rgb(0x6c, 0x6c, 0x6c));
@@ -24,8 +25,12 @@ pub(crate) enum Glyph {
 /// How much room a cell has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// Five columns: the delta in hundredths, then `*` for the best and `?` where the interval includes 0.
-    Number,
+    /// A blank, the delta in the map's unit, then `*` for the best and `?` where the interval includes 0.
+    Number {
+        precision: Precision,
+        /// Characters of the longest number.
+        width: usize,
+    },
     /// Two columns.
     Pair,
     /// One column, two rows per line; only in colour.
@@ -37,7 +42,8 @@ pub(crate) enum Form {
 impl Form {
     pub(crate) fn columns(self) -> usize {
         match self {
-            Self::Number => 5,
+            // The word "base" takes a blank and four columns.
+            Self::Number { width, .. } => (width + 2).max(5),
             Self::Pair => 2,
             Self::Half | Self::Single => 1,
         }
@@ -51,7 +57,7 @@ impl Form {
     /// The cell's text, [`Form::columns`] wide, and its looks.
     pub(crate) fn draw(self, glyph: Glyph, level: ColorLevel) -> (String, Ink) {
         let text = match self {
-            Self::Number => number(glyph),
+            Self::Number { precision, .. } => number(glyph, precision, self.columns()),
             Self::Pair if level == ColorLevel::Plain => plain_pair(glyph),
             Self::Pair => pair(glyph).to_owned(),
             Self::Single => single(glyph).to_string(),
@@ -76,7 +82,7 @@ impl Form {
     /// What the characters of the plain form stand for.
     pub(crate) fn plain_scale(self, low: &str, high: &str) -> String {
         match self {
-            Self::Number => format!("delta in hundredths, {low} to {high}"),
+            Self::Number { precision, .. } => format!("delta in {}, {low} to {high}", precision.unit()),
             Self::Pair => format!("delta in ninths of the scale: +9 is {high}, -9 is {low}"),
             Self::Half | Self::Single => {
                 format!("delta in ninths of the scale: 9 is {high}, i is {low} (a = -1, b = -2 ...)")
@@ -85,18 +91,15 @@ impl Form {
     }
 }
 
-fn number(glyph: Glyph) -> String {
-    let hundredths = |delta: f64| match (delta * 100.0).round() {
-        0.0 => "0".to_owned(),
-        value => format!("{value:+.0}"),
-    };
+fn number(glyph: Glyph, precision: Precision, columns: usize) -> String {
+    let width = columns - 1;
     match glyph {
-        Glyph::Outside => "     ".to_owned(),
-        Glyph::Baseline => " base".to_owned(),
-        Glyph::Unmeasured => "   . ".to_owned(),
-        Glyph::Certain(_, delta) | Glyph::Mean(_, delta) => format!("{:>4} ", hundredths(delta)),
-        Glyph::Uncertain(_, delta) => format!("{:>4}?", hundredths(delta)),
-        Glyph::Best(_, delta) => format!("{:>4}*", hundredths(delta)),
+        Glyph::Outside => " ".repeat(columns),
+        Glyph::Baseline => format!("{:>columns$}", "base"),
+        Glyph::Unmeasured => format!("{:>width$} ", "."),
+        Glyph::Certain(_, delta) | Glyph::Mean(_, delta) => format!("{:>width$} ", precision.cell(delta)),
+        Glyph::Uncertain(_, delta) => format!("{:>width$}?", precision.cell(delta)),
+        Glyph::Best(_, delta) => format!("{:>width$}*", precision.cell(delta)),
     }
 }
 

@@ -6,7 +6,8 @@ pub(crate) mod style;
 use neuro_stats::{BlockMap, Skyline};
 
 use crate::escape;
-use crate::number::{counted, interval, score, signed};
+use crate::number::counted;
+use crate::precision::{Precision, is_uncertain, leader, nothing_beats_the_baseline};
 use crate::range::ColorRange;
 use crate::svg::{subtitle, tick_step};
 use glyph::{Form, Glyph};
@@ -21,15 +22,17 @@ const DEEPEST_WITH_NUMBERS: usize = 16;
 
 /// The heatmap in a terminal of `width` columns: y = i downwards, x = j, with skylines, tick labels and legend.
 ///
-/// Small models get the delta in hundredths in every cell, larger ones two columns per cell, deep ones one column per
+/// Small models get the delta in every cell, in hundredths or in what the legend says, larger ones two columns per cell, deep ones one column per
 /// cell and (in colour) two rows per line. In [`ColorLevel::Plain`] digits and signs replace the colours. Where not even
 /// the last form fits, the text says how many columns are needed.
 #[must_use]
 pub fn terminal_heatmap(map: &BlockMap, color: ColorLevel, width: usize) -> String {
     let columns = map.depth + 1;
     let fits = |form: Form| GUTTER + columns * form.columns() <= width;
-    let form = if map.depth <= DEEPEST_WITH_NUMBERS && fits(Form::Number) {
-        Form::Number
+    let precision = Precision::of(map);
+    let numbers = Form::Number { precision, width: number_width(map, precision) };
+    let form = if map.depth <= DEEPEST_WITH_NUMBERS && fits(numbers) {
+        numbers
     } else if fits(Form::Pair) {
         Form::Pair
     } else if color == ColorLevel::Plain {
@@ -47,7 +50,8 @@ pub fn terminal_heatmap(map: &BlockMap, color: ColorLevel, width: usize) -> Stri
         return text;
     }
     let range = ColorRange::of(map);
-    let picture = Picture { map, range: &range, form, color, side: GUTTER + columns * form.columns() + SIDE <= width };
+    let picture =
+        Picture { map, range: &range, precision, form, color, side: GUTTER + columns * form.columns() + SIDE <= width };
     text.push('\n');
     text.push_str(&picture.axis());
     text.push_str(&picture.end_strip());
@@ -60,6 +64,13 @@ pub fn terminal_heatmap(map: &BlockMap, color: ColorLevel, width: usize) -> Stri
     text
 }
 
+/// Characters of the longest number in a cell or a skyline.
+fn number_width(map: &BlockMap, precision: Precision) -> usize {
+    let deltas = map.cells.iter().filter_map(|cell| cell.delta);
+    let means = map.end_skyline().into_iter().chain(map.start_skyline()).flatten().map(|point| point.mean);
+    deltas.chain(means).map(|delta| precision.cell(delta).len()).max().unwrap_or_default()
+}
+
 fn title(map: &BlockMap, color: ColorLevel) -> String {
     let mut line = Line::default();
     line.push(&escape::terminal(&subtitle(map)), Ink::BOLD);
@@ -69,6 +80,7 @@ fn title(map: &BlockMap, color: ColorLevel) -> String {
 struct Picture<'a> {
     map: &'a BlockMap,
     range: &'a ColorRange,
+    precision: Precision,
     form: Form,
     color: ColorLevel,
     /// Whether the skyline S(i) fits to the right.
@@ -88,7 +100,7 @@ impl Picture<'_> {
         for end in (0..=self.map.depth).step_by(self.tick_step()) {
             let column = end * self.form.columns();
             let label = match self.form {
-                Form::Number => format!("{end:>4} "),
+                Form::Number { .. } => format!("{end:>width$} ", width = self.form.columns() - 1),
                 Form::Pair => format!("{end:>2}"),
                 Form::Half | Form::Single => end.to_string(),
             };
@@ -115,7 +127,7 @@ impl Picture<'_> {
             self.push_mean(&mut line, point);
         }
         let mut text = line.finish(self.color);
-        if self.form == Form::Number || self.form == Form::Pair {
+        if matches!(self.form, Form::Number { .. } | Form::Pair) {
             text.push('\n');
         }
         text
@@ -164,11 +176,10 @@ impl Picture<'_> {
         }
         let Some(delta) = cell.delta else { return Glyph::Unmeasured };
         let position = self.range.position(delta);
-        if self.map.best().is_some_and(|best| best.block == cell.block) {
+        if leader(self.map).is_some_and(|(best, _)| best.block == cell.block) {
             return Glyph::Best(position, delta);
         }
-        let uncertain = cell.interval.as_ref().is_some_and(|bounds| bounds.low <= 0.0 && bounds.high >= 0.0);
-        if uncertain { Glyph::Uncertain(position, delta) } else { Glyph::Certain(position, delta) }
+        if is_uncertain(cell) { Glyph::Uncertain(position, delta) } else { Glyph::Certain(position, delta) }
     }
 
     fn legend(&self) -> String {
@@ -191,12 +202,16 @@ impl Picture<'_> {
             line.push(meaning, Ink::default());
             text.push_str(&line.finish(self.color));
         };
-        let measured = self.map.baseline.map(|baseline| format!(", score {}", score(baseline))).unwrap_or_default();
+        let measured =
+            self.map.baseline.map(|baseline| format!(", score {}", self.precision.score(baseline))).unwrap_or_default();
         entry(Glyph::Baseline, &format!("baseline (0, 0){measured}"));
-        if let Some((best, delta)) = self.map.best().and_then(|best| Some((best, best.delta?))) {
-            let bounds = best.interval.as_ref().map(|bounds| format!(" {}", interval(bounds, 3))).unwrap_or_default();
+        if let Some((best, delta)) = leader(self.map) {
+            let bounds = best.interval.as_ref().map(|bounds| format!(" {}", self.precision.interval(bounds)));
             let position = self.range.position(delta);
-            entry(Glyph::Best(position, delta), &format!("best {}: {}{bounds}", best.block, signed(delta, 3)));
+            let numbers = format!("{}{}", self.precision.visible(delta), bounds.unwrap_or_default());
+            entry(Glyph::Best(position, delta), &format!("best {}: {numbers}", best.block));
+        } else if nothing_beats_the_baseline(self.map) {
+            entry(Glyph::Outside, "no block beats the baseline");
         }
         let all = || (0..self.map.depth).flat_map(|start| (start + 1..=self.map.depth).map(move |end| (start, end)));
         if all().any(|(start, end)| matches!(self.glyph(start, end), Glyph::Uncertain(..))) {
@@ -211,7 +226,7 @@ impl Picture<'_> {
 
     /// The colour scale with its ends, or what the digits stand for.
     fn scale(&self) -> String {
-        let (low, high) = (signed(-self.range.worse, 2), signed(self.range.better, 2));
+        let (low, high) = (self.precision.signed(-self.range.worse), self.precision.signed(self.range.better));
         let mut line = Line::default();
         line.push(&" ".repeat(GUTTER), Ink::default());
         if self.color == ColorLevel::Plain {
@@ -225,14 +240,14 @@ impl Picture<'_> {
             }
             line.push(" ", Ink::default());
             line.push(&high, Ink::default());
-            if self.form == Form::Number {
-                line.push("; cells in hundredths", Ink::FAINT);
+            if matches!(self.form, Form::Number { .. }) {
+                line.push(&format!("; cells in {}", self.precision.unit()), Ink::FAINT);
             }
         }
         let mut text = line.finish(self.color);
         if self.range.clipped > 0 {
             let mut note = Line::default();
-            let (blocks, lowest) = (counted(self.range.clipped, "block"), signed(self.range.lowest, 2));
+            let (blocks, lowest) = (counted(self.range.clipped, "block"), self.precision.signed(self.range.lowest));
             note.push(&format!("{:GUTTER$}clipped: {blocks} below the scale, lowest {lowest}", ""), Ink::default());
             text.push_str(&note.finish(self.color));
         }
@@ -243,7 +258,7 @@ impl Picture<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{map_of, six_layers};
+    use crate::testing::{map_of, six_layers, small};
 
     /// What a terminal would show: the text without its escape sequences.
     fn visible(text: &str) -> String {
@@ -283,6 +298,55 @@ mod tests {
         ESC[1mprobe math, 40 questionsESC[0m
         The map of 6 layers needs 12 columns, and 11 are there; use a wider terminal, a smaller font, or the report's report.html.
         ");
+    }
+
+    #[test]
+    fn small_deltas_are_in_small_units() {
+        insta::assert_snapshot!(terminal_heatmap(&small(), ColorLevel::Plain, 80), @r"
+        probe math, 40 questions
+
+        i\j     0    1    2    3    4    5  S(i)
+        E(j)         4    1   -2   -4   -7
+
+          0   base   4*   3    2    0?  -1?    2
+          1               0?  -2   -3   -4    -2
+          2                   -5   -6   -7    -6
+          3                        -9  -10   -10
+          4                            -13   -13
+
+             delta in 1/10,000, -0.0013 to +0.0004
+              base  baseline (0, 0), score 0.2000
+                4*  best (0, 1): +0.0004 [+0.0003, +0.0005]
+                2?  interval includes 0
+        ");
+        assert!(terminal_heatmap(&small(), ColorLevel::Ansi256, 80).contains("; cells in 1/10,000"));
+    }
+
+    #[test]
+    fn cells_never_touch() {
+        for largest in [1.0, 0.999, 0.099, 1e-5] {
+            let map = map_of(6, |block| Some(if block.start % 2 == 0 { largest } else { -largest }));
+            let text = terminal_heatmap(&map, ColorLevel::Plain, 80);
+            let row = text.lines().find(|line| line.starts_with("  0 ")).expect("has row 0");
+            // Label, baseline, six blocks, skyline.
+            assert_eq!(row.split_whitespace().count(), 1 + 1 + 6 + 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_beats_nothing_is_not_marked() {
+        let text = terminal_heatmap(&map_of(4, |block| Some(-0.1 * block.end as f64)), ColorLevel::Plain, 80);
+        assert!(!text.contains('*') && !text.contains("best"), "{text}");
+        assert!(text.contains("no block beats the baseline"), "{text}");
+    }
+
+    #[test]
+    fn absurd_numbers_stay_short() {
+        let map = map_of(4, |block| Some(if block.start == 1 { 1e308 } else { -1e308 }));
+        for width in [80, 30, 14] {
+            let text = terminal_heatmap(&map, ColorLevel::Plain, width);
+            assert!(text.lines().all(|line| line.len() < 120), "{text}");
+        }
     }
 
     #[test]

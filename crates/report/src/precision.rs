@@ -1,0 +1,161 @@
+//! How finely the numbers of one map are written, and what they allow to be said.
+
+use neuro_stats::{BlockMap, Cell, Interval};
+
+use crate::number::{count, score, shows_nothing, signed};
+
+/// A delta below this is no difference: it says how sums were rounded, not what a block does.
+pub(crate) const FLAT: f64 = 1e-6;
+/// A bound of an interval this near to 0 is 0: mean differences of equal scores end here.
+const ROUNDING: f64 = 1e-12;
+/// Enough for whatever is not [`ROUNDING`].
+const MOST_DECIMALS: usize = 13;
+
+/// The size of the largest delta measured; 0 where there is none.
+pub(crate) fn largest_delta(map: &BlockMap) -> f64 {
+    map.cells.iter().filter_map(|cell| cell.delta).filter(|delta| delta.is_finite()).fold(0.0, |a, b| b.abs().max(a))
+}
+
+/// The best block, where one beats the baseline: the only block that a picture may mark.
+pub(crate) fn leader(map: &BlockMap) -> Option<(&Cell, f64)> {
+    map.best().and_then(|cell| Some((cell, cell.delta?))).filter(|(_, delta)| *delta >= FLAT)
+}
+
+/// Whether blocks were compared with the baseline and none beats it.
+pub(crate) fn nothing_beats_the_baseline(map: &BlockMap) -> bool {
+    leader(map).is_none() && map.cells.iter().any(|cell| !cell.block.is_baseline() && cell.delta.is_some())
+}
+
+/// Whether a delta with this interval cannot be told from 0; judged on the numbers, never on their text.
+pub(crate) fn includes_zero(bounds: &Interval) -> bool {
+    bounds.low <= ROUNDING && bounds.high >= -ROUNDING
+}
+
+/// Whether the cell was measured but cannot be told from the baseline.
+pub(crate) fn is_uncertain(cell: &Cell) -> bool {
+    !cell.block.is_baseline() && cell.delta.is_some() && cell.interval.as_ref().is_some_and(includes_zero)
+}
+
+/// Decimals and unit of one map, after its largest delta; the same for all its numbers, so that they can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Precision {
+    /// Digits after the point: the largest delta shows two or three.
+    pub(crate) decimals: usize,
+    /// Cells without a point are in units of 10 to the power of minus this.
+    unit: i32,
+}
+
+impl Precision {
+    pub(crate) fn of(map: &BlockMap) -> Self {
+        let largest = largest_delta(map);
+        let exponent = if largest < FLAT { 0 } else { exponent(largest) };
+        // Scores lie in [0, 1]; only a damaged run has a larger delta, and it must not fill the screen with digits.
+        let unit = if exponent > 0 { 1 - exponent } else { (1 - exponent).max(2) };
+        Self { decimals: usize::try_from(1 - exponent).unwrap_or_default().max(3), unit }
+    }
+
+    /// A delta: `+0.750`, or `+0.00052` in a map of small ones.
+    pub(crate) fn signed(self, value: f64) -> String {
+        signed(value, self.decimals)
+    }
+
+    /// A delta that matters by itself: with as many decimals more as it takes to be seen.
+    pub(crate) fn visible(self, value: f64) -> String {
+        signed(value, self.decimals_to_see(value))
+    }
+
+    /// `[+0.710, +0.790]`. An interval that excludes 0 gets the decimals that show it.
+    pub(crate) fn interval(self, bounds: &Interval) -> String {
+        let nearest = if bounds.low.abs() < bounds.high.abs() { bounds.low } else { bounds.high };
+        let decimals = if includes_zero(bounds) { self.decimals } else { self.decimals_to_see(nearest) };
+        format!("[{}, {}]", signed(bounds.low, decimals), signed(bounds.high, decimals))
+    }
+
+    /// A score: `0.981`.
+    pub(crate) fn score(self, value: f64) -> String {
+        score(value, self.decimals)
+    }
+
+    /// A delta in [`Self::unit`]s, without a point: `75`, `-4`, `0`.
+    pub(crate) fn cell(self, delta: f64) -> String {
+        let value = (delta * 10_f64.powi(self.unit)).round();
+        if value == 0.0 { "0".to_owned() } else { format!("{value:.0}") }
+    }
+
+    /// What the cells are in: `hundredths`, `1/100,000`.
+    pub(crate) fn unit(self) -> String {
+        match (self.unit, u32::try_from(self.unit).ok().and_then(|digits| 10_usize.checked_pow(digits))) {
+            (2, _) => "hundredths".to_owned(),
+            (3, _) => "thousandths".to_owned(),
+            (4.., Some(parts)) => format!("1/{}", count(parts)),
+            (unit, _) => format!("1e{}", -unit),
+        }
+    }
+
+    fn decimals_to_see(self, value: f64) -> usize {
+        (self.decimals..MOST_DECIMALS).find(|&decimals| !shows_nothing(value, decimals)).unwrap_or(self.decimals)
+    }
+}
+
+/// The power of ten of the first of two digits; 0.0996 is 10 hundredths. Read from text, which every machine rounds alike.
+fn exponent(value: f64) -> i32 {
+    format!("{value:.1e}").split_once('e').and_then(|(_, exponent)| exponent.parse().ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::map_of;
+
+    fn of(largest: f64) -> Precision {
+        Precision::of(&map_of(4, |block| Some(if block.start == 1 { -largest } else { largest / 50.0 })))
+    }
+
+    #[test]
+    fn the_largest_delta_shows_two_or_three_digits() {
+        let shown =
+            |value: f64| format!("{} = {} {}", of(value).signed(value), of(value).cell(value), of(value).unit());
+        assert_eq!(shown(1.0), "+1.000 = 100 hundredths");
+        assert_eq!(shown(0.75), "+0.750 = 75 hundredths");
+        assert_eq!(shown(0.0996), "+0.100 = 10 hundredths");
+        assert_eq!(shown(0.05), "+0.050 = 50 thousandths");
+        assert_eq!(shown(0.0061), "+0.0061 = 61 1/10,000");
+        assert_eq!(shown(0.00052), "+0.00052 = 52 1/100,000");
+        assert_eq!(shown(4e-7), "0.000 = 0 hundredths");
+        assert_eq!(shown(0.0), "0.000 = 0 hundredths");
+    }
+
+    #[test]
+    fn absurd_numbers_stay_short() {
+        let precision = of(1e308);
+        assert_eq!(precision.signed(1e308), "+1.00e308");
+        assert_eq!(precision.score(-1e308), "-1.00e308");
+        assert_eq!((precision.cell(1e308), precision.unit()), ("10".to_owned(), "1e307".to_owned()));
+        assert_eq!(of(50.0).cell(-50.0), "-50");
+        assert_eq!(of(f64::INFINITY).signed(f64::INFINITY), "+inf");
+    }
+
+    #[test]
+    fn an_interval_shows_on_which_side_of_nothing_it_ends() {
+        let precision = of(0.5);
+        assert_eq!(precision.interval(&Interval { low: -0.002, high: -0.0003 }), "[-0.0020, -0.0003]");
+        assert_eq!(precision.interval(&Interval { low: 0.000_02, high: 0.3 }), "[+0.00002, +0.30000]");
+        assert_eq!(precision.interval(&Interval { low: -0.002, high: 0.0003 }), "[-0.002, 0.000]");
+        assert!(includes_zero(&Interval { low: -0.002, high: -1e-17 }), "rounded sums");
+        assert!(!includes_zero(&Interval { low: -0.002, high: -0.0003 }));
+    }
+
+    #[test]
+    fn a_gain_that_matters_is_seen_beside_large_losses() {
+        assert_eq!(of(0.5).visible(0.0002), "+0.0002");
+        assert_eq!(of(0.5).visible(0.25), "+0.250");
+    }
+
+    #[test]
+    fn only_a_block_above_the_baseline_leads() {
+        assert!(leader(&map_of(4, |_| Some(-0.1))).is_none() && nothing_beats_the_baseline(&map_of(4, |_| Some(-0.1))));
+        assert!(leader(&map_of(4, |_| Some(1e-9))).is_none() && nothing_beats_the_baseline(&map_of(4, |_| Some(0.0))));
+        assert!(leader(&map_of(4, |_| Some(0.0001))).is_some());
+        assert!(!nothing_beats_the_baseline(&map_of(4, |_| None)), "nothing was compared");
+    }
+}
