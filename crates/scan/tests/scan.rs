@@ -163,11 +163,11 @@ fn what_cannot_be_measured_is_refused_with_advice() {
 
 #[test]
 fn a_model_too_deep_for_a_map_gets_single_paths_only() {
-    let model = Model::plain().with(&json!({"num_hidden_layers": 1025}));
+    let model = Model::plain().with(&json!({"num_hidden_layers": 257}));
     let subject = model.open();
     let base = request(&["math:likelihood"], 1);
     let error = plan(&subject, &base).unwrap_err().to_string();
-    assert!(error.contains("1025 layers") && error.contains("at most 1024"), "{error}");
+    assert!(error.contains("257 layers") && error.contains("at most 256"), "{error}");
     assert!(error.ends_with("; give paths with `neuro probe`"), "{error}");
     let paths = Paths::List(vec![subject.parse_path("(3,5)").unwrap()]);
     assert_eq!(plan(&subject, &ScanRequest { paths, ..base }).unwrap().paths().len(), 2);
