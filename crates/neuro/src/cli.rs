@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
 use crate::device::DeviceName;
-use crate::values::{MemorySize, Questions, Tokens};
+use crate::values::{MemorySize, Questions, Tokens, probe_name};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -81,7 +81,7 @@ pub(crate) struct LoadArgs {
 pub(crate) struct MeasureArgs {
     /// What to ask: math, math:likelihood, phantom or phantom:likelihood; may be given several times (default:
     /// math:likelihood, for a phantom its own)
-    #[arg(long = "probe", value_name = "NAME")]
+    #[arg(long = "probe", value_name = "NAME", value_parser = probe_name)]
     pub(crate) probes: Vec<String>,
     /// How many questions each probe asks: a number or `all` (default: 32, for a phantom's own probe all)
     #[arg(long, value_name = "N|all")]
@@ -183,13 +183,13 @@ pub(crate) struct ShowArgs {
     #[arg(long, group = "format")]
     pub(crate) csv: bool,
     /// Write the map as SVG
-    #[arg(long, value_name = "FILE", group = "format")]
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
     pub(crate) svg: Option<PathBuf>,
     /// Write the map as PNG
-    #[arg(long, value_name = "FILE", group = "format")]
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
     pub(crate) png: Option<PathBuf>,
     /// Write the report as one HTML page that opens offline
-    #[arg(long, value_name = "FILE", group = "format")]
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
     pub(crate) html: Option<PathBuf>,
 }
 

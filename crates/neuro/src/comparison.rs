@@ -8,6 +8,7 @@ use neuro_stats::{Delta, RESAMPLES, overhead, paired_delta};
 use serde_json::{Value, json};
 
 use crate::printer::{DIM, styled};
+use crate::remarks;
 use crate::results::{JSON_SCHEMA, interval, planned_rows};
 
 /// The rows of a run, each with its delta to the baseline's row on the same probe.
@@ -70,9 +71,9 @@ impl<'a> Comparison<'a> {
                     row.groups.iter().map(|(name, group)| format!("{name} {:.3} ({})", group.score, group.n)).collect();
                 table.push_str(&format!("{}\n", styled(DIM, format!("groups of {}: {}", row.path, groups.join(", ")))));
             }
-            for note in &row.notes {
-                table.push_str(&format!("{}\n", styled(DIM, format!("note on {}: {note}", row.path))));
-            }
+        }
+        for note in remarks::notes(self.data) {
+            table.push_str(&format!("{}\n", styled(DIM, note)));
         }
         table
     }

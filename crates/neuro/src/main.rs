@@ -14,19 +14,20 @@ mod device;
 mod error;
 mod hub;
 mod interrupt;
-mod machine;
 mod model;
 mod output;
 mod printer;
 mod progress;
+mod remarks;
 mod results;
+mod threads;
 mod values;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Command};
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
@@ -42,6 +43,9 @@ fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(usage) => return error::report_usage(&usage),
     };
+    if !matches!(cli.command, Command::Doctor(_)) {
+        threads::leave_elementwise_work_to_one();
+    }
     let printer = Printer::new();
     match commands::run(cli.command, &printer) {
         Ok(()) => ExitCode::SUCCESS,

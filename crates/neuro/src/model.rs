@@ -1,5 +1,6 @@
 //! The argument MODEL: a folder, a phantom that comes with the program, or a name in the Hugging Face cache.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -17,6 +18,8 @@ use crate::hub::HubName;
 
 /// What a phantom's maker knows about it, in the phantom's folder.
 const CARD_FILE: &str = "phantom.json";
+/// Bytes that this file may have; a world of words takes a few thousand.
+const CARD_BYTES: u64 = 64 << 10;
 
 /// Where a model is.
 #[derive(Debug)]
@@ -58,6 +61,17 @@ impl Model {
         self.name.clone().unwrap_or_else(folder)
     }
 
+    /// The folder that holds its files.
+    pub(crate) fn folder(&self) -> &Path {
+        // With random weights the config file itself may stand for the folder.
+        let parent = if self.folder.is_file() { self.folder.parent() } else { None };
+        match parent {
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => &self.folder,
+        }
+    }
+
     /// Opens the checkpoint alone. It needs no tokenizer.
     ///
     /// # Errors
@@ -95,7 +109,7 @@ impl Model {
     /// The default request for this model: a phantom's own questions where it is one.
     ///
     /// # Errors
-    /// When the folder has a `phantom.json` that is none.
+    /// When the folder has a `phantom.json` that is none, or too large for one.
     pub(crate) fn request(&self) -> anyhow::Result<ScanRequest> {
         let card = self.card()?;
         let planted = card.as_ref().and_then(|card| card.planted.clone());
@@ -111,7 +125,17 @@ impl Model {
         if !file.is_file() {
             return Ok(None);
         }
-        let text = std::fs::read(&file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let mut text = Vec::new();
+        // One byte more than allowed tells a file that is too large from one that just fits.
+        std::fs::File::open(&file)
+            .and_then(|open| open.take(CARD_BYTES + 1).read_to_end(&mut text))
+            .with_context(|| format!("{} cannot be read", file.display()))?;
+        if text.len() as u64 > CARD_BYTES {
+            let problem = format!("{} has more than {CARD_BYTES} bytes, so it describes no phantom", file.display());
+            return Err(Failure::new(problem)
+                .hint("restore the file, or remove it to scan the model as any other")
+                .into());
+        }
         let card = serde_json::from_slice(&text).with_context(|| format!("{} describes no phantom", file.display()))?;
         Ok(Some(card))
     }

@@ -8,6 +8,7 @@ use neuro_stats::{BlockMap, Cell, Interval, PlantedVerdict, overhead, planted_ve
 use serde_json::{Value, json};
 
 use crate::printer::{BOLD, DIM, GOOD, Printer, WARNING, styled};
+use crate::remarks;
 use crate::values::{grouped, wrapped};
 
 /// Version of the JSON documents that commands print. It grows with every change that could break a reader.
@@ -94,6 +95,13 @@ impl<'a> Results<'a> {
         printer.line(format_args!("\n{}\n", styled(BOLD, wrapped(&headline(map), 0, printer.width()))))?;
         if top > 0 {
             printer.line(top_table(map, top, color).trim_end())?;
+        }
+        let best = map.best().and_then(|best| best.block.path(map.depth).ok());
+        let failures = remarks::failures(self.data, &map.probe, best.as_ref());
+        let failures = failures.iter().map(|failure| format!("{} {failure}", styled(WARNING, "warning:")));
+        let remarks: Vec<_> = failures.chain(remarks::notes(self.data).iter().map(|note| styled(DIM, note))).collect();
+        if !remarks.is_empty() {
+            printer.line(format_args!("\n{}", remarks.join("\n")))?;
         }
         match &self.planted {
             Some(verdict) => printer.line(format_args!("\n{}", planted_line(verdict))),

@@ -57,6 +57,12 @@ impl FromStr for Questions {
     }
 }
 
+/// The name of a probe that can be asked.
+pub(crate) fn probe_name(text: &str) -> Result<String, String> {
+    let known = neuro_probe::PROBES.contains(&text);
+    if known { Ok(text.to_owned()) } else { Err(format!("the probes are {}", neuro_probe::PROBES.join(", "))) }
+}
+
 /// Token ids, written `1,2,3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tokens(pub(crate) Vec<u32>);

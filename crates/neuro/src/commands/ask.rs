@@ -51,13 +51,17 @@ pub(crate) fn run(args: &AskArgs, printer: &Printer) -> anyhow::Result<()> {
             "prompt_tokens": tokens.len(),
             "answer": said,
             "tokens": answer.tokens,
-            "stop": stop_name(answer.stop),
+            "stop": answer.stop.name(),
         }));
     }
     if !said.ends_with('\n') {
         printer.line("")?;
     }
     remark(&answer, args, printer);
+    let (context, length) = (subject.config().max_position_embeddings, tokens.len() + answer.tokens.len());
+    if length > context {
+        printer.warning(format_args!("prompt and answer have {length} tokens, the model's context {context}"));
+    }
     Ok(())
 }
 
@@ -129,16 +133,6 @@ fn give(text: &mut String, piece: Option<String>, shown: Option<&Printer>) -> an
     let Some(piece) = piece else { return Ok(()) };
     text.push_str(&piece);
     shown.map_or(Ok(()), |printer| printer.data(&piece))
-}
-
-fn stop_name(stop: StopReason) -> &'static str {
-    match stop {
-        StopReason::EndOfText => "end_of_text",
-        StopReason::StopRule => "stop_rule",
-        StopReason::Loop => "loop",
-        StopReason::Length => "length",
-        _ => "not_finite",
-    }
 }
 
 /// Says why an answer that is not complete ended.

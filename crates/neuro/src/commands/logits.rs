@@ -1,14 +1,13 @@
 //! `neuro logits`: plumbing for parity tests.
 
 use neuro_model::{DType, Decoder};
-use neuro_record::write_atomically;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
 use crate::cli::LogitsArgs;
 use crate::error::Failure;
 use crate::model::{Model, parse_path};
-use crate::output::require_parent;
+use crate::output::{require_harmless, require_parent, write};
 use crate::printer::Printer;
 
 /// Writes tensor `logits` (seq, vocab), f32.
@@ -20,6 +19,7 @@ pub(crate) fn run(args: &LogitsArgs, printer: &Printer) -> anyhow::Result<()> {
     let device = args.load.device.open()?;
     let model = Model::find(&args.model)?;
     let checkpoint = model.checkpoint(&args.load)?;
+    require_harmless(&args.out, Some(model.folder()))?;
     let path = parse_path(args.path.as_deref(), checkpoint.config.num_layers())?;
     let vocab = checkpoint.config.vocab_size;
     if let Some(token) = args.tokens.0.iter().find(|token| **token as usize >= vocab) {
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &LogitsArgs, printer: &Printer) -> anyhow::Result<()> {
     let bytes: Vec<u8> = logits.flatten_all()?.to_vec1::<f32>()?.into_iter().flat_map(f32::to_le_bytes).collect();
     let tensor = TensorView::new(Dtype::F32, vec![seq, vocab], &bytes)?;
     let file = safetensors::serialize([("logits", tensor)], None)?;
-    write_atomically(&args.out, &file)?;
+    write(&args.out, &file)?;
     printer.note(format_args!("{}: logits ({seq}, {vocab}) of path {path}", args.out.display()));
     Ok(())
 }

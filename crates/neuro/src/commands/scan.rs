@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use neuro_probe::phantom::PhantomQuestion;
 use neuro_record::{RunData, write_atomically};
 use neuro_report::{html_report, png, svg_heatmap};
 use neuro_scan::{Observer, Plan, Subject};
@@ -50,7 +51,7 @@ pub(crate) fn run(args: &ScanArgs, printer: &Printer) -> anyhow::Result<()> {
     }
     results.print(printer, TOP)?;
     printer.note(format_args!("\nwritten to {run}: {}", files.join(", ")));
-    next_steps(&args.model, &run, &results, printer);
+    next_steps(args, request.phantom.is_some(), &run, &results, printer);
     Ok(())
 }
 
@@ -60,6 +61,10 @@ pub(crate) fn run(args: &ScanArgs, printer: &Printer) -> anyhow::Result<()> {
 /// When the model is a phantom with a damaged description.
 pub(crate) fn request(model: &Model, args: &MeasureArgs) -> anyhow::Result<neuro_scan::ScanRequest> {
     let mut request = model.request()?;
+    if args.load.random_weights.is_some() {
+        // Nothing is planted in weights that were drawn.
+        request.planted = None;
+    }
     request.probes.clone_from(&args.probes);
     request.questions = args.questions.map(|questions| match questions {
         Questions::Some(count) => neuro_probe::Count::Some(count),
@@ -106,12 +111,17 @@ fn file_character(c: char) -> char {
     if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' }
 }
 
-fn next_steps(model: &str, run: &str, results: &Results<'_>, printer: &Printer) {
+fn next_steps(args: &ScanArgs, is_phantom: bool, run: &str, results: &Results<'_>, printer: &Printer) {
     let map = results.map();
     // A block whose interval includes 0 is not worth a try.
     let best = map.best().filter(|best| best.interval.is_some_and(|bounds| bounds.low > 0.0));
     if let Some(path) = best.and_then(|best| best.block.path(map.depth).ok()) {
-        printer.hint(format_args!("try the best block: neuro ask {} --path {path} PROMPT", shell_word(model)));
+        let model = shell_word(&args.model);
+        let seed = args.measure.load.random_weights;
+        let random = seed.map(|seed| format!(" --random-weights {seed}")).unwrap_or_default();
+        let question = PhantomQuestion::all().find(|question| is_phantom && question.hops == 2);
+        let prompt = question.map_or_else(|| "PROMPT".to_owned(), |question| shell_word(&question.to_string()));
+        printer.hint(format_args!("try the best block: neuro ask {model}{random} --path {path} {prompt}"));
     }
     printer.hint(format_args!("look again: neuro show {}", shell_word(run)));
 }

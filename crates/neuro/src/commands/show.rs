@@ -1,12 +1,12 @@
 //! `neuro show`: a run as it is on disk, complete or not.
 
-use neuro_record::{PlannedPaths, RunData, write_atomically};
+use neuro_record::{PlannedPaths, RunData};
 use neuro_report::{html_report, png, svg_heatmap};
 
 use crate::cli::ShowArgs;
 use crate::comparison::Comparison;
 use crate::error::Failure;
-use crate::output::require_parent;
+use crate::output::{require_harmless, require_parent, write};
 use crate::printer::Printer;
 use crate::results::Results;
 
@@ -18,9 +18,14 @@ const PNG_SCALE: f32 = 2.0;
 /// # Errors
 /// When the folder is no run, the run has no such probe or group, or the output cannot be written.
 pub(crate) fn run(args: &ShowArgs, printer: &Printer) -> anyhow::Result<()> {
-    let file = args.svg.as_ref().or(args.png.as_ref()).or(args.html.as_ref());
-    if let Some(file) = file {
+    let files: Vec<_> = [&args.svg, &args.png, &args.html].into_iter().flatten().collect();
+    for (index, file) in files.iter().enumerate() {
         require_parent(file)?;
+        require_harmless(file, None)?;
+        if files[..index].contains(file) {
+            let failure = Failure::new(format!("{} is named for two formats", file.display()));
+            return Err(failure.hint("give each format a file of its own").into());
+        }
     }
     let data = RunData::read(&args.run)?;
     let run = args.run.display().to_string();
@@ -29,24 +34,26 @@ pub(crate) fn run(args: &ShowArgs, printer: &Printer) -> anyhow::Result<()> {
     }
 
     let results = Results::new(&data, args.probe.as_deref(), args.group.as_deref())?;
-    let Some(file) = file else {
+    if files.is_empty() {
         return match (args.json, args.csv) {
             (true, _) => printer.json(&results.json(&run, args.top, &[])),
             (_, true) => printer.data(&results.csv()),
             _ => results.print(printer, args.top),
         };
-    };
-    if args.html.is_some() {
-        write_atomically(file, html_report(&data, results.maps()).as_bytes())?;
-    } else {
-        let svg = svg_heatmap(results.map(), &results.title());
-        if args.png.is_some() {
-            write_atomically(file, &png(&svg, PNG_SCALE)?)?;
-        } else {
-            write_atomically(file, svg.as_bytes())?;
-        }
     }
-    printer.note(format_args!("{}: written", file.display()));
+    let svg = svg_heatmap(results.map(), &results.title());
+    if let Some(file) = &args.svg {
+        write(file, svg.as_bytes())?;
+    }
+    if let Some(file) = &args.png {
+        write(file, &png(&svg, PNG_SCALE)?)?;
+    }
+    if let Some(file) = &args.html {
+        write(file, html_report(&data, results.maps()).as_bytes())?;
+    }
+    for file in files {
+        printer.note(format_args!("{}: written", file.display()));
+    }
     Ok(())
 }
 

@@ -173,3 +173,28 @@ fn models_that_are_not_there() {
     error: empty: has no config.json; give a folder with config.json and safetensors weights
     ");
 }
+
+#[test]
+fn nothing_of_a_model_or_a_run_is_replaced() {
+    let place = Place::new();
+    let model = place.path().join("w");
+    std::fs::create_dir(&model).expect("created");
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(fixture().join(file), model.join(file)).expect("copied");
+    }
+    let before = std::fs::read(model.join("model.safetensors")).expect("weights");
+    assert_output!(place.run(&["logits", "w", "--tokens", "1", "--out", "./w/../w/model.safetensors"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: ./w/../w/model.safetensors would be lost: it is a file of a model
+    hint: name another file to write
+    ");
+    let other = fixture().display().to_string();
+    for arguments in [["logits", "w/config.json"], ["logits", &other]] {
+        let more = ["--random-weights", "1", "--tokens", "1", "--out", "w/model.safetensors"];
+        assert_eq!(place.output(&[&arguments[..], &more].concat()).status.code(), Some(1));
+    }
+    assert_eq!(std::fs::read(model.join("model.safetensors")).expect("weights"), before);
+    assert!(place.output(&["logits", "w", "--tokens", "1", "--out", "w/logits.out"]).status.success());
+}

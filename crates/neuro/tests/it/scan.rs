@@ -28,27 +28,27 @@ fn the_output_is_map_headline_table_and_verdict() {
     probe phantom, group 2, 16 questions
 
     i\j     0    1    2    3    4    5    6    7    8    9   10   11   12  S(i)
-    E(j)         0    0    0    0    0    0  +43  +78  +43   +3    0    0
+    E(j)         0    0    0    0    0    0   43   78   43    3    0    0
 
-      0   base   0?   0?   0?   0?   0?   0? +44 +100  +69   +6?   0?   0?  +18
-      1               0?   0?   0?   0?   0? +38 +100  +63   +6?   0?   0?  +19
-      2                    0?   0?   0?   0? +44 +100  +69   +6?   0?   0?  +22
-      3                         0?   0?   0? +75 +100  +81   +6?   0?   0?  +29
-      4                              0?   0?+100*+100  +94   +6?   0?   0?  +38
-      5                                   0?   0?+100  +13?   0?   0?   0?  +16
-      6                                        0? +25    0?   0?   0?   0?   +4
+      0   base   0?   0?   0?   0?   0?   0?  44  100   69    6?   0?   0?   18
+      1               0?   0?   0?   0?   0?  38  100   63    6?   0?   0?   19
+      2                    0?   0?   0?   0?  44  100   69    6?   0?   0?   22
+      3                         0?   0?   0?  75  100   81    6?   0?   0?   29
+      4                              0?   0? 100* 100   94    6?   0?   0?   38
+      5                                   0?   0? 100   13?   0?   0?   0?   16
+      6                                        0?  25    0?   0?   0?   0?    4
       7                                             0?   0?   0?   0?   0?    0
       8                                                  0?   0?   0?   0?    0
       9                                                       0?   0?   0?    0
      10                                                            0?   0?    0
      11                                                                 0?    0
 
-         delta in hundredths, -1.00 to +1.00
+         delta in hundredths, -1.00… to +1.00…
           base  baseline (0, 0), score 0.00…
-         +100*  best (4, 7): +1.00… [+1.00…, +1.00…]
-          +50?  interval includes 0
+          100*  best (4, 7): +1.00… [+1.00…, +1.00…]
+           50?  interval includes 0
 
-    Best block (4, 7): +1.00 [+1.00, +1.00] on 16 questions. A candidate, not a confirmed gain: it is
+    Best block (4, 7): +1.00… [+1.00…, +1.00…] on 16 questions. A candidate, not a confirmed gain: it is
     the best of 78 blocks on the questions that chose it.
 
      #  block    delta  interval          score  overhead  path
@@ -68,7 +68,7 @@ fn the_output_is_map_headline_table_and_verdict() {
     resuming: 79 of 79 rows are there
 
     written to run: report.html, map-phantom-2.svg, map-phantom-2.png, map-phantom.svg, map-phantom.png
-    hint: try the best block: neuro ask phantom --path 0..6,4..11 PROMPT
+    hint: try the best block: neuro ask phantom --path 0..6,4..11 'sol 2 latin ='
     hint: look again: neuro show run
     ");
 }
@@ -140,13 +140,58 @@ fn a_model_without_a_tokenizer_cannot_be_asked() {
 }
 
 #[test]
-fn an_unknown_probe_is_refused() {
-    assert_output!(Place::new().run(&["scan", "--probe", "iq"]), @r"
+fn a_foreign_phantom_is_refused_before_it_is_scanned() {
+    let place = Place::new();
+    let folder = place.path().join("strange");
+    let shipped = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../phantoms/phantom");
+    std::fs::create_dir(&folder).expect("a folder");
+    for file in std::fs::read_dir(shipped).expect("the shipped phantom") {
+        let file = file.expect("a file");
+        std::fs::copy(file.path(), folder.join(file.file_name())).expect("a copy");
+    }
+    let card = folder.join("phantom.json");
+    let mut written: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&card).expect("a card")).expect("a document");
+    written["planted"]["block"] = serde_json::json!([4, 13]);
+    std::fs::write(&card, written.to_string()).expect("a card");
+    assert_output!(place.run(&["scan", "strange"]), @r"
     exit code: 1
     ----- stdout -----
     ----- stderr -----
-    error: there is no probe `iq`; the probes are math, math:likelihood, phantom, phantom:likelihood
+    error: phantom.json of model strange, key planted.block: the block (4, 13) is impossible: the model has 12 layers, so j is at most 12; layers i to j-1 run once more
+    hint: `neuro doctor MODEL` describes the model's layers
     ");
+    std::fs::write(&card, " ".repeat((64 << 10) + 1)).expect("a card");
+    assert_output!(place.run(&["scan", "strange"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: strange/phantom.json has more than 65536 bytes, so it describes no phantom
+    hint: restore the file, or remove it to scan the model as any other
+    ");
+    assert!(!place.path().join("runs").exists());
+}
+
+#[test]
+fn an_unknown_probe_is_refused() {
+    assert_output!(Place::new().run(&["scan", "--probe", "iq"]), @r"
+    exit code: 2
+    ----- stdout -----
+    ----- stderr -----
+    error: invalid value 'iq' for '--probe <NAME>': the probes are math, math:likelihood, phantom, phantom:likelihood
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn nothing_is_planted_in_random_weights() {
+    let place = Place::new();
+    let arguments = ["scan", "phantom", "--random-weights", "1", "--questions", "8", "--out", "run"];
+    let document = place.json(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(document["planted"], serde_json::Value::Null);
+    let text = place.run(&arguments);
+    assert!(!text.contains("Planted"), "{text}");
 }
 
 #[cfg(unix)]
@@ -177,4 +222,12 @@ fn ctrl_c_ends_with_130_and_the_same_command_resumes() {
     let complete = std::fs::read(&rows).expect("rows");
     assert!(complete.starts_with(&measured), "rows that were there stay");
     assert_eq!(complete.iter().filter(|byte| **byte == b'\n').count(), 79);
+}
+
+#[test]
+fn answers_that_cannot_be_read_are_told() {
+    let output = Place::new().output(&["scan", "phantom", "--probe", "math", "--questions", "2", "--out", "run"]);
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains("warning: baseline: of 2 answers 2 could not be read"), "{text}");
+    assert!(text.contains("no answer could be read on any path"), "{text}");
 }

@@ -106,3 +106,31 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(child.wait().expect("the binary ends").code(), Some(0), "{talk}");
     assert_eq!(talk, "");
 }
+
+#[test]
+fn the_files_of_a_run_are_never_replaced() {
+    let place = phantom_run();
+    for file in
+        ["run/rows.jsonl", "run/run.json", "run/samples-phantom.jsonl", "run/writer.lock", "run/../run/rows.jsonl"]
+    {
+        let read = || std::fs::read(place.path().join(file)).ok();
+        let before = read();
+        let output = place.output(&["show", "run", "--html", file]);
+        assert_eq!(output.status.code(), Some(1), "{file}");
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert!(talk.contains("would be lost: it is a file of a run"), "{talk}");
+        assert_eq!(read(), before, "{file}");
+    }
+}
+
+#[test]
+fn three_pictures_are_written_at_once() {
+    let place = phantom_run();
+    let output = place.output(&["show", "run", "--svg", "all.svg", "--png", "all.png", "--html", "all.html"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for file in ["all.svg", "all.png", "all.html"] {
+        assert!(place.path().join(file).is_file(), "{file}");
+    }
+    assert_eq!(place.output(&["show", "run", "--svg", "same", "--png", "same"]).status.code(), Some(1));
+    assert_eq!(place.output(&["show", "run", "--svg", "a.svg", "--json"]).status.code(), Some(2));
+}

@@ -1,11 +1,12 @@
 //! What the binary was compiled for, and what it has found.
 
+use neuro_checkpoint::Memory;
 use serde_json::{Value, json};
 
 use crate::cpu::{ARCHITECTURE, Feature, features};
 use crate::device::compiled_in;
-use crate::machine::{Memory, memory, threads};
 use crate::printer::{BOLD, WARNING, styled};
+use crate::threads;
 use crate::values::{bytes, wrapped};
 
 /// Features that decide how fast matrices are multiplied; the others are not worth a line when they are missing.
@@ -21,7 +22,7 @@ pub(super) struct Build {
 
 impl Build {
     pub(super) fn new() -> Self {
-        Self { features: features(), memory: memory(), threads: threads() }
+        Self { features: features(), memory: Memory::of_this_machine(), threads: threads::count() }
     }
 
     /// Threads that computations use.
