@@ -20,14 +20,13 @@ mod printer;
 mod progress;
 mod remarks;
 mod results;
-mod threads;
 mod values;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::cli::Cli;
 use crate::printer::Printer;
 
 fn main() -> ExitCode {
@@ -43,9 +42,6 @@ fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(usage) => return error::report_usage(&usage),
     };
-    if !matches!(cli.command, Command::Doctor(_)) {
-        threads::leave_elementwise_work_to_one();
-    }
     let printer = Printer::new();
     match commands::run(cli.command, &printer) {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use crate::cpu::{ARCHITECTURE, Feature, features};
 use crate::device::compiled_in;
 use crate::printer::{BOLD, WARNING, styled};
-use crate::threads;
 use crate::values::{bytes, wrapped};
 
 /// Features that decide how fast matrices are multiplied; the others are not worth a line when they are missing.
@@ -22,7 +21,7 @@ pub(super) struct Build {
 
 impl Build {
     pub(super) fn new() -> Self {
-        Self { features: features(), memory: Memory::of_this_machine(), threads: threads::count() }
+        Self { features: features(), memory: Memory::of_this_machine(), threads: candle_core::utils::get_num_threads() }
     }
 
     /// Threads that computations use.
