@@ -18,6 +18,7 @@ pub use error::EngineError;
 pub use generation::{Answer, GenerateOptions, Generation, StopReason};
 pub use likelihood::{Likelihood, Scored};
 pub use looping::is_looping;
+pub use trunk::HEAD_ROWS;
 
 /// Result of the engine room.
 pub type Result<T> = std::result::Result<T, EngineError>;

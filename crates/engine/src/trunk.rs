@@ -7,7 +7,7 @@ use neuro_path::LayerPath;
 use crate::{EngineError, Result};
 
 /// Rows of the head that are computed at once: a row of logits can be 600 kB.
-const HEAD_ROWS: usize = 64;
+pub const HEAD_ROWS: usize = 64;
 
 /// States of the baseline after each layer.
 pub(crate) struct Trunk {

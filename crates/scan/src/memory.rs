@@ -1,6 +1,7 @@
 //! Which questions share a trunk: as many as the memory budget holds.
 
 use neuro_checkpoint::DecoderConfig;
+use neuro_engine::HEAD_ROWS;
 use neuro_model::state_bytes_per_token;
 use neuro_path::LayerPath;
 use neuro_probe::Probe;
@@ -11,9 +12,6 @@ use crate::{Result, ScanError};
 
 /// Memory that prompts and their states may use when nothing is said: 2 GiB.
 pub const DEFAULT_MEMORY_BYTES: u64 = 2 << 30;
-
-/// Rows whose logits the engine computes at once.
-const HEAD_ROWS: u64 = 64;
 
 /// What a question costs in memory, from the model and from the longest path of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +49,7 @@ impl Costs {
             work: float.saturating_mul(4 * config.hidden_size as u64 + 3 * q + 2 * kv + 3 * mlp),
             heads: largest(|layer| layer.attention.heads as u64),
             // Once as a tensor and once as numbers to read.
-            head: (2 * HEAD_ROWS * float).saturating_mul(config.vocab_size as u64),
+            head: (2 * HEAD_ROWS as u64 * float).saturating_mul(config.vocab_size as u64),
         }
     }
 
