@@ -24,6 +24,14 @@ pub enum EngineError {
         found: usize,
     },
 
+    /// The caller ended it.
+    #[error("interrupted")]
+    Interrupted,
+
+    /// A state that must be there is not: a defect of this room.
+    #[error("a state that was to be shared is missing; please report this as a defect")]
+    MissingState,
+
     /// The baseline of a model without layers, or a path that cannot be.
     #[error(transparent)]
     Path(#[from] neuro_path::PathError),

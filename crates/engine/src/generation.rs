@@ -1,12 +1,29 @@
-//! Greedy answers along a path: prefill from the trunk, then token by token.
+//! Answers of many paths to many prompts, by draft and verify.
+//!
+//! All answers grow together: a sweep runs the newest token of each, and behind it what other paths' answers suggest.
+//! Every token is chosen from logits that were computed behind exactly the tokens before it, so a draft saves sweeps and
+//! never changes a text. Where two tokens are so close that the order of floating-point sums could decide, the plain
+//! way decides, which depends on nothing but the path and the text.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use neuro_model::{Batch, Decoder, Segment};
+use candle_core::Tensor;
+use neuro_model::Decoder;
 use neuro_path::LayerPath;
 
-use crate::Result;
-use crate::trunk::{Trunk, for_each_logits};
+use crate::drafts::Drafts;
+use crate::forest::{Demand, Forest, Watch};
+use crate::head::read_logits;
+use crate::plain::Plain;
+use crate::sampling::{Choice, ChoiceKey, Rule, choose};
+use crate::tokens::TokenTrie;
+use crate::{EngineError, Result, Stats};
+
+/// A choice whose lead, in logits, is smaller than this is made by the plain way.
+pub const NEAR_TIE: f64 = 1e-3;
+/// Tokens of answers that are remembered for drafts.
+const REMEMBERED: usize = 1 << 20;
 
 /// Why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,14 +54,41 @@ impl StopReason {
     }
 }
 
+/// What is to be answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// What the model reads, at least one token.
+    pub tokens: Vec<u32>,
+    /// New tokens that may follow.
+    pub limit: usize,
+    /// A number for the question, and which of several answers to it this is: what sampling's noise depends on.
+    pub question: u64,
+    /// See `question`.
+    pub draw: u32,
+}
+
+impl Prompt {
+    /// Tokens that prompt and answer may reach.
+    pub(crate) fn span(&self) -> usize {
+        self.tokens.len().saturating_add(self.limit)
+    }
+
+    /// The key of the answer's token of this index.
+    pub(crate) fn key(&self, index: usize) -> ChoiceKey {
+        ChoiceKey { question: self.question, draw: self.draw, position: index as u32 }
+    }
+}
+
 /// How to generate.
 pub struct GenerateOptions<'a> {
     /// Tokens that end an answer.
     pub eos: &'a [u32],
     /// Tokens that are never chosen.
     pub suppress: &'a [u32],
-    /// Called after every new token with the index of the prompt and all new tokens so far; may end the answer.
-    pub watch: &'a dyn Fn(usize, &[u32]) -> Option<StopReason>,
+    /// How a token is chosen.
+    pub rule: Rule,
+    /// Called for every new token with the index of the prompt and all new tokens so far; may end the answer.
+    pub stop: &'a dyn Fn(usize, &[u32]) -> Option<StopReason>,
 }
 
 /// What came behind one prompt.
@@ -54,78 +98,13 @@ pub struct Answer {
     pub tokens: Vec<u32>,
     /// Why it ended.
     pub stop: StopReason,
+    /// Walks over the path that it took.
+    pub sweeps: usize,
 }
 
-/// A set of prompts to be answered, its trunk computed.
-pub struct Generation {
-    decoder: Arc<Decoder>,
-    trunk: Trunk,
-    /// Tokens of each prompt, and how many may follow.
-    limits: Vec<(usize, usize)>,
-}
-
-impl Generation {
-    /// Runs the baseline over the prompts, each with its limit of new tokens.
-    ///
-    /// # Errors
-    /// When a prompt is empty, a token is out of range, or the decoder fails.
-    pub fn new(decoder: Arc<Decoder>, prompts: &[(&[u32], usize)]) -> Result<Self> {
-        let tokens: Vec<_> = prompts.iter().map(|&(tokens, _)| tokens).collect();
-        let limits: Vec<_> = prompts.iter().map(|&(tokens, limit)| (tokens.len(), limit)).collect();
-        let spans: Vec<_> = limits.iter().map(|(tokens, limit)| tokens.saturating_add(*limit)).collect();
-        let trunk = Trunk::new(&decoder, &tokens, &spans)?;
-        Ok(Self { decoder, trunk, limits })
-    }
-
-    /// Greedy answers along the path. Of equal logits the lower token wins.
-    ///
-    /// # Errors
-    /// When the path belongs to another depth or the decoder fails.
-    pub fn answers(&self, path: &LayerPath, options: &GenerateOptions<'_>) -> Result<Vec<Answer>> {
-        if self.limits.is_empty() {
-            return Ok(Vec::new());
-        }
-        let visits = path.visits();
-        let (mut resid, mut state) = self.trunk.run(&self.decoder, path)?;
-        let mut answers = vec![Answer { tokens: Vec::new(), stop: StopReason::Length }; self.limits.len()];
-        let mut active: Vec<usize> = (0..answers.len()).filter(|&index| self.limits[index].1 > 0).collect();
-        let mut rows: Vec<u32> = active.iter().map(|&index| (self.trunk.batch.rows_of(index).end - 1) as u32).collect();
-        while !active.is_empty() {
-            let mut chosen = Vec::with_capacity(rows.len());
-            for_each_logits(&self.decoder, &resid, &rows, |_, logits| chosen.push(greedy(logits, options.suppress)))?;
-            let mut going = Vec::with_capacity(active.len());
-            for (&index, chosen) in active.iter().zip(chosen) {
-                let answer = &mut answers[index];
-                match advance(answer, chosen, self.limits[index].1, index, options) {
-                    None => going.push(index),
-                    Some(stop) => {
-                        answer.stop = stop;
-                        state.slots.iter_mut().for_each(|slot| slot.clear(index));
-                    }
-                }
-            }
-            active = going;
-            if active.is_empty() {
-                break;
-            }
-            let segment = |&sequence: &usize| {
-                let (prompt, limit) = self.limits[sequence];
-                let past = prompt + answers[sequence].tokens.len() - 1;
-                Segment { sequence, past, len: 1, span: prompt.saturating_add(limit) }
-            };
-            let batch = Batch::new(&active.iter().map(segment).collect::<Vec<_>>());
-            let last: Vec<&[u32]> = active.iter().map(|&index| newest(&answers[index])).collect();
-            resid = self.decoder.embed(&batch.pack(&last))?;
-            resid = self.decoder.run(resid, &batch, &visits, &mut state.slots, &mut ())?;
-            rows = (0..active.len()).map(|segment| batch.rows_of(segment).start as u32).collect();
-        }
-        Ok(answers)
-    }
-}
-
-/// Takes one chosen token into the answer; says why the answer ends, if it does.
-fn advance(
-    answer: &mut Answer,
+/// Takes one chosen token into an answer; says why the answer ends, if it does.
+pub(crate) fn advance(
+    answer: &mut Vec<u32>,
     chosen: Option<u32>,
     limit: usize,
     index: usize,
@@ -135,38 +114,203 @@ fn advance(
     if options.eos.contains(&token) {
         return Some(StopReason::EndOfText);
     }
-    answer.tokens.push(token);
-    let stop = (options.watch)(index, &answer.tokens);
-    stop.or_else(|| (answer.tokens.len() >= limit).then_some(StopReason::Length))
+    answer.push(token);
+    let stop = (options.stop)(index, answer);
+    stop.or_else(|| (answer.len() >= limit).then_some(StopReason::Length))
 }
 
-fn newest(answer: &Answer) -> &[u32] {
-    &answer.tokens[answer.tokens.len().saturating_sub(1)..]
+/// A set of prompts to be answered along any number of paths.
+pub struct Generation {
+    forest: Forest,
+    prompts: Vec<Prompt>,
+    /// Last node of each prompt.
+    last: Vec<u32>,
+    prompt_nodes: usize,
+    drafts: Drafts,
 }
 
-/// The token of the largest logit, the lowest of equals; `None` when no logit or not every logit is finite.
-fn greedy(logits: &[f32], suppress: &[u32]) -> Option<u32> {
-    let mut best: Option<(u32, f32)> = None;
-    for (token, &logit) in (0u32..).zip(logits) {
-        if !logit.is_finite() {
-            return None;
+/// One answer on its way.
+struct Line {
+    path: usize,
+    prompt: usize,
+    /// The newest token: its logits are not known yet.
+    node: u32,
+    /// What is guessed behind it.
+    draft: Vec<u32>,
+    answer: Answer,
+    is_done: bool,
+}
+
+impl Generation {
+    /// Prepares the set; nothing is computed yet.
+    ///
+    /// # Errors
+    /// When a prompt is empty.
+    pub fn new(decoder: Arc<Decoder>, prompts: Vec<Prompt>) -> Result<Self> {
+        if let Some(index) = prompts.iter().position(|prompt| prompt.tokens.is_empty()) {
+            return Err(EngineError::EmptyPrompt { index });
         }
-        if best.is_none_or(|(_, largest)| logit > largest) && !suppress.contains(&token) {
-            best = Some((token, logit));
+        let mut tokens = TokenTrie::default();
+        let mut last = Vec::with_capacity(prompts.len());
+        for prompt in &prompts {
+            let nodes = tokens.insert(decoder.shared_span(prompt.span()), &prompt.tokens);
+            last.push(nodes[nodes.len() - 1]);
         }
+        let prompt_nodes = tokens.len();
+        let forest = Forest::new(decoder, tokens, true)?;
+        Ok(Self { forest, prompts, last, prompt_nodes, drafts: Drafts::default() })
     }
-    best.map(|(token, _)| token)
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Runs the baseline's first layers over the prompts, for all paths that begin with them. Without this call the first
+    /// paths that need it do.
+    ///
+    /// # Errors
+    /// When the decoder fails or `watch` ends it.
+    pub fn trunk(&mut self, layers: usize, watch: &mut Watch<'_>) -> Result<()> {
+        self.forest.trunk(layers, watch)
+    }
 
-    #[test]
-    fn greedy_takes_the_lowest_of_equals_and_never_a_suppressed_token() {
-        assert_eq!(greedy(&[0.0, 2.0, 2.0], &[]), Some(1));
-        assert_eq!(greedy(&[0.0, 2.0, 1.0], &[1]), Some(2));
-        assert_eq!(greedy(&[0.0, f32::NAN], &[]), None);
-        assert_eq!(greedy(&[5.0], &[0]), None);
+    /// The answers along each path: `[path][prompt]`. They are those of the plain way, token for token.
+    ///
+    /// # Errors
+    /// When a path belongs to another depth, the decoder fails, or `watch` ends it.
+    pub fn answers(
+        &mut self,
+        paths: &[LayerPath],
+        options: &GenerateOptions<'_>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Vec<Vec<Answer>>> {
+        let ends = self.forest.plant(paths, watch)?;
+        let line = |path: usize, prompt: usize| Line {
+            path,
+            prompt,
+            node: self.last[prompt],
+            draft: Vec::new(),
+            answer: Answer { tokens: Vec::new(), stop: StopReason::Length, sweeps: 0 },
+            is_done: self.prompts[prompt].limit == 0,
+        };
+        let lines = (0..paths.len()).flat_map(|path| (0..self.prompts.len()).map(move |prompt| (path, prompt)));
+        let mut lines: Vec<Line> = lines.map(|(path, prompt)| line(path, prompt)).collect();
+        while lines.iter().any(|line| !line.is_done) {
+            self.round(paths, &ends, &mut lines, options, watch)?;
+        }
+        self.drafts.bound(&mut self.forest.tokens, self.prompt_nodes, REMEMBERED);
+        let mut answers = lines.into_iter().map(|line| line.answer);
+        Ok(paths.iter().map(|_| answers.by_ref().take(self.prompts.len()).collect()).collect())
+    }
+
+    /// What has been run so far.
+    pub fn stats(&self) -> Stats {
+        self.forest.stats
+    }
+
+    /// One sweep for all answers that are not done, and the tokens that follow from it.
+    fn round(
+        &mut self,
+        paths: &[LayerPath],
+        ends: &[usize],
+        lines: &mut [Line],
+        options: &GenerateOptions<'_>,
+        watch: &mut Watch<'_>,
+    ) -> Result<()> {
+        let mut demands: Vec<Demand> = Vec::new();
+        let mut demand_of: Vec<Option<usize>> = vec![None; paths.len()];
+        for line in lines.iter_mut().filter(|line| !line.is_done) {
+            let left = self.prompts[line.prompt].limit - line.answer.tokens.len();
+            // The last token needs no row of its own: it is chosen, not read.
+            line.draft = self.drafts.guess(line.node, left - 1);
+            let demand = *demand_of[line.path].get_or_insert_with(|| {
+                demands.push(Demand { end: ends[line.path], tokens: Vec::new(), asked: Vec::new() });
+                demands.len() - 1
+            });
+            let demand = &mut demands[demand];
+            let nodes = std::iter::once(line.node).chain(line.draft.iter().copied());
+            demand.tokens.extend(nodes.clone().filter(|&node| node as usize >= self.prompt_nodes));
+            demand.asked.extend(nodes);
+        }
+        for demand in &mut demands {
+            demand.asked.sort_unstable();
+            demand.asked.dedup();
+        }
+        let resid = self.forest.sweep(&demands, watch)?;
+        let resid: Vec<Tensor> = resid.into_iter().collect::<Option<_>>().ok_or(EngineError::MissingState)?;
+
+        // Who reads which row of logits: a line reads those of its newest token and of its draft.
+        let mut first_rows = Vec::with_capacity(demands.len());
+        let mut rows = 0;
+        for demand in &demands {
+            first_rows.push(rows);
+            rows += demand.asked.len();
+        }
+        let mut readers: Vec<Vec<(usize, ChoiceKey)>> = vec![Vec::new(); rows];
+        for (index, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_done) {
+            let Some(demand) = demand_of[line.path] else { continue };
+            for (ahead, node) in std::iter::once(&line.node).chain(&line.draft).enumerate() {
+                let place = demands[demand].asked.binary_search(node).map_err(|_| EngineError::MissingState)?;
+                let key = self.prompts[line.prompt].key(line.answer.tokens.len() + ahead);
+                readers[first_rows[demand] + place].push((index, key));
+            }
+        }
+        let (suppress, rule) = (options.suppress, options.rule);
+        let read = |row: usize, logits: &[f32]| -> Vec<Option<Choice>> {
+            let choice = |&(_, key): &(usize, ChoiceKey)| choose(logits, suppress, &rule, key);
+            readers[row].iter().map(choice).collect()
+        };
+        let choices = read_logits(&self.forest.decoder, &Tensor::cat(&resid, 0)?, read)?;
+        let mut chosen: HashMap<(usize, u32), Option<Choice>> = HashMap::new();
+        for (readers, choices) in readers.iter().zip(choices) {
+            for (&(line, key), choice) in readers.iter().zip(choices) {
+                chosen.insert((line, key.position), choice);
+            }
+        }
+        for (index, line) in lines.iter_mut().enumerate().filter(|(_, line)| !line.is_done) {
+            line.answer.sweeps += 1;
+            let choice = |position: usize| chosen.get(&(index, position as u32)).copied().flatten();
+            self.follow(line, &paths[line.path], choice, options)?;
+        }
+        Ok(())
+    }
+
+    /// Takes tokens into an answer as long as the draft foretold them, and one more.
+    fn follow(
+        &mut self,
+        line: &mut Line,
+        path: &LayerPath,
+        choice: impl Fn(usize) -> Option<Choice>,
+        options: &GenerateOptions<'_>,
+    ) -> Result<()> {
+        let Self { forest, prompts, drafts, .. } = self;
+        let prompt = &prompts[line.prompt];
+        let draft = std::mem::take(&mut line.draft);
+        forest.stats.drafted += draft.len() as u64;
+        for ahead in 0..=draft.len() {
+            let answer = &mut line.answer;
+            let token = match choice(answer.tokens.len()) {
+                Some(choice) if choice.lead < NEAR_TIE => {
+                    forest.stats.near_ties += 1;
+                    Plain::choice(forest.decoder.clone(), path, prompt, &answer.tokens, options)?
+                }
+                choice => choice.map(|choice| choice.token),
+            };
+            let stop = advance(&mut answer.tokens, token, prompt.limit, line.prompt, options);
+            match (stop, token) {
+                (Some(StopReason::EndOfText), _) => drafts.saw_end(line.node),
+                (_, Some(token)) => {
+                    let next = forest.tokens.child(Some(line.node), forest.tokens.span(line.node), token);
+                    drafts.saw(line.node, next);
+                    line.node = next;
+                }
+                (_, None) => {}
+            }
+            if let Some(stop) = stop {
+                (line.answer.stop, line.is_done) = (stop, true);
+                return Ok(());
+            }
+            if draft.get(ahead) != Some(&line.node) {
+                return Ok(());
+            }
+            forest.stats.accepted += 1;
+        }
+        Ok(())
     }
 }

@@ -1,24 +1,37 @@
-//! MANY PATHS AT ONCE: what a set of prompts gives along a path, sharing every state that can be shared.
+//! MANY PATHS AT ONCE: what a set of prompts gives along a set of paths, sharing every state that can be shared.
 //!
-//! This is the plain executor: one path after another, all prompts of a set in one packed batch. What a path has in
-//! common with the baseline's beginning (the *trunk*) is computed once per set and shared read-only, keys and values
-//! included. It is the reference that faster ways are tested against. The room knows tokens, no text and no probe.
+//! A state is keyed by what ran (a path's beginning) and on what (a text's beginning), and computed once for all who
+//! need it. What paths share with the baseline's beginning, the *trunk*, is kept for all paths to come. A *sweep* walks
+//! over the layer stack and runs each layer once over everything that waits for it. The room knows tokens, no text and
+//! no probe. [`Plain`] is the plain way that all of this is tested against.
 //!
-//! Its sharpest edge: results agree with running a prompt alone up to floating-point order only, so a greedy choice
-//! between two tokens whose logits differ in the last bits may depend on what else is in the set. The set is
-//! therefore part of a run's plan.
+//! Its sharpest edge: log-probabilities agree with the plain way up to floating-point order only, and that order follows
+//! from what shares a batch. Chosen tokens do not: where two are closer than [`NEAR_TIE`], the plain way decides.
 
+mod drafts;
 mod error;
+mod forest;
 mod generation;
+mod head;
 mod likelihood;
 mod looping;
-mod trunk;
+mod plain;
+mod sampling;
+mod stats;
+mod strands;
+mod tokens;
 
 pub use error::EngineError;
-pub use generation::{Answer, GenerateOptions, Generation, StopReason};
+pub use forest::Watch;
+pub use generation::{Answer, GenerateOptions, Generation, NEAR_TIE, Prompt, StopReason};
+pub use head::HEAD_ROWS;
 pub use likelihood::{Likelihood, Scored};
 pub use looping::is_looping;
-pub use trunk::HEAD_ROWS;
+pub use plain::Plain;
+pub use sampling::{Choice, ChoiceKey, Rule, Sampling, choose};
+pub use stats::Stats;
+pub use strands::distinct_visits;
+pub use tokens::distinct_tokens;
 
 /// Result of the engine room.
 pub type Result<T> = std::result::Result<T, EngineError>;

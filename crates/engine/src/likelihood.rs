@@ -1,12 +1,15 @@
-//! Scoring without generating: the log-probability of a given continuation, one prefill and no decoding.
+//! Scoring without generating: the log-probability of given continuations, one prefill and no decoding.
 
 use std::sync::Arc;
 
+use candle_core::Tensor;
 use neuro_model::Decoder;
 use neuro_path::LayerPath;
 
-use crate::Result;
-use crate::trunk::{Trunk, for_each_logits};
+use crate::forest::{Demand, Forest, Watch};
+use crate::head::read_logits;
+use crate::tokens::TokenTrie;
+use crate::{EngineError, Result, Stats};
 
 /// A prompt and the continuation whose probability is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,68 +20,112 @@ pub struct Scored {
     pub continuation: Vec<u32>,
 }
 
-/// A set of prompts with continuations, its trunk computed.
+impl Scored {
+    /// Tokens that the model reads: the last one of a continuation is predicted, never read.
+    fn read(&self) -> Vec<u32> {
+        [&self.prompt, &self.continuation[..self.continuation.len().saturating_sub(1)]].concat()
+    }
+}
+
+/// A set of prompts with continuations. What they begin with alike is computed once.
 pub struct Likelihood {
-    decoder: Arc<Decoder>,
-    trunk: Trunk,
-    /// Row that predicts each scored token, and the token, prompt by prompt.
-    targets: Vec<(u32, u32)>,
-    lengths: Vec<usize>,
+    forest: Forest,
+    /// For each prompt and each of its scored tokens: the node that predicts it, and the token.
+    targets: Vec<Vec<(u32, u32)>>,
+    /// The nodes that predict something, ascending.
+    asked: Vec<u32>,
 }
 
 impl Likelihood {
-    /// Runs the baseline over the set.
+    /// Prepares the set; nothing is computed yet.
     ///
     /// # Errors
-    /// When a prompt is empty, a token is out of range, or the decoder fails.
+    /// When a prompt is empty.
     pub fn new(decoder: Arc<Decoder>, prompts: &[Scored]) -> Result<Self> {
-        // The last token of a continuation is predicted, never read.
-        let sequence = |scored: &Scored| {
-            let read = scored.continuation.len().saturating_sub(1);
-            if scored.prompt.is_empty() { Vec::new() } else { [&scored.prompt, &scored.continuation[..read]].concat() }
-        };
-        let sequences: Vec<_> = prompts.iter().map(sequence).collect();
-        let spans: Vec<_> = prompts.iter().map(|scored| scored.prompt.len() + scored.continuation.len()).collect();
-        let views: Vec<_> = sequences.iter().map(Vec::as_slice).collect();
-        let trunk = Trunk::new(&decoder, &views, &spans)?;
-        let mut targets = Vec::new();
-        for (index, scored) in prompts.iter().enumerate() {
-            let first = trunk.batch.rows_of(index).start + scored.prompt.len() - 1;
-            targets.extend(scored.continuation.iter().enumerate().map(|(k, &token)| ((first + k) as u32, token)));
+        if let Some(index) = prompts.iter().position(|scored| scored.prompt.is_empty()) {
+            return Err(EngineError::EmptyPrompt { index });
         }
-        let lengths = prompts.iter().map(|scored| scored.continuation.len()).collect();
-        Ok(Self { decoder, trunk, targets, lengths })
+        let mut tokens = TokenTrie::default();
+        let mut targets = Vec::with_capacity(prompts.len());
+        for scored in prompts.iter() {
+            let span = decoder.shared_span(scored.prompt.len() + scored.continuation.len());
+            let nodes = tokens.insert(span, &scored.read());
+            let before = nodes.into_iter().skip(scored.prompt.len() - 1);
+            targets.push(before.zip(scored.continuation.iter().copied()).collect::<Vec<_>>());
+        }
+        let mut asked: Vec<u32> = targets.iter().flatten().map(|&(node, _)| node).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        Ok(Self { forest: Forest::new(decoder, tokens, false)?, targets, asked })
     }
 
-    /// Log-probability (nats) of each token of each continuation along the path. `NaN` where the activations are not
-    /// finite.
+    /// Runs the baseline's first layers over the prompts, for all paths that begin with them. Without this call the first
+    /// paths that need it do.
     ///
     /// # Errors
-    /// When the path belongs to another depth or the decoder fails.
-    pub fn logprobs(&self, path: &LayerPath) -> Result<Vec<Vec<f64>>> {
-        if self.targets.is_empty() {
-            return Ok(self.lengths.iter().map(|_| Vec::new()).collect());
+    /// When the decoder fails or `watch` ends it.
+    pub fn trunk(&mut self, layers: usize, watch: &mut Watch<'_>) -> Result<()> {
+        self.forest.trunk(layers, watch)
+    }
+
+    /// Log-probability (nats) of each token of each continuation along each path: `[path][prompt][token]`. `NaN` where
+    /// the activations are not finite.
+    ///
+    /// # Errors
+    /// When a path belongs to another depth, the decoder fails, or `watch` ends it.
+    pub fn logprobs(&mut self, paths: &[LayerPath], watch: &mut Watch<'_>) -> Result<Vec<Vec<Vec<f64>>>> {
+        if self.asked.is_empty() {
+            return Ok(vec![vec![Vec::new(); self.targets.len()]; paths.len()]);
         }
-        let (resid, _state) = self.trunk.run(&self.decoder, path)?;
-        let rows: Vec<u32> = self.targets.iter().map(|&(row, _)| row).collect();
-        let mut flat = Vec::with_capacity(rows.len());
-        for_each_logits(&self.decoder, &resid, &rows, |index, logits| {
-            flat.push(log_probability(logits, self.targets[index].1));
-        })?;
-        let mut rest = flat.into_iter();
-        Ok(self.lengths.iter().map(|&length| rest.by_ref().take(length).collect()).collect())
+        let ends = self.forest.plant(paths, watch)?;
+        let demand = |&end: &usize| Demand { end, tokens: Vec::new(), asked: self.asked.clone() };
+        let demands: Vec<Demand> = ends.iter().map(demand).collect();
+        let resid = self.forest.sweep(&demands, watch)?;
+        let resid: Vec<Tensor> = resid.into_iter().collect::<Option<_>>().ok_or(EngineError::MissingState)?;
+
+        // One row of logits may predict several tokens, where continuations branch.
+        let mut wanted: Vec<Vec<u32>> = vec![Vec::new(); self.asked.len()];
+        let place = |node: &u32| self.asked.binary_search(node).unwrap_or_default();
+        for (node, token) in self.targets.iter().flatten() {
+            let tokens = &mut wanted[place(node)];
+            if !tokens.contains(token) {
+                tokens.push(*token);
+            }
+        }
+        let mut all = Vec::with_capacity(paths.len());
+        // Paths together fill the head's tiles.
+        for group in resid.chunks(crate::head::HEAD_ROWS.div_ceil(self.asked.len())) {
+            let rows = Tensor::cat(group, 0)?;
+            let read = |row: usize, logits: &[f32]| log_probabilities(logits, &wanted[row % self.asked.len()]);
+            let found = read_logits(&self.forest.decoder, &rows, read)?;
+            for found in found.chunks(self.asked.len()) {
+                let one = |&(node, token): &(u32, u32)| {
+                    let place = place(&node);
+                    let index = wanted[place].iter().position(|&other| other == token);
+                    index.map_or(f64::NAN, |index| found[place][index])
+                };
+                all.push(self.targets.iter().map(|targets| targets.iter().map(one).collect()).collect());
+            }
+        }
+        Ok(all)
+    }
+
+    /// What has been run so far.
+    pub fn stats(&self) -> Stats {
+        self.forest.stats
     }
 }
 
-/// `log softmax(logits)[token]`, summed in f64; `NaN` when a logit is not finite.
-fn log_probability(logits: &[f32], token: u32) -> f64 {
+/// `log softmax(logits)[token]` of each token, summed in f64; `NaN` when a logit is not finite.
+pub(crate) fn log_probabilities(logits: &[f32], tokens: &[u32]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     if !logits.iter().all(|logit| logit.is_finite()) {
-        return f64::NAN;
+        return vec![f64::NAN; tokens.len()];
     }
     let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
-    let Some(&logit) = logits.get(token as usize) else { return f64::NAN };
-    f64::from(logit - largest) - sum.ln()
+    let one =
+        |&token: &u32| logits.get(token as usize).map_or(f64::NAN, |&logit| f64::from(logit - largest) - sum.ln());
+    tokens.iter().map(one).collect()
 }
 
 #[cfg(test)]
@@ -87,10 +134,9 @@ mod tests {
 
     #[test]
     fn log_probabilities_sum_to_one_and_survive_large_logits() {
-        let logits = [1000.0, 1001.0, 999.5];
-        let total: f64 = (0..3).map(|token| log_probability(&logits, token).exp()).sum();
+        let total: f64 = log_probabilities(&[1000.0, 1001.0, 999.5], &[0, 1, 2]).iter().map(|value| value.exp()).sum();
         assert!((total - 1.0).abs() < 1e-12, "{total}");
-        assert!(log_probability(&[0.0, f32::NAN], 0).is_nan());
-        assert!(log_probability(&[0.0, f32::INFINITY], 0).is_nan());
+        assert!(log_probabilities(&[0.0, f32::NAN], &[0])[0].is_nan());
+        assert!(log_probabilities(&[0.0, f32::INFINITY], &[0])[0].is_nan());
     }
 }

@@ -1,16 +1,17 @@
+use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{D, Tensor};
 use neuro_checkpoint::AttentionConfig;
 
 use crate::Result;
-use crate::batch::{Batch, Group};
+use crate::batch::Batch;
 use crate::linear::Linear;
 use crate::mask::additive_mask;
 use crate::norm::RmsNorm;
-use crate::rope::Rope;
+use crate::rope::{Angles, Rope};
 use crate::source::{Kernels, ParameterSource};
-use crate::state::{KeyValue, Slot};
+use crate::state::Slot;
 
 /// Causal self-attention with grouped keys and values.
 #[derive(Debug)]
@@ -54,43 +55,83 @@ impl Attention {
         })
     }
 
-    /// `(rows, hidden)` → `(rows, hidden)`; the slot gains the new keys and values of every sequence.
-    pub(crate) fn forward(&self, x: &Tensor, batch: &Batch, slot: &mut Slot) -> Result<Tensor> {
-        // 1. Project all rows at once.
-        let (q, k, v) = (self.q_proj.forward(x)?, self.k_proj.forward(x)?, self.v_proj.forward(x)?);
-        // 2. Attend, one group of equally shaped sequences after another.
-        let attended = batch.groups().iter().map(|group| {
-            let rows = |x: &Tensor| x.narrow(0, group.first_row, group.rows());
-            self.attend(group, &rows(&q)?, &rows(&k)?, &rows(&v)?, slot)
-        });
-        let attended = attended.collect::<Result<Vec<_>>>()?;
-        // 3. Project back: groups lie in row order.
-        self.o_proj.forward(&Tensor::cat(&attended, 0)?)
+    /// Puts keys and values of every row of the input `(rows, hidden)` into the slots. Gives the rows' angles.
+    pub(crate) fn remember(&self, x: &Tensor, batch: &Batch, slots: &mut [&mut Slot]) -> Result<Angles> {
+        let AttentionConfig { kv_heads, head_dim, .. } = self.config;
+        let angles = self.rope.angles(batch)?;
+        let rows = batch.rows();
+        let k = normed(self.k_proj.forward(x)?.reshape((rows, kv_heads, head_dim))?, &self.k_norm)?;
+        let k = self.rope.forward(&k, &angles)?.reshape((rows, kv_heads * head_dim))?;
+        let v = self.v_proj.forward(x)?;
+        let mut first = 0;
+        for part in batch.parts().iter().filter(|part| part.rows() > 0) {
+            slots[part.slot].append(k.narrow(0, first, part.rows())?, v.narrow(0, first, part.rows())?)?;
+            first += part.rows();
+        }
+        Ok(angles)
     }
 
-    /// q `(batch·seq, heads·head_dim)`, k and v `(batch·seq, kv_heads·head_dim)` → `(batch·seq, heads·head_dim)`.
-    fn attend(&self, group: &Group, q: &Tensor, k: &Tensor, v: &Tensor, slot: &mut Slot) -> Result<Tensor> {
-        let AttentionConfig { heads, kv_heads, head_dim, window, scale, .. } = self.config;
-        let (batch, seq, total) = (group.sequences.len(), group.len, group.total());
-        // (batch·seq, n·head_dim) → (batch, n, seq, head_dim), normed per head where the model does, before RoPE
-        let split = |x: &Tensor, heads: usize, norm: &Option<RmsNorm>| -> Result<Tensor> {
-            let x = x.reshape((batch, seq, heads, head_dim))?;
-            let x = norm.as_ref().map_or(Ok(x.clone()), |norm| norm.forward(&x))?;
-            Ok(x.transpose(1, 2)?.contiguous()?)
+    /// Input `(rows, hidden)` → `(asked rows, hidden)`; the slots hold keys and values of every row.
+    pub(crate) fn forward(&self, x: &Tensor, angles: Angles, batch: &Batch, slots: &[&mut Slot]) -> Result<Tensor> {
+        let AttentionConfig { heads, head_dim, .. } = self.config;
+        let (x, angles) = match batch.asked() {
+            None => (x.clone(), angles),
+            Some(asked) => {
+                let asked = Tensor::new(asked, x.device())?;
+                (x.index_select(&asked, 0)?, angles.select(&asked)?)
+            }
         };
-        let q = self.rope.forward(&split(q, heads, &self.q_norm)?, group.past, group.span)?;
-        let k = self.rope.forward(&split(k, kv_heads, &self.k_norm)?, group.past, group.span)?;
-        let v = split(v, kv_heads, &None)?;
-        let (k, v) = extend(slot, group, k, v)?;
+        let rows = batch.asked_rows();
+        let q = normed(self.q_proj.forward(&x)?.reshape((rows, heads, head_dim))?, &self.q_norm)?;
+        let q = self.rope.forward(&q, &angles)?.reshape((rows, heads * head_dim))?;
+        let slots: Vec<&Slot> = slots.iter().map(|slot| &**slot).collect();
+        self.o_proj.forward(&self.attend(&q, batch, &slots)?)
+    }
 
+    /// q `(asked rows, heads·head_dim)` → the same shape: every segment over its own keys and values.
+    fn attend(&self, q: &Tensor, batch: &Batch, slots: &[&Slot]) -> Result<Tensor> {
+        let spans = spans(batch, slots);
+        let mut order: Vec<usize> = (0..spans.len()).collect();
+        order.sort_by_key(|&index| (spans[index].total, spans[index].queries.len()));
+        let mut attended: Vec<Option<Tensor>> = vec![None; spans.len()];
+        for group in order.chunk_by(|&a, &b| spans[a].shape() == spans[b].shape()) {
+            let members: Vec<&Span<'_>> = group.iter().map(|&index| &spans[index]).collect();
+            let out = self.attend_group(q, &members)?;
+            let queries = members[0].queries.len();
+            for (index, &member) in group.iter().enumerate() {
+                attended[member] = Some(out.narrow(0, index * queries, queries)?);
+            }
+        }
+        let attended: Vec<Tensor> = attended.into_iter().flatten().collect();
+        Ok(match attended.as_slice() {
+            [one] => one.contiguous()?,
+            several => Tensor::cat(several, 0)?,
+        })
+    }
+
+    /// Spans of equal shape at once: `(batch·queries, heads·head_dim)`, span after span.
+    fn attend_group(&self, q: &Tensor, spans: &[&Span<'_>]) -> Result<Tensor> {
+        let AttentionConfig { heads, kv_heads, head_dim, window, scale, .. } = self.config;
+        let (batch, queries, total) = (spans.len(), spans[0].queries.len(), spans[0].total);
         // The queries of a kv head stand under one another, so keys need no copy per query head:
-        // (batch, kv_heads, group·seq, head_dim) · (batch, kv_heads, head_dim, total)
-        let stacked = heads / kv_heads * seq;
+        // (batch, kv_heads, group·queries, head_dim) · (batch, kv_heads, head_dim, total)
+        let stacked = heads / kv_heads * queries;
+        let q = narrow_all(spans.iter().map(|span| (q, span.queries.clone())))?;
+        let q = q.reshape((batch, queries, heads, head_dim))?.transpose(1, 2)?.contiguous()?;
         let q = (q.reshape((batch, kv_heads, stacked, head_dim))? * scale)?;
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        for span in spans {
+            let (k, v) = span.slot.rows(span.keys())?;
+            keys.extend(span.keys().map(|rows| (k, rows.clone())));
+            values.extend(span.keys().map(|rows| (v, rows.clone())));
+        }
+        let split = |x: Tensor| x.reshape((batch, total, kv_heads, head_dim))?.transpose(1, 2)?.contiguous();
+        let (k, v) = (split(narrow_all(keys.into_iter())?)?, split(narrow_all(values.into_iter())?)?);
+
         let scores = q.matmul(&k.t()?)?;
-        let scores = match additive_mask(group.past, seq, window, scores.device())? {
+        let scores = match additive_mask(total - queries, queries, window, scores.device())? {
             Some(mask) => scores
-                .reshape((batch, heads, seq, total))?
+                .reshape((batch, heads, queries, total))?
                 .broadcast_add(&mask)?
                 .reshape((batch, kv_heads, stacked, total))?,
             None => scores,
@@ -99,9 +140,9 @@ impl Attention {
             Kernels::Fused => candle_nn::ops::softmax_last_dim(&scores)?,
             Kernels::Differentiable => candle_nn::ops::softmax(&scores, D::Minus1)?,
         };
-        // (batch, kv_heads, group·seq, head_dim) → (batch, heads, seq, head_dim) → (batch·seq, heads·head_dim)
-        let out = weights.matmul(&v)?.reshape((batch, heads, seq, head_dim))?;
-        Ok(out.transpose(1, 2)?.reshape((batch * seq, heads * head_dim))?)
+        // (batch, kv_heads, group·queries, head_dim) → (batch, heads, queries, head_dim) → (batch·queries, …)
+        let out = weights.matmul(&v)?.reshape((batch, heads, queries, head_dim))?;
+        Ok(out.transpose(1, 2)?.reshape((batch * queries, heads * head_dim))?)
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -111,34 +152,71 @@ impl Attention {
     }
 }
 
-/// Stores the new keys and values, `(batch, kv_heads, seq, head_dim)`, behind those of each sequence and gives all of
-/// them, `(batch, kv_heads, total, head_dim)`. What the slot held is shared with other paths and is not written to.
-fn extend(slot: &mut Slot, group: &Group, k: Tensor, v: Tensor) -> Result<(Tensor, Tensor)> {
-    let past = group.sequences.iter().filter_map(|&sequence| slot.get(sequence, group.past).transpose());
-    let past = past.collect::<Result<Vec<_>>>()?;
-    let (k, v) = match past.is_empty() {
-        true => (k, v),
-        false => {
-            let join = |part: fn(&KeyValue) -> &Tensor, new: &Tensor| -> Result<Tensor> {
-                Ok(Tensor::cat(&[&gather(&past, part)?, new], 2)?)
-            };
-            (join(|entry| &entry.k, &k)?, join(|entry| &entry.v, &v)?)
-        }
-    };
-    for (index, &sequence) in group.sequences.iter().enumerate() {
-        slot.set(sequence, KeyValue { k: k.clone(), v: v.clone(), index });
-    }
-    Ok((k, v))
+/// Normed per head, where the model does that before RoPE.
+fn normed(x: Tensor, norm: &Option<RmsNorm>) -> Result<Tensor> {
+    norm.as_ref().map_or(Ok(x.clone()), |norm| norm.forward(&x))
 }
 
-/// Brings sequences together on the batch axis; without a copy where they already are, as in steady decoding.
-fn gather(entries: &[&KeyValue], part: fn(&KeyValue) -> &Tensor) -> Result<Tensor> {
-    let first = part(entries[0]);
-    let (batch, _kv_heads, _total, _head_dim) = first.dims4()?;
-    let together = |(index, entry): (usize, &&KeyValue)| entry.index == index && part(entry).id() == first.id();
-    if batch == entries.len() && entries.iter().enumerate().all(together) {
-        return Ok(first.clone());
+/// The asked rows of one segment, and the keys that they see.
+struct Span<'a> {
+    slot: &'a Slot,
+    past: &'a [Range<usize>],
+    /// Rows of the slot that the segment itself got.
+    own: Range<usize>,
+    /// Rows among all that are asked for.
+    queries: Range<usize>,
+    /// Keys: past and own.
+    total: usize,
+}
+
+impl Span<'_> {
+    fn keys(&self) -> impl Iterator<Item = &Range<usize>> {
+        self.past.iter().chain(std::iter::once(&self.own))
     }
-    let views = entries.iter().map(|entry| part(entry).narrow(0, entry.index, 1));
-    Ok(Tensor::cat(&views.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
+
+    fn shape(&self) -> (usize, usize) {
+        (self.total, self.queries.len())
+    }
+}
+
+/// The spans of a batch whose keys and values have just been appended, those without queries left out.
+fn spans<'a>(batch: &'a Batch, slots: &[&'a Slot]) -> Vec<Span<'a>> {
+    let mut spans = Vec::new();
+    let mut query = 0;
+    for part in batch.parts() {
+        let slot = slots[part.slot];
+        let mut row = slot.len() - part.rows();
+        for segment in &part.segments {
+            let asked = segment.asked.min(segment.len);
+            if asked > 0 {
+                spans.push(Span {
+                    slot,
+                    past: &segment.past,
+                    own: row..row + segment.len,
+                    queries: query..query + asked,
+                    total: segment.total(),
+                });
+            }
+            row += segment.len;
+            query += asked;
+        }
+    }
+    spans
+}
+
+/// The given rows of the given tensors under one another; adjacent rows are taken at once, and all at once without a copy.
+fn narrow_all<'a>(pieces: impl Iterator<Item = (&'a Tensor, Range<usize>)>) -> Result<Tensor> {
+    let mut merged: Vec<(&Tensor, Range<usize>)> = Vec::new();
+    for (tensor, rows) in pieces {
+        match merged.last_mut() {
+            Some((last, range)) if range.end == rows.start && last.id() == tensor.id() => range.end = rows.end,
+            _ => merged.push((tensor, rows)),
+        }
+    }
+    let views = merged.into_iter().map(|(tensor, rows)| tensor.narrow(0, rows.start, rows.len()));
+    let views = views.collect::<candle_core::Result<Vec<_>>>()?;
+    Ok(match views.as_slice() {
+        [one] => one.clone(),
+        several => Tensor::cat(several, 0)?,
+    })
 }

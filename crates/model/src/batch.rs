@@ -1,117 +1,132 @@
-//! Which rows of a packed residual stream belong to which sequence.
+//! Which rows a packed residual stream has, and which earlier tokens each of them sees.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The new tokens of one sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+use candle_core::Tensor;
+
+use crate::{ModelError, Result};
+
+/// New tokens that follow one another: a sequence, or a branch of a token trie.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Segment {
-    /// Index of the sequence in every [`Slot`](crate::Slot).
-    pub sequence: usize,
-    /// Tokens that its slots already hold.
-    pub past: usize,
+    /// Rows of the slot that hold the tokens before these, in order of position. They may lie in this very batch, in an
+    /// earlier segment of the same part.
+    pub past: Vec<Range<usize>>,
     /// New tokens.
     pub len: usize,
+    /// How many of them, counted from the last, are asked for. The others leave keys and values behind and end there.
+    pub asked: usize,
     /// Length that the whole sequence is planned to reach. It fixes the base of `dynamic` RoPE, which would otherwise
     /// change under the cached keys; every other kind ignores it.
     pub span: usize,
 }
 
-/// Sequences of equal shape, whose rows are adjacent: what one attention product works on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// First row of the group in the residual stream.
-    pub first_row: usize,
-    /// The sequences, in row order.
-    pub sequences: Vec<usize>,
-    /// Tokens that their slots already hold, the same for each.
-    pub past: usize,
-    /// New tokens of each.
-    pub len: usize,
-    /// Planned length of each, see [`Segment::span`].
-    pub span: usize,
-}
-
-impl Group {
-    /// Rows that the group occupies.
-    pub fn rows(&self) -> usize {
-        self.sequences.len() * self.len
+impl Segment {
+    /// A whole sequence from its beginning, every token asked for.
+    pub fn sequence(len: usize) -> Self {
+        Self { past: Vec::new(), len, asked: len, span: len }
     }
 
-    /// Tokens that each sequence has after this batch.
+    /// Tokens before these, and so the position of the first.
+    pub fn past_len(&self) -> usize {
+        self.past.iter().map(ExactSizeIterator::len).sum()
+    }
+
+    /// Tokens up to and including these.
     pub fn total(&self) -> usize {
-        self.past + self.len
+        self.past_len() + self.len
     }
 }
 
-/// A packed, ragged batch. Segments are brought into groups of equal shape, so row order is the batch's own:
-/// ask [`Batch::rows_of`] where a segment went.
+/// Adjacent rows whose keys and values go into one slot, in row order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Index of the slot among those that are given with the batch. No two parts name the same.
+    pub slot: usize,
+    /// The segments, in row order.
+    pub segments: Vec<Segment>,
+}
+
+impl Part {
+    /// Rows that the part adds to its slot.
+    pub fn rows(&self) -> usize {
+        self.segments.iter().map(|segment| segment.len).sum()
+    }
+}
+
+/// A packed, ragged batch: no row is padding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
-    groups: Vec<Group>,
-    /// First row of each segment, in the order in which segments were given.
-    starts: Vec<usize>,
-    segments: Vec<Segment>,
+    parts: Vec<Part>,
     rows: usize,
+    /// The rows that go on, where not all do.
+    asked: Option<Vec<u32>>,
 }
 
 impl Batch {
-    /// Packs the segments. Segments without new tokens are kept in the books but have no rows.
-    pub fn new(segments: &[Segment]) -> Self {
-        let mut by_shape: BTreeMap<(usize, usize, usize), Vec<usize>> = BTreeMap::new();
-        for (index, segment) in segments.iter().enumerate() {
-            by_shape.entry((segment.past, segment.len, segment.span)).or_default().push(index);
+    /// Packs the parts in the given order.
+    pub fn new(parts: Vec<Part>) -> Self {
+        let (mut rows, mut asked, mut all) = (0, Vec::new(), true);
+        for segment in parts.iter().flat_map(|part| &part.segments) {
+            let first = rows + segment.len.saturating_sub(segment.asked);
+            rows += segment.len;
+            all &= segment.asked >= segment.len;
+            asked.extend(first as u32..rows as u32);
         }
-        let mut groups = Vec::with_capacity(by_shape.len());
-        let mut starts = vec![0; segments.len()];
-        let mut rows = 0;
-        for ((past, len, span), members) in by_shape {
-            let group = Group {
-                first_row: rows,
-                sequences: members.iter().map(|&index| segments[index].sequence).collect(),
-                past,
-                len,
-                span,
-            };
-            for index in members {
-                starts[index] = rows;
-                rows += len;
-            }
-            if len > 0 {
-                groups.push(group);
-            }
-        }
-        Self { groups, starts, segments: segments.to_vec(), rows }
+        Self { parts, rows, asked: (!all).then_some(asked) }
+    }
+
+    /// The first slot's next rows.
+    pub fn of(segments: Vec<Segment>) -> Self {
+        Self::new(vec![Part { slot: 0, segments }])
     }
 
     /// One sequence from its beginning: `len` tokens, nothing in its state.
     pub fn single(len: usize) -> Self {
-        Self::new(&[Segment { sequence: 0, past: 0, len, span: len }])
+        Self::of(vec![Segment::sequence(len)])
     }
 
-    /// Groups of equal shape, in row order.
-    pub fn groups(&self) -> &[Group] {
-        &self.groups
+    /// One sequence, alone in its slot: `len` tokens behind `past` others.
+    pub fn next(past: usize, len: usize, span: usize) -> Self {
+        let before = std::iter::once(0..past).filter(|range| !range.is_empty()).collect();
+        Self::of(vec![Segment { past: before, len, asked: len, span }])
     }
 
-    /// Rows of the residual stream.
+    /// What goes to which slot, in row order.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    /// Every segment, in row order.
+    pub fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.parts.iter().flat_map(|part| &part.segments)
+    }
+
+    /// Rows of the residual stream before the layer.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Where the new tokens of the given segment (in the order in which they were given) lie.
-    pub fn rows_of(&self, segment: usize) -> Range<usize> {
-        let start = self.starts[segment];
-        start..start + self.segments[segment].len
+    /// The rows that go on, in order; `None` when all do.
+    pub fn asked(&self) -> Option<&[u32]> {
+        self.asked.as_deref()
     }
 
-    /// Brings per-segment tokens into row order.
-    pub fn pack(&self, tokens: &[&[u32]]) -> Vec<u32> {
-        let mut packed = vec![0; self.rows];
-        for (segment, tokens) in tokens.iter().enumerate() {
-            packed[self.rows_of(segment)].copy_from_slice(tokens);
+    /// Whether the residual stream and the number of slots fit.
+    pub(crate) fn check(&self, resid: &Tensor, slots: usize) -> Result<()> {
+        let (found, _hidden) = resid.dims2()?;
+        if found != self.rows {
+            return Err(ModelError::RowCount { expected: self.rows, found });
         }
-        packed
+        match self.parts.iter().find(|part| part.slot >= slots) {
+            Some(part) => Err(ModelError::SlotIndex { slot: part.slot, slots }),
+            None => Ok(()),
+        }
+    }
+
+    /// Rows of the residual stream behind the layer.
+    pub fn asked_rows(&self) -> usize {
+        self.asked.as_ref().map_or(self.rows, Vec::len)
     }
 }
 
@@ -119,31 +134,20 @@ impl Batch {
 mod tests {
     use super::*;
 
-    fn segment(sequence: usize, past: usize, len: usize) -> Segment {
-        Segment { sequence, past, len, span: 0 }
+    #[test]
+    fn only_the_last_rows_of_a_segment_go_on() {
+        let segment = |len, asked| Segment { asked, ..Segment::sequence(len) };
+        let batch = Batch::of(vec![segment(3, 1), segment(2, 0), segment(2, 2)]);
+        assert_eq!((batch.rows(), batch.asked_rows()), (7, 3));
+        assert_eq!(batch.asked(), Some(&[2, 5, 6][..]));
+        assert_eq!(Batch::single(4).asked(), None);
     }
 
     #[test]
-    fn equal_shapes_become_one_group_of_adjacent_rows() {
-        let batch = Batch::new(&[segment(0, 0, 3), segment(1, 0, 2), segment(2, 0, 3)]);
-        assert_eq!(batch.rows(), 8);
-        let shapes: Vec<_> = batch.groups().iter().map(|g| (g.first_row, g.sequences.clone(), g.len)).collect();
-        assert_eq!(shapes, [(0, vec![1], 2), (2, vec![0, 2], 3)]);
-        assert_eq!([batch.rows_of(0), batch.rows_of(1), batch.rows_of(2)], [2..5, 0..2, 5..8]);
-        assert_eq!(batch.pack(&[&[1, 2, 3], &[4, 5], &[6, 7, 8]]), [4, 5, 1, 2, 3, 6, 7, 8]);
-    }
-
-    #[test]
-    fn different_past_or_span_does_not_mix() {
-        let mut other = segment(1, 0, 1);
-        other.span = 9;
-        assert_eq!(Batch::new(&[segment(0, 0, 1), other, segment(2, 4, 1)]).groups().len(), 3);
-    }
-
-    #[test]
-    fn empty_segments_have_no_rows() {
-        let batch = Batch::new(&[segment(0, 5, 0), segment(1, 5, 1)]);
-        assert_eq!((batch.rows(), batch.groups().len()), (1, 1));
-        assert!(batch.rows_of(0).is_empty());
+    fn position_is_what_came_before() {
+        let batch = Batch::next(5, 2, 9);
+        let segment = batch.segments().next().unwrap();
+        assert_eq!((segment.past_len(), segment.total()), (5, 7));
+        assert!(Batch::next(0, 1, 1).segments().next().unwrap().past.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
-use neuro_checkpoint::{Checkpoint, DecoderConfig, LayerConfig};
+use neuro_checkpoint::{Checkpoint, DecoderConfig, LayerConfig, RopeScaling};
 use neuro_path::{BranchScales, Scale, Visit};
 
 use crate::attention::Attention;
@@ -38,7 +38,8 @@ impl Decoder {
         Ok(self.embed_tokens.index_select(&Tensor::new(tokens, &self.device)?, 0)?)
     }
 
-    /// Runs the visits in order over the residual stream `(rows, hidden)`; `slots` holds the state of each visit.
+    /// Runs the visits in order over the residual stream `(rows, hidden)`; `slots` holds the state of each visit, and the
+    /// batch has one part. Where more than one visit is run, every row is asked for.
     /// A part of a path runs as well as a whole: what is shared with another path need not be run again.
     pub fn run(
         &self,
@@ -48,15 +49,11 @@ impl Decoder {
         slots: &mut [Slot],
         tap: &mut dyn Tap,
     ) -> Result<Tensor> {
-        let (found, _hidden) = resid.dims2()?;
-        if found != batch.rows() {
-            return Err(ModelError::RowCount { expected: batch.rows(), found });
-        }
         if visits.len() != slots.len() {
             return Err(ModelError::SlotCount { visits: visits.len(), slots: slots.len() });
         }
         for (visit, slot) in visits.iter().zip(slots) {
-            resid = self.layer(visit.layer)?.forward(resid, batch, visit, slot, tap)?;
+            resid = self.layer(visit.layer)?.forward(resid, batch, visit, &mut [slot], tap)?;
         }
         Ok(resid)
     }
@@ -74,7 +71,11 @@ impl Decoder {
         self.unembed(&resid)
     }
 
-    fn layer(&self, layer: usize) -> Result<&DecoderLayer> {
+    /// One layer, to be run by who holds the states.
+    ///
+    /// # Errors
+    /// When there is no such layer.
+    pub fn layer(&self, layer: usize) -> Result<&DecoderLayer> {
         self.layers.get(layer).ok_or(ModelError::LayerOutOfRange { layer, depth: self.layers.len() })
     }
 }
@@ -89,19 +90,33 @@ pub struct DecoderLayer {
 }
 
 impl DecoderLayer {
-    /// `(rows, hidden)` → `(rows, hidden)`. The visit's scales multiply what its branches add.
-    fn forward(
+    /// Residual stream `(rows, hidden)` → `(asked rows, hidden)`. The visit's scales multiply what its branches add.
+    /// `slots` are those that the batch's parts name.
+    ///
+    /// # Errors
+    /// When rows, slots or the tokens that they hold are not those of the batch.
+    pub fn forward(
         &self,
         resid_pre: Tensor,
         batch: &Batch,
         visit: &Visit,
-        slot: &mut Slot,
+        slots: &mut [&mut Slot],
         tap: &mut dyn Tap,
     ) -> Result<Tensor> {
         let BranchScales { attn, mlp } = visit.scales;
+        batch.check(&resid_pre, slots.len())?;
 
         tap.tap(visit, Site::ResidPre, &resid_pre)?;
-        let attn_out = self.self_attn.forward(&self.input_layernorm.forward(&resid_pre)?, batch, slot)?;
+        let normed = self.input_layernorm.forward(&resid_pre)?;
+        let angles = self.self_attn.remember(&normed, batch, slots)?;
+        if batch.asked_rows() == 0 {
+            return Ok(resid_pre.narrow(0, 0, 0)?);
+        }
+        let attn_out = self.self_attn.forward(&normed, angles, batch, slots)?;
+        let resid_pre = match batch.asked() {
+            None => resid_pre,
+            Some(asked) => resid_pre.index_select(&Tensor::new(asked, resid_pre.device())?, 0)?,
+        };
         let attn_out = scaled(attn_out, attn)?;
         tap.tap(visit, Site::AttnOut, &attn_out)?;
 
@@ -180,6 +195,15 @@ impl Decoder {
     /// The description that the decoder was built by.
     pub fn config(&self) -> &DecoderConfig {
         &self.config
+    }
+
+    /// The length that a text is planned to reach, where some layer's RoPE depends on it (`dynamic`, above the trained
+    /// length), else 0. Texts of equal value compute the same for what they begin with alike.
+    pub fn shared_span(&self, span: usize) -> usize {
+        let depends = self.config.layers.iter().any(
+            |layer| matches!(layer.attention.rope.scaling, RopeScaling::Dynamic { trained, .. } if span > trained),
+        );
+        if depends { span } else { 0 }
     }
 
     /// Where the weights lie.

@@ -39,6 +39,15 @@ pub enum ModelError {
         slots: usize,
     },
 
+    /// A batch for slots that did not come with it.
+    #[error("a batch names slot {slot} where {slots} were given")]
+    SlotIndex {
+        /// Index of the slot.
+        slot: usize,
+        /// Slots that came with the batch.
+        slots: usize,
+    },
+
     /// A residual stream whose rows are not those of its batch.
     #[error("the residual stream has {found} rows where its batch has {expected}")]
     RowCount {
@@ -48,14 +57,12 @@ pub enum ModelError {
         found: usize,
     },
 
-    /// The state of a sequence holds another number of tokens than the batch says.
-    #[error("sequence {sequence} has {found} tokens in its state where the batch says {expected}")]
-    PastMismatch {
-        /// The sequence's index in the slot.
-        sequence: usize,
-        /// Past tokens according to the batch.
+    /// A segment names tokens that its slot does not hold.
+    #[error("a batch reads row {} of a slot that holds {found}", expected.saturating_sub(1))]
+    SlotRows {
+        /// Rows that the slot must have.
         expected: usize,
-        /// Past tokens in the slot.
+        /// Rows that it has.
         found: usize,
     },
 

@@ -5,16 +5,18 @@
 //! visits, two slots and no copied tensor. The room knows no text, no probe and no run.
 //!
 //! Its sharpest edge: sequences are *packed*, not padded. A residual stream is `(rows, hidden)`, and only the
-//! [`Batch`] beside it says which rows belong to which sequence.
+//! [`Batch`] beside it says what a row sees: the ranges of slot rows that hold the tokens before it.
 //!
 //! Axes, the one legend for every shape in this crate:
 //!
 //! | axis | meaning |
 //! |---|---|
 //! | `rows` | all new tokens of a batch, packed |
-//! | `batch` | sequences of one [`Group`]: equal shape, adjacent rows |
+//! | `asked rows` | those of them that go on behind a layer |
+//! | `batch` | segments of equal shape that attend at once |
 //! | `seq` | new tokens of one sequence |
-//! | `total` | tokens that keys and values exist for: past and new |
+//! | `queries` | asked rows of one segment |
+//! | `total` | keys that a segment sees: past and its own |
 //! | `hidden` | width of the residual stream |
 //! | `heads`, `kv_heads` | query heads; key/value heads |
 //! | `group` | query heads that share one key/value head: `heads / kv_heads` |
@@ -35,7 +37,7 @@ mod source;
 mod state;
 mod tap;
 
-pub use batch::{Batch, Group, Segment};
+pub use batch::{Batch, Part, Segment};
 pub use candle_core::{DType, Device, Tensor};
 pub use decoder::{Decoder, DecoderLayer};
 pub use error::ModelError;

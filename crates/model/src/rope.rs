@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor};
 use neuro_checkpoint::{RopeConfig, RopeScaling};
 
 use crate::Result;
+use crate::batch::Batch;
 use crate::source::Kernels;
 
 /// Rotates queries and keys. Shared by all layers of one [`RopeConfig`]; its tables grow as positions are met.
@@ -24,8 +25,21 @@ pub(crate) struct Rope {
 #[derive(Debug)]
 struct Table {
     positions: usize,
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+}
+
+/// Cosines and sines of the rows of a batch, each `(rows, rotary_dim / 2)`.
+pub(crate) struct Angles {
     cos: Tensor,
     sin: Tensor,
+}
+
+impl Angles {
+    /// Those of some of the rows.
+    pub(crate) fn select(&self, rows: &Tensor) -> Result<Self> {
+        Ok(Self { cos: self.cos.index_select(rows, 0)?, sin: self.sin.index_select(rows, 0)? })
+    }
 }
 
 impl Rope {
@@ -37,28 +51,50 @@ impl Rope {
         &self.config
     }
 
-    /// Rotates `(batch, heads, seq, head_dim)`, whose first token stands at position `past`. Only the first
-    /// `rotary_dim` features of a head turn; the rest pass.
-    pub(crate) fn forward(&self, x: &Tensor, past: usize, span: usize) -> Result<Tensor> {
-        let (_batch, _heads, seq, head_dim) = x.dims4()?;
+    /// Rotates `(rows, heads, head_dim)` by the angles of its rows. Only the first `rotary_dim` features of a head turn;
+    /// the rest pass.
+    pub(crate) fn forward(&self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
+        let (_rows, _heads, head_dim) = x.dims3()?;
         let rotary_dim = self.config.rotary_dim;
-        let table = self.table(past + seq, span)?;
-        let (cos, sin) = (table.cos.narrow(0, past, seq)?, table.sin.narrow(0, past, seq)?);
         if rotary_dim == head_dim {
-            return self.rotate(x, &cos, &sin);
+            return self.rotate(x, angles);
         }
-        let turned = self.rotate(&x.narrow(3, 0, rotary_dim)?.contiguous()?, &cos, &sin)?;
-        Ok(Tensor::cat(&[&turned, &x.narrow(3, rotary_dim, head_dim - rotary_dim)?], 3)?)
+        let turned = self.rotate(&x.narrow(2, 0, rotary_dim)?.contiguous()?, angles)?;
+        Ok(Tensor::cat(&[&turned, &x.narrow(2, rotary_dim, head_dim - rotary_dim)?], 2)?)
     }
 
-    fn rotate(&self, x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
-        Ok(match self.kernels {
-            Kernels::Fused => candle_nn::rotary_emb::rope(x, cos, sin)?,
-            Kernels::Differentiable => candle_nn::rotary_emb::rope_slow(x, cos, sin)?,
+    fn rotate(&self, x: &Tensor, Angles { cos, sin }: &Angles) -> Result<Tensor> {
+        let (cos, sin) = (cos.unsqueeze(1)?, sin.unsqueeze(1)?);
+        if self.kernels == Kernels::Fused {
+            // Each row as a sequence of one token with angles of its own: (rows, heads, 1, rotary_dim)
+            return Ok(candle_nn::rotary_emb::rope(&x.unsqueeze(2)?, &cos, &sin)?.squeeze(2)?);
+        }
+        let halves = x.chunk(2, 2)?;
+        let (left, right) = (&halves[0], &halves[1]);
+        let turned =
+            |a: &Tensor, b: &Tensor| Ok::<_, candle_core::Error>((a.broadcast_mul(&cos)?, b.broadcast_mul(&sin)?));
+        let ((left_cos, right_sin), (right_cos, left_sin)) = (turned(left, right)?, turned(right, left)?);
+        Ok(Tensor::cat(&[(left_cos - right_sin)?, (right_cos + left_sin)?], 2)?)
+    }
+
+    /// The angles of every row of a batch.
+    pub(crate) fn angles(&self, batch: &Batch) -> Result<Angles> {
+        let (mut cos, mut sin) = (Vec::new(), Vec::new());
+        for segment in batch.segments().filter(|segment| segment.len > 0) {
+            let table = self.table(segment.total(), segment.span);
+            let half = self.config.rotary_dim / 2;
+            let rows = segment.past_len() * half..segment.total() * half;
+            cos.extend_from_slice(&table.cos[rows.clone()]);
+            sin.extend_from_slice(&table.sin[rows]);
+        }
+        let shape = (batch.rows(), self.config.rotary_dim / 2);
+        Ok(Angles {
+            cos: Tensor::from_vec(cos, shape, &self.device)?,
+            sin: Tensor::from_vec(sin, shape, &self.device)?,
         })
     }
 
-    fn table(&self, positions: usize, span: usize) -> Result<Arc<Table>> {
+    fn table(&self, positions: usize, span: usize) -> Arc<Table> {
         let key = match self.config.scaling {
             RopeScaling::Dynamic { trained, .. } if span > trained => span,
             _ => 0,
@@ -66,7 +102,7 @@ impl Rope {
         // A poisoned lock only means that another thread failed while it held a complete map.
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(table) = tables.get(&key).filter(|table| table.positions >= positions) {
-            return Ok(table.clone());
+            return table.clone();
         }
         let positions = positions.next_power_of_two().max(64);
         let frequencies = inverse_frequencies(&self.config, key);
@@ -77,17 +113,14 @@ impl Rope {
         // Angles are rounded to f32 before the cosine is taken, as transformers does: at position 100,000 that
         // rounding is larger than the parity bound.
         let angles = || (0..positions).flat_map(|p| frequencies.iter().map(move |f| f64::from(p as f32 * f)));
-        let table = |f: fn(f64) -> f64| -> Result<Tensor> {
-            let values: Vec<f32> = angles().map(|angle| (f(angle) * magnitude) as f32).collect();
-            Ok(Tensor::from_vec(values, (positions, frequencies.len()), &self.device)?)
-        };
-        let table = Arc::new(Table { positions, cos: table(f64::cos)?, sin: table(f64::sin)? });
+        let table = |f: fn(f64) -> f64| angles().map(|angle| (f(angle) * magnitude) as f32).collect();
+        let table = Arc::new(Table { positions, cos: table(f64::cos), sin: table(f64::sin) });
         // Planned lengths differ from prompt to prompt; without a bound the tables of a long scan would pile up.
         if tables.len() >= 32 {
             tables.clear();
         }
         tables.insert(key, table.clone());
-        Ok(table)
+        table
     }
 }
 

@@ -100,15 +100,22 @@ fn ragged_batches_are_single_runs() {
         let visits = path.visits();
         let mut state = State::new(visits.len());
         let mut found: Vec<Vec<Tensor>> = vec![Vec::new(); prompts.len()];
+        // Rows of the slots that hold each sequence so far.
+        let mut held: Vec<Vec<std::ops::Range<usize>>> = vec![Vec::new(); prompts.len()];
+        let mut row = 0;
         for (pasts, lens) in [([0; 6], prompts), (prompts, rests)] {
-            let segment = |s: usize| Segment { sequence: s, past: pasts[s], len: lens[s], span: sequences[s].len() };
-            let batch = Batch::new(&(0..prompts.len()).map(segment).collect::<Vec<_>>());
+            let segment =
+                |s: usize| Segment { past: held[s].clone(), len: lens[s], asked: lens[s], span: sequences[s].len() };
+            let batch = Batch::of((0..prompts.len()).map(segment).collect());
             let new: Vec<&[u32]> = (0..prompts.len()).map(|s| &sequences[s][pasts[s]..pasts[s] + lens[s]]).collect();
-            let resid = decoder.embed(&batch.pack(&new)).unwrap();
+            let resid = decoder.embed(&new.concat()).unwrap();
             let resid = decoder.run(resid, &batch, &visits, &mut state.slots, &mut ()).unwrap();
             let logits = decoder.unembed(&resid).unwrap();
+            let mut first = 0;
             for s in (0..prompts.len()).filter(|&s| lens[s] > 0) {
-                found[s].push(logits.narrow(0, batch.rows_of(s).start, lens[s]).unwrap());
+                found[s].push(logits.narrow(0, first, lens[s]).unwrap());
+                held[s].push(row..row + lens[s]);
+                (first, row) = (first + lens[s], row + lens[s]);
             }
         }
         for (sequence, rows) in sequences.iter().zip(found) {
@@ -118,25 +125,39 @@ fn ragged_batches_are_single_runs() {
     }
 }
 
-/// Paths may stand on one trunk: what one continuation writes, another must not see.
+/// Two sequences that begin alike may stand on the same rows: what one continuation leaves, the other does not see.
+/// And where only the last rows are asked for, they are what they are among all.
 #[test]
-fn cloned_state_goes_its_own_way() {
+fn branches_of_a_token_trie_are_single_runs() {
     for fixture in fixtures() {
         let (decoder, tokens, half) = (&fixture.decoder, &fixture.tokens, fixture.tokens.len() / 2);
         let visits = fixture.golden[1].path.visits();
-        let step = |state: &mut State, past: usize, tokens: &[u32]| {
-            let batch = Batch::new(&[Segment { sequence: 0, past, len: tokens.len(), span: fixture.tokens.len() }]);
-            let resid =
-                decoder.run(decoder.embed(tokens).unwrap(), &batch, &visits, &mut state.slots, &mut ()).unwrap();
-            decoder.unembed(&resid).unwrap()
+        let (trunk, straight) = tokens.split_at(half);
+        let reversed: Vec<u32> = straight.iter().rev().copied().collect();
+        let rest = straight.len();
+        let branch = |asked| Segment { past: Vec::from([0..half]), len: rest, asked, span: tokens.len() };
+        let run = |asked: usize| {
+            let trunk_segment = Segment { asked: if asked < rest { 0 } else { half }, ..Segment::sequence(half) };
+            let trunk_segment = Segment { span: tokens.len(), ..trunk_segment };
+            let last = Batch::of(vec![trunk_segment.clone(), branch(asked), branch(asked)]);
+            let all = Batch::of(vec![Segment { asked: half, ..trunk_segment }, branch(rest), branch(rest)]);
+            let mut state = State::new(visits.len());
+            let resid = decoder.embed(&[trunk, straight, &reversed].concat()).unwrap();
+            let (before, end) = visits.split_at(visits.len() - 1);
+            let (slots, end_slots) = state.slots.split_at_mut(before.len());
+            let resid = decoder.run(resid, &all, before, slots, &mut ()).unwrap();
+            decoder.unembed(&decoder.run(resid, &last, end, end_slots, &mut ()).unwrap()).unwrap()
         };
-        let mut alone = State::new(visits.len());
-        step(&mut alone, 0, &tokens[..half]);
-        let (mut shared, mut other) = (alone.clone(), alone.clone());
-        let expected = step(&mut alone, half, &tokens[half..]);
-        let reversed: Vec<u32> = tokens[half..].iter().rev().copied().collect();
-        assert!(!bits_equal(&step(&mut other, half, &reversed), &expected), "{}", fixture.name);
-        assert!(bits_equal(&step(&mut shared, half, &tokens[half..]), &expected), "{}", fixture.name);
+        let whole = run(rest);
+        for (at, continued) in [(half, straight), (half + rest, &reversed)] {
+            let alone = decoder.logits(&[trunk, continued].concat(), &visits).unwrap().narrow(0, half, rest).unwrap();
+            let found = whole.narrow(0, at, rest).unwrap();
+            assert_equal_logits(fixture, &fixture.golden[1].path, "the branch", &found, &alone);
+        }
+        let (last, few) = (run(2), whole.dim(0).unwrap());
+        let expected = [half + rest - 2, few - 2].map(|row| whole.narrow(0, row, 2).unwrap());
+        let expected = Tensor::cat(&expected, 0).unwrap();
+        assert_equal_logits(fixture, &fixture.golden[1].path, "the asked rows", &last, &expected);
     }
 }
 

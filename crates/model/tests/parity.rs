@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{best, fixtures, max_difference};
 use neuro_checkpoint::Checkpoint;
-use neuro_model::{Batch, Decoder, Device, Segment, State};
+use neuro_model::{Batch, Decoder, Device, State};
 use neuro_path::LayerPath;
 
 #[test]
@@ -64,7 +64,7 @@ fn stories_are_told_as_elsewhere() {
     let mut past = 0;
     while tokens.len() < prompt + expected.len() {
         let len = tokens.len() - past;
-        let batch = Batch::new(&[Segment { sequence: 0, past, len, span: prompt + expected.len() }]);
+        let batch = Batch::next(past, len, prompt + expected.len());
         let resid = decoder.embed(&tokens[past..]).unwrap();
         let resid = decoder.run(resid, &batch, &visits, &mut state.slots, &mut ()).unwrap();
         let logits = decoder.unembed(&resid.narrow(0, len - 1, 1).unwrap()).unwrap().to_vec2::<f32>().unwrap();

@@ -132,6 +132,10 @@ pub struct Plan {
     pub paths: PlannedPaths,
     /// For each probe (in the order of [`RunInfo::probes`]) its chunks: half-open ranges `[start, end)` of question indices. Empty: no chunks.
     pub chunks: Vec<Vec<[usize; 2]>>,
+    /// For each probe the groups of paths that are run together: half-open ranges `[start, end)` of the paths in their
+    /// order. Empty: every path alone.
+    #[serde(default)]
+    pub groups: Vec<Vec<[usize; 2]>>,
     /// Memory that the states may use, in bytes.
     pub memory_bytes: u64,
 }

@@ -175,7 +175,7 @@ fn run(model: &str, maps: &[BlockMap]) -> RunData {
             probes: probes.collect(),
             seed: 0,
             settings: BTreeMap::from([("max_new_tokens".to_owned(), serde_json::json!(16))]),
-            plan: Plan { paths: PlannedPaths::Triangle, chunks: Vec::new(), memory_bytes: 4 << 30 },
+            plan: Plan { paths: PlannedPaths::Triangle, chunks: Vec::new(), groups: Vec::new(), memory_bytes: 4 << 30 },
             phantom: (model == "phantom").then(|| Planted { block: [4, 8], group: "k2".to_owned() }),
         },
         rows,

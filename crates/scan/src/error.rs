@@ -111,15 +111,17 @@ pub enum ScanError {
         /// Bytes that it may use.
         budget: u64,
     },
-    /// The chunks stored in a run do not cover its questions.
+    /// The portions stored in a run do not cover what is asked.
     #[error(
-        "the plan stored in run.json has chunks that do not cover the {questions} questions of probe `{probe}` once and in order; restore the file, or choose another --out"
+        "the plan stored in run.json has {what} that do not cover the {expected} of probe `{probe}` once and in order; restore the file, or choose another --out"
     )]
-    StoredChunks {
-        /// The probe.
+    StoredPlan {
+        /// Which of its lists.
+        what: &'static str,
+        /// The probe's name.
         probe: String,
-        /// Its number of questions.
-        questions: usize,
+        /// How many there are.
+        expected: usize,
     },
     /// The engine failed on one unit.
     #[error("path {path} on probe `{probe}`, questions {first} to {last}: {source}")]

@@ -1,53 +1,77 @@
-//! How long a plan will take, from a short look at one real path.
+//! How long a plan will take, from a short look at a few real paths.
 
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use neuro_engine::EngineError;
+use neuro_path::LayerPath;
 
-use crate::unit::Asking;
-use crate::work::{own_visits, trunk_work, unit_work};
+use crate::unit::{Asking, Raw};
+use crate::work::{Volume, own_visits, trunk_layers};
 use crate::{Plan, Result, ScanError, Subject};
 
 /// Questions that the look takes; fewer where the plan's first chunk, and so the memory budget, holds fewer.
 const QUESTIONS: usize = 8;
+/// Paths that the look takes at once, of middle length.
+const PATHS: usize = 4;
 /// A look as short as this is taken twice: the first one also warms up threads, caches and tables.
 const SHORT: Duration = Duration::from_millis(500);
 
-/// Measures, for each probe, the trunk and one path of middle length on a few questions, and multiplies up. Reads the
+/// What a look found.
+struct Look {
+    trunk: Duration,
+    paths: Duration,
+    /// New tokens of all answers.
+    answered: usize,
+}
+
+/// Measures, for each probe, the trunk and a few paths of middle length on a few questions, and multiplies up. Reads the
 /// weights first, whose time does not count. Rough: larger batches run faster, and answers differ in length.
 ///
 /// # Errors
-/// When the weights are refused or the measured path fails.
+/// When the weights are refused or a measured path fails.
 pub fn estimate(subject: &Subject, plan: &Plan) -> Result<Duration> {
     let mut by_length: Vec<usize> = (0..plan.paths.len()).collect();
     by_length.sort_by_key(|&path| own_visits(&plan.paths[path]));
-    let path = by_length[by_length.len() / 2];
-    let layers = plan.info.model.layers;
+    let middle = by_length.len() / 2;
+    let few = by_length.len().min(PATHS);
+    let from = middle.saturating_sub(few / 2).min(by_length.len() - few);
+    let paths: Vec<LayerPath> = by_length[from..from + few].iter().map(|&path| plan.paths[path].clone()).collect();
+    let layers = trunk_layers(&plan.paths);
     let mut seconds = 0.0;
     for (index, (probe, asked)) in plan.probes.iter().zip(&plan.asked).enumerate() {
         let Some(few) = questions(&plan.info.plan.chunks[index]) else { continue };
         let asking = Asking::new(subject, probe)?;
-        let look = || -> std::result::Result<[Duration; 2], EngineError> {
+        let look = || -> std::result::Result<Look, EngineError> {
             let begin = Instant::now();
-            let trunk = asking.trunk(0..few, &asked[..few])?;
-            let trunk_time = begin.elapsed();
-            trunk.run(&plan.paths[path], &AtomicBool::new(false))?;
-            Ok([trunk_time, begin.elapsed() - trunk_time])
+            let mut session = asking.session(&(0..few).collect::<Vec<_>>(), asked)?;
+            session.trunk(layers, &mut |_| true)?;
+            let trunk = begin.elapsed();
+            let raw = session.run(&paths, &mut |_| true)?;
+            let answered = |raw: &Raw| match raw {
+                Raw::Answers(answers) => answers.iter().map(|answer| answer.tokens.len()).sum(),
+                Raw::Logprobs(_) => 0,
+            };
+            Ok(Look { trunk, paths: begin.elapsed() - trunk, answered: raw.iter().map(answered).sum() })
         };
-        let [trunk_time, path_time] = look()
-            .and_then(|times| if times.iter().sum::<Duration>() < SHORT { look() } else { Ok(times) })
+        let look = look()
+            .and_then(|found| if found.trunk + found.paths < SHORT { look() } else { Ok(found) })
             .map_err(|source| ScanError::Unit {
-                path: plan.printed[path].clone(),
+                path: paths[0].to_string(),
                 probe: probe.name().to_owned(),
                 first: probe.questions()[0].id.clone(),
                 last: probe.questions()[few - 1].id.clone(),
                 source: Box::new(source),
             })?;
-        let per = |time: Duration, work: u64| time.as_secs_f64() / work.max(1) as f64;
-        let all: u64 = plan.paths.iter().map(|path| unit_work(path, asked)).sum();
-        seconds += per(trunk_time, trunk_work(layers, &asked[..few])) * trunk_work(layers, asked) as f64;
-        seconds += per(path_time, unit_work(&plan.paths[path], &asked[..few])) * all as f64;
+        let (small, whole) = (Volume::of(&asked[..few]), Volume::of(asked));
+        // Answers as long as those of the look, for every question and path.
+        let new = look.answered as f64 / (few * paths.len()) as f64;
+        let work = |path: &LayerPath, volume: Volume, questions: usize| {
+            (own_visits(path) + 1) as f64 * volume.read as f64 + path.len() as f64 * new * questions as f64
+        };
+        let seen: f64 = paths.iter().map(|path| work(path, small, few)).sum();
+        let all: f64 = plan.paths.iter().map(|path| work(path, whole, asked.len())).sum();
+        seconds += look.trunk.as_secs_f64() * whole.read as f64 / small.read.max(1) as f64;
+        seconds += look.paths.as_secs_f64() * all / seen;
     }
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }

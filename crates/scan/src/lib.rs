@@ -4,8 +4,8 @@
 //! without weights; [`run()`] carries it out into a run directory and resumes what a killed process left there, and
 //! [`measure`] does the same in memory. This room holds no statistics and draws nothing: what it knows ends in rows.
 //!
-//! Its sharpest edge: a unit of work is one path on one *chunk* of questions, and floating-point order depends on what
-//! shares a batch. A unit is therefore always computed whole, in the chunks of the stored plan, even when a killed
+//! Its sharpest edge: a *portion* of work is a group of paths on a chunk of questions, and floating-point order depends
+//! on what shares a batch. A portion is therefore always computed whole, as the stored plan cuts it, even when a killed
 //! process has already written a part of its samples.
 
 mod error;
@@ -14,6 +14,7 @@ mod memory;
 mod notes;
 mod observer;
 mod plan;
+mod portion;
 mod prompt;
 mod recorder;
 mod request;

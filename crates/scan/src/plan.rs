@@ -8,7 +8,7 @@ use neuro_probe::{Probe, ProbeRequest};
 use neuro_record::{PlannedPaths, ProbeInfo, RunInfo, SCHEMA, settings_hash};
 use serde_json::{Value, json};
 
-use crate::memory::{Costs, chunks};
+use crate::memory::{Costs, cut};
 use crate::prompt::{Asked, ask};
 use crate::{Paths, Result, ScanError, ScanRequest, Subject, notes, turn};
 
@@ -27,7 +27,8 @@ pub struct Plan {
     pub(crate) costs: Costs,
 }
 
-/// Plans a scan: builds the questions, puts them into tokens, and cuts them into chunks that fit the memory budget.
+/// Plans a scan: builds the questions, puts them into tokens, and cuts questions and paths into portions that fit the
+/// memory budget.
 ///
 /// # Errors
 /// When a probe, a path or a planted block is refused, the model has no tokenizer, a question cannot be put into its tokens, or one
@@ -56,7 +57,9 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
             return Err(ScanError::ProbeTwice { probe: probe.name().to_owned() });
         }
         let asked = ask(subject, &probe)?;
-        planned.chunks.push(chunks(&probe, &asked, &costs, request.memory_bytes)?);
+        let cut = cut(&probe, &asked, &paths, &costs, request.memory_bytes)?;
+        planned.chunks.push(cut.chunks);
+        planned.groups.push(cut.groups);
         planned.notes.push(notes::of_probe(subject.config(), turn.as_ref(), &probe, &asked));
         planned.asked.push(asked);
         planned.probes.push(probe);
@@ -78,7 +81,12 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
         probes: planned.probes.iter().map(probe_info).collect(),
         seed: request.seed,
         settings: settings(subject, request),
-        plan: neuro_record::Plan { paths: stored_paths, chunks: planned.chunks, memory_bytes: request.memory_bytes },
+        plan: neuro_record::Plan {
+            paths: stored_paths,
+            chunks: planned.chunks,
+            groups: planned.groups,
+            memory_bytes: request.memory_bytes,
+        },
         phantom: request.planted.clone(),
     };
     Ok(Plan { info, probes: planned.probes, paths, printed, asked: planned.asked, notes: planned.notes, costs })
@@ -97,6 +105,7 @@ struct Planned {
     asked: Vec<Vec<Asked>>,
     notes: Vec<Vec<String>>,
     chunks: Vec<Vec<[usize; 2]>>,
+    groups: Vec<Vec<[usize; 2]>>,
 }
 
 fn probe_info(probe: &Probe) -> ProbeInfo {

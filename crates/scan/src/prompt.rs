@@ -23,9 +23,9 @@ impl Asked {
         self.prompt.len() + self.continuation.len() + self.limit
     }
 
-    /// Tokens that the trunk runs: the last token of a continuation is predicted, never read.
-    pub(crate) fn rows(&self) -> usize {
-        self.prompt.len() + self.continuation.len().saturating_sub(1)
+    /// Tokens that a path runs: the last token of a continuation is predicted, never read.
+    pub(crate) fn read(&self) -> Vec<u32> {
+        [&self.prompt, &self.continuation[..self.continuation.len().saturating_sub(1)]].concat()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Carrying a plan out, unit by unit, in an order that a resumed run repeats.
+//! Carrying a plan out, portion by portion, in an order that a resumed run repeats.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,10 +8,11 @@ use neuro_engine::EngineError;
 use neuro_record::{Row, RunData};
 
 use crate::observer::{Observer, Progress};
+use crate::portion::{Portion, stored_portions};
 use crate::recorder::Recorder;
 use crate::share::Shares;
-use crate::unit::{Asking, Trunk};
-use crate::work::{trunk_work, unit_work};
+use crate::unit::{Asking, Session};
+use crate::work::{trunk_layers, unit_work};
 use crate::{Plan, Result, ScanError, Subject, notes};
 
 /// What a scan leaves.
@@ -58,7 +59,7 @@ fn carry_out(
     observer: &mut dyn Observer,
     interrupted: &AtomicBool,
 ) -> Result<Outcome> {
-    let chunks = stored_chunks(plan, &recorder)?;
+    let portions = stored_portions(plan, &recorder)?;
     let mut experiment = Experiment {
         plan,
         progress: Progress { rows_total: plan.paths.len() * plan.probes.len(), ..Progress::default() },
@@ -67,10 +68,10 @@ fn carry_out(
         interrupted,
         begin: Instant::now(),
     };
-    experiment.count(&chunks);
+    experiment.count(&portions);
     let mut complete = true;
-    for (probe, chunks) in chunks.iter().enumerate() {
-        complete = experiment.probe(subject, probe, chunks)?;
+    for (probe, portions) in portions.iter().enumerate() {
+        complete = experiment.probe(subject, probe, portions)?;
         if !complete {
             break;
         }
@@ -78,24 +79,15 @@ fn carry_out(
     Ok(Outcome { data: experiment.recorder.into_data(), interrupted: !complete })
 }
 
-/// The chunks of the run's own plan, which may be an older one; each probe's must cover its questions once, in order.
-fn stored_chunks(plan: &Plan, recorder: &Recorder) -> Result<Vec<Vec<[usize; 2]>>> {
-    let stored = &recorder.info().plan.chunks;
-    for (index, probe) in plan.probes.iter().enumerate() {
-        let questions = probe.questions().len();
-        let mut end = 0;
-        let joined = stored.get(index).is_some_and(|chunks| {
-            chunks.iter().all(|&[start, next]| {
-                let fits = start == end && next > start && next <= questions;
-                end = next;
-                fits
-            })
-        });
-        if !joined || end != questions {
-            return Err(ScanError::StoredChunks { probe: probe.name().to_owned(), questions });
+/// What each path counts in all portions.
+fn path_work(plan: &Plan, portions: &[Portion]) -> Vec<u64> {
+    let mut work = vec![0; plan.paths.len()];
+    for portion in portions {
+        for path in portion.paths.clone() {
+            work[path] += unit_work(&plan.paths[path], portion.volume);
         }
     }
-    Ok(stored.clone())
+    work
 }
 
 /// A plan being carried out.
@@ -109,29 +101,29 @@ struct Experiment<'a> {
 }
 
 impl Experiment<'_> {
-    /// Whether the unit still needs measuring.
-    fn is_open(&self, probe: usize, path: usize, [start, end]: [usize; 2]) -> bool {
-        !self.recorder.has_row(probe, path) && !self.recorder.has_samples(probe, path, start..end)
+    /// Whether some path of the portion still needs measuring.
+    fn is_open(&self, probe: usize, portion: &Portion) -> bool {
+        portion.paths.clone().any(|path| self.is_path_open(probe, path, portion))
+    }
+
+    fn is_path_open(&self, probe: usize, path: usize, portion: &Portion) -> bool {
+        !self.recorder.has_row(probe, path) && !self.recorder.has_samples(probe, path, portion.questions.clone())
     }
 
     /// Adds up what there is to do, and what earlier processes did.
-    fn count(&mut self, chunks: &[Vec<[usize; 2]>]) {
+    fn count(&mut self, portions: &[Vec<Portion>]) {
         let plan = self.plan;
-        for (probe, chunks) in chunks.iter().enumerate() {
-            for &chunk in chunks {
-                let asked = &plan.asked[probe][chunk[0]..chunk[1]];
-                let mut open = false;
-                for (index, path) in plan.paths.iter().enumerate() {
-                    let work = unit_work(path, asked);
+        for (probe, portions) in portions.iter().enumerate() {
+            for same in portions.chunk_by(|a, b| a.questions == b.questions) {
+                let open: Vec<bool> = same.iter().map(|portion| self.is_open(probe, portion)).collect();
+                for (portion, open) in same.iter().zip(&open) {
+                    let work = portion.work(&plan.paths);
                     self.progress.work_total += work;
-                    match self.is_open(probe, index, chunk) {
-                        true => open = true,
-                        false => self.progress.work_done += work,
-                    }
+                    self.progress.work_done += if *open { 0 } else { work };
                 }
-                let trunk = trunk_work(plan.info.model.layers, asked);
+                let trunk = trunk_layers(&plan.paths) as u64 * same[0].volume.read;
                 self.progress.work_total += trunk;
-                self.progress.work_done += if open { 0 } else { trunk };
+                self.progress.work_done += if open.contains(&true) { 0 } else { trunk };
             }
         }
         self.progress.work_resumed = self.progress.work_done;
@@ -144,39 +136,45 @@ impl Experiment<'_> {
     }
 
     /// Measures one probe; `false` when interrupted.
-    fn probe(&mut self, subject: &Subject, probe: usize, chunks: &[[usize; 2]]) -> Result<bool> {
+    fn probe(&mut self, subject: &Subject, probe: usize, portions: &[Portion]) -> Result<bool> {
         let plan = self.plan;
-        let mut asking: Option<Asking<'_>> = None;
         let mut shares = Shares::new(plan.paths.len());
-        for &chunk in chunks {
-            let open = (0..plan.paths.len()).any(|path| self.is_open(probe, path, chunk));
-            if open && self.stop() {
-                return Ok(false);
-            }
-            let trunk = match open {
-                false => None,
-                true => {
-                    let asking = match &mut asking {
-                        Some(asking) => asking,
-                        empty => {
-                            self.load(subject)?;
-                            empty.insert(Asking::new(subject, &plan.probes[probe])?)
-                        }
-                    };
-                    Some(self.trunk(asking, probe, chunk, &mut shares)?)
-                }
-            };
-            for path in 0..plan.paths.len() {
-                let open = trunk.as_ref().filter(|_| self.is_open(probe, path, chunk));
-                if let Some(trunk) = open
-                    && (self.stop() || !self.unit(trunk, probe, path, chunk, &mut shares)?)
-                {
+        let work: Vec<u64> = path_work(plan, portions);
+        let mut asking: Option<Asking<'_>> = None;
+        for same in portions.chunk_by(|a, b| a.questions == b.questions) {
+            if same.iter().any(|portion| self.is_open(probe, portion)) {
+                if self.stop() {
                     return Ok(false);
                 }
+                if asking.is_none() {
+                    self.load(subject)?;
+                    asking = Some(Asking::new(subject, &plan.probes[probe])?);
+                }
+            }
+            let mut session: Option<Session<'_>> = None;
+            for portion in same {
+                let open = self.is_open(probe, portion);
+                if let (true, Some(asking)) = (open, &asking) {
+                    if self.stop() {
+                        return Ok(false);
+                    }
+                    let session = match &mut session {
+                        Some(session) => session,
+                        empty => match self.session(asking, probe, portion, &mut shares)? {
+                            Some(session) => empty.insert(session),
+                            None => return Ok(false),
+                        },
+                    };
+                    if !self.portion(session, probe, portion, &mut shares)? {
+                        return Ok(false);
+                    }
+                }
                 // Also where nothing was open: a process may have been killed between the samples and their row.
-                let written = self.finish(probe, path, &shares)?;
-                if open.is_some() || written {
-                    self.report(probe, path);
+                for path in portion.paths.clone() {
+                    let written = self.finish(probe, path, &shares, work[path])?;
+                    if open || written {
+                        self.report(probe, path);
+                    }
                 }
             }
         }
@@ -198,56 +196,73 @@ impl Experiment<'_> {
         Ok(())
     }
 
-    /// Runs the trunk of a chunk.
-    fn trunk<'a>(
+    /// Prepares the questions of a portion and runs their trunk; `None` when interrupted.
+    fn session<'a>(
         &mut self,
         asking: &'a Asking<'a>,
         probe: usize,
-        chunk: [usize; 2],
+        portion: &Portion,
         shares: &mut Shares,
-    ) -> Result<Trunk<'a>> {
+    ) -> Result<Option<Session<'a>>> {
         let plan = self.plan;
-        let [start, end] = chunk;
-        let asked = &plan.asked[probe][start..end];
         let begin = Instant::now();
-        let trunk =
-            asking.trunk(start..end, asked).map_err(|source| self.failed(&plan.printed[0], probe, chunk, source))?;
-        let sharing = (0..plan.paths.len()).filter(|&path| self.is_open(probe, path, chunk));
+        let layers = trunk_layers(&plan.paths);
+        let questions: Vec<usize> = portion.questions.clone().collect();
+        let session = asking.session(&questions, &plan.asked[probe]);
+        let session = session.and_then(|mut session| {
+            session.trunk(layers, &mut |_| !self.interrupted.load(Ordering::Relaxed))?;
+            Ok(session)
+        });
+        let session = match session {
+            Err(EngineError::Interrupted) => return Ok(None),
+            session => session.map_err(|source| self.failed(&plan.printed[0], probe, portion, source))?,
+        };
+        let sharing = (0..plan.paths.len()).filter(|&path| self.is_path_open(probe, path, portion));
         shares.trunk(begin.elapsed(), sharing.map(|path| (path, &plan.paths[path])));
-        self.progress.work_done += trunk_work(plan.info.model.layers, asked);
-        Ok(trunk)
+        self.progress.work_done += layers as u64 * portion.volume.read;
+        Ok(Some(session))
     }
 
-    /// Measures one unit; `false` when interrupted, with nothing of it kept.
-    fn unit(
+    /// Measures a portion whole; `false` when interrupted, with nothing of it kept.
+    fn portion(
         &mut self,
-        trunk: &Trunk<'_>,
+        session: &mut Session<'_>,
         probe: usize,
-        path: usize,
-        chunk: [usize; 2],
+        portion: &Portion,
         shares: &mut Shares,
     ) -> Result<bool> {
         let plan = self.plan;
-        let (steps, printed) = (&plan.paths[path], &plan.printed[path]);
         let begin = Instant::now();
-        let raw = trunk.run(steps, self.interrupted).map_err(|source| self.failed(printed, probe, chunk, source))?;
-        let Some(raw) = raw else { return Ok(false) };
-        let work = unit_work(steps, &plan.asked[probe][chunk[0]..chunk[1]]);
-        shares.unit(path, begin.elapsed(), work);
-        let samples = trunk.grade(printed, raw)?;
-        self.recorder.add_samples(probe, path, chunk[0], samples)?;
-        self.progress.work_done += work;
+        let (begun, work) = (self.progress.work_done, portion.work(&plan.paths));
+        let raw = session.run(&plan.paths[portion.paths.clone()], &mut |layer_tokens| {
+            // The head counts as a layer more, which is only done in the end.
+            self.progress.work_done = (self.progress.work_done + layer_tokens).min(begun + work);
+            self.progress.elapsed = self.begin.elapsed();
+            self.observer.progress(&self.progress);
+            !self.interrupted.load(Ordering::Relaxed)
+        });
+        let raw = match raw {
+            Err(EngineError::Interrupted) => return Ok(false),
+            raw => raw.map_err(|source| self.failed(&plan.printed[portion.paths.start], probe, portion, source))?,
+        };
+        let time = begin.elapsed();
+        for (path, raw) in portion.paths.clone().zip(raw) {
+            let own = unit_work(&plan.paths[path], portion.volume);
+            shares.unit(path, time.mul_f64(own as f64 / work.max(1) as f64), own);
+            let samples = session.grade(&plan.printed[path], raw)?;
+            self.recorder.add_samples(probe, path, portion.questions.start, samples)?;
+        }
+        self.progress.work_done = begun + work;
         Ok(true)
     }
 
     /// Writes the row of a path whose samples are complete; `false` where there is none to write.
-    fn finish(&mut self, probe: usize, path: usize, shares: &Shares) -> Result<bool> {
+    fn finish(&mut self, probe: usize, path: usize, shares: &Shares, work: u64) -> Result<bool> {
         let plan = self.plan;
         if self.recorder.has_row(probe, path) {
             return Ok(false);
         }
         let Some(samples) = self.recorder.samples(probe, path) else { return Ok(false) };
-        let work = unit_work(&plan.paths[path], &plan.asked[probe]);
         let mut row = Row::from_samples(&plan.paths[path], plan.probes[probe].name(), &samples)?;
         (row.seconds, row.seconds_kind) =
             shares.seconds(path, work).map(|(time, kind)| (time, kind.to_owned())).unzip();
@@ -265,12 +280,13 @@ impl Experiment<'_> {
         self.plan.probes[probe].name().clone_into(&mut self.progress.probe);
         self.progress.path.clone_from(&self.plan.printed[path]);
         self.observer.progress(&self.progress);
+        self.progress.path.clear();
     }
 
-    fn failed(&self, path: &str, probe: usize, [start, end]: [usize; 2], source: EngineError) -> ScanError {
+    fn failed(&self, path: &str, probe: usize, portion: &Portion, source: EngineError) -> ScanError {
         let probe = &self.plan.probes[probe];
         let id = |index: usize| probe.questions()[index].id.clone();
-        let (first, last) = (id(start), id(end - 1));
+        let (first, last) = (id(portion.questions.start), id(portion.questions.end - 1));
         ScanError::Unit { path: path.to_owned(), probe: probe.name().to_owned(), first, last, source: Box::new(source) }
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::Plan;
 use crate::error::size;
-use crate::work::{decoding_work, prompt_work, trunk_work};
+use crate::work::{Volume, decoding_work, group_sweeps, group_visits, trunk_layers};
 
 /// What a plan comes to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,37 +45,52 @@ pub struct ProbeSummary {
     pub questions: usize,
     /// Number of chunks that they are asked in.
     pub chunks: usize,
+    /// Number of groups in which paths are run over each chunk.
+    pub groups: usize,
     /// Tokens of all prompts and scored keys.
     pub tokens: usize,
+    /// Of these, what a visit runs: what prompts begin with alike counts once in a chunk.
+    pub distinct_tokens: u64,
     /// Layer-tokens, trunks included, without decoding.
     pub layer_tokens: u64,
+    /// Walks over the layer stack for prompts and scored keys; each reads all weights.
+    pub sweeps: u64,
 }
 
 impl Plan {
     /// What the plan comes to; without a time, see [`estimate`](crate::estimate()).
     pub fn summary(&self) -> PlanSummary {
         let layers = self.info.model.layers;
-        let chunks = &self.info.plan.chunks;
-        let probe = |(index, probe): (usize, &neuro_probe::Probe)| {
-            let asked = &self.asked[index];
-            let paths: u64 = self.paths.iter().map(|path| prompt_work(path, asked)).sum();
-            ProbeSummary {
-                name: probe.name().to_owned(),
-                questions: asked.len(),
-                chunks: chunks[index].len(),
-                tokens: asked.iter().map(|asked| asked.prompt.len() + asked.continuation.len()).sum(),
-                layer_tokens: trunk_work(layers, asked) + paths,
+        let trunk = trunk_layers(&self.paths) as u64;
+        let mut needed = 0;
+        let mut decoded = 0_u64;
+        let mut probes = Vec::with_capacity(self.probes.len());
+        for (index, probe) in self.probes.iter().enumerate() {
+            let (chunks, groups) = (&self.info.plan.chunks[index], &self.info.plan.groups[index]);
+            let (mut distinct_tokens, mut layer_tokens) = (0, 0);
+            let visits: u64 = groups.iter().map(|&[start, end]| group_visits(&self.paths[start..end])).sum();
+            let sweeps: u64 = groups.iter().map(|&[start, end]| group_sweeps(&self.paths[start..end])).sum();
+            for &[start, end] in chunks {
+                let volume = Volume::of(&self.asked[index][start..end]);
+                distinct_tokens += volume.read;
+                layer_tokens += (trunk + visits).saturating_mul(volume.read);
+                for &[start, end] in groups {
+                    needed = needed.max(self.costs.needed(&self.paths[start..end], volume, probe.scoring()));
+                }
+                let paths = self.paths.iter().map(|path| decoding_work(path, volume));
+                decoded = decoded.saturating_add(paths.sum());
             }
-        };
-        let probes: Vec<ProbeSummary> = self.probes.iter().enumerate().map(probe).collect();
-        let decoded = self.asked.iter().flat_map(|asked| self.paths.iter().map(|path| decoding_work(path, asked)));
-        let needed = chunks.iter().zip(&self.asked).flat_map(|(chunks, asked)| {
-            let fixed = self.costs.fixed(asked);
-            let bytes = move |&[start, end]: &[usize; 2]| {
-                asked[start..end].iter().fold(fixed, |sum, asked| sum.saturating_add(self.costs.of(asked)))
-            };
-            chunks.iter().map(bytes)
-        });
+            probes.push(ProbeSummary {
+                name: probe.name().to_owned(),
+                questions: self.asked[index].len(),
+                chunks: chunks.len(),
+                groups: groups.len(),
+                tokens: self.asked[index].iter().map(|asked| asked.prompt.len() + asked.continuation.len()).sum(),
+                distinct_tokens,
+                layer_tokens,
+                sweeps: chunks.len() as u64 * (1 + sweeps),
+            });
+        }
         let mut notes: Vec<String> = Vec::new();
         for note in self.notes.iter().flatten() {
             if !notes.contains(note) {
@@ -89,9 +104,9 @@ impl Plan {
             paths: self.paths.len(),
             layer_tokens: probes.iter().map(|probe| probe.layer_tokens).sum(),
             probes,
-            decoded_layer_tokens_at_most: decoded.sum(),
+            decoded_layer_tokens_at_most: decoded,
             memory_bytes: self.info.plan.memory_bytes,
-            memory_needed_bytes: needed.max().unwrap_or(0),
+            memory_needed_bytes: needed,
             notes,
             estimated_seconds: None,
         }
@@ -103,9 +118,14 @@ impl fmt::Display for PlanSummary {
         let Self { model, layers, paths, layer_tokens, decoded_layer_tokens_at_most: decoded, .. } = self;
         writeln!(f, "model         {model}, {layers} layers, {} of weights in memory", size(self.weights_bytes))?;
         writeln!(f, "paths         {paths}")?;
-        for ProbeSummary { name, questions, chunks, tokens, .. } in &self.probes {
-            let parts = if *chunks == 1 { "one chunk".to_owned() } else { format!("{chunks} chunks") };
-            writeln!(f, "probe         {name}: {questions} questions, {tokens} tokens, {parts}")?;
+        for ProbeSummary { name, questions, chunks, groups, tokens, distinct_tokens, .. } in &self.probes {
+            let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+            let (chunks, groups) = (counted(*chunks, "chunk"), counted(*groups, "group"));
+            writeln!(
+                f,
+                "probe         {name}: {questions} questions, {tokens} tokens, of them {distinct_tokens} distinct"
+            )?;
+            writeln!(f, "              {chunks} of questions × {groups} of paths")?;
         }
         write!(f, "layer-tokens  {layer_tokens}")?;
         if *decoded > 0 {

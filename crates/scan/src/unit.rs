@@ -1,10 +1,10 @@
-//! One unit: what one path answers to one chunk of questions.
+//! What a group of paths answers to a set of questions, and its grading.
 
-use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use neuro_engine::{Answer, EngineError, GenerateOptions, Generation, Likelihood, Scored, StopReason, is_looping};
+use neuro_engine::{
+    Answer, EngineError, GenerateOptions, Generation, Likelihood, Prompt, Rule, Scored, StopReason, Watch, is_looping,
+};
 use neuro_model::Decoder;
 use neuro_path::LayerPath;
 use neuro_probe::{Probe, Question, Scoring, Terminator};
@@ -14,7 +14,7 @@ use neuro_text::{StopRules, Text};
 use crate::prompt::Asked;
 use crate::{Result, ScanError, Subject};
 
-/// What all units of a probe have in common.
+/// What all questions of a probe have in common.
 pub(crate) struct Asking<'a> {
     decoder: Arc<Decoder>,
     text: &'a Text,
@@ -41,32 +41,39 @@ impl<'a> Asking<'a> {
         })
     }
 
-    /// Runs the trunk of a chunk: these questions, as these tokens.
-    pub(crate) fn trunk<'s>(
-        &'s self,
-        questions: Range<usize>,
+    /// Prepares the given questions of a probe, of which `asked` are the tokens.
+    pub(crate) fn session(
+        &self,
+        questions: &[usize],
         asked: &[Asked],
-    ) -> std::result::Result<Trunk<'s>, EngineError> {
+    ) -> std::result::Result<Session<'_>, EngineError> {
         let decoder = self.decoder.clone();
         let work = match self.probe.scoring() {
             Scoring::Likelihood => {
-                let scored =
-                    |asked: &Asked| Scored { prompt: asked.prompt.clone(), continuation: asked.continuation.clone() };
-                Work::Likelihood(Likelihood::new(decoder, &asked.iter().map(scored).collect::<Vec<_>>())?)
+                let scored = |&index: &usize| Scored {
+                    prompt: asked[index].prompt.clone(),
+                    continuation: asked[index].continuation.clone(),
+                };
+                Work::Likelihood(Likelihood::new(decoder, &questions.iter().map(scored).collect::<Vec<_>>())?)
             }
             Scoring::Generation => {
-                let prompts: Vec<_> = asked.iter().map(|asked| (asked.prompt.as_slice(), asked.limit)).collect();
-                Work::Generation(Generation::new(decoder, &prompts)?)
+                let prompt = |&index: &usize| Prompt {
+                    tokens: asked[index].prompt.clone(),
+                    limit: asked[index].limit,
+                    question: index as u64,
+                    draw: 0,
+                };
+                Work::Generation(Generation::new(decoder, questions.iter().map(prompt).collect())?)
             }
         };
-        Ok(Trunk { asking: self, questions: &self.probe.questions()[questions], work })
+        Ok(Session { asking: self, questions: questions.to_vec(), work })
     }
 }
 
-/// A chunk whose trunk is computed: every path is measured from here.
-pub(crate) struct Trunk<'a> {
+/// A set of questions whose common states are kept: every group of paths is measured from here.
+pub(crate) struct Session<'a> {
     asking: &'a Asking<'a>,
-    questions: &'a [Question],
+    questions: Vec<usize>,
     work: Work,
 }
 
@@ -75,52 +82,60 @@ enum Work {
     Generation(Generation),
 }
 
-/// What the engine gives for a chunk, before anything is graded.
+/// What the engine gives for one path, before anything is graded.
 pub(crate) enum Raw {
     Logprobs(Vec<Vec<f64>>),
     Answers(Vec<Answer>),
 }
 
-impl Trunk<'_> {
-    /// Runs the path. `None` when `interrupted` was set meanwhile and answers were cut short for it.
+impl Session<'_> {
+    /// Runs the trunk as far as some path shares it.
+    pub(crate) fn trunk(&mut self, layers: usize, watch: &mut Watch<'_>) -> std::result::Result<(), EngineError> {
+        match &mut self.work {
+            Work::Likelihood(likelihood) => likelihood.trunk(layers, watch),
+            Work::Generation(generation) => generation.trunk(layers, watch),
+        }
+    }
+
+    /// Runs the paths.
     pub(crate) fn run(
-        &self,
-        path: &LayerPath,
-        interrupted: &AtomicBool,
-    ) -> std::result::Result<Option<Raw>, EngineError> {
-        match &self.work {
-            Work::Likelihood(likelihood) => Ok(Some(Raw::Logprobs(likelihood.logprobs(path)?))),
+        &mut self,
+        paths: &[LayerPath],
+        watch: &mut Watch<'_>,
+    ) -> std::result::Result<Vec<Raw>, EngineError> {
+        match &mut self.work {
+            Work::Likelihood(likelihood) => {
+                Ok(likelihood.logprobs(paths, watch)?.into_iter().map(Raw::Logprobs).collect())
+            }
             Work::Generation(generation) => {
-                let watch = |_: usize, tokens: &[u32]| self.asking.stop(tokens, interrupted);
-                let options =
-                    GenerateOptions { eos: &self.asking.end_tokens, suppress: self.asking.suppress, watch: &watch };
-                let answers = generation.answers(path, &options)?;
-                Ok((!interrupted.load(Ordering::Relaxed)).then_some(Raw::Answers(answers)))
+                let asking = self.asking;
+                let stop = |_: usize, tokens: &[u32]| asking.stop(tokens);
+                let (eos, suppress) = (asking.end_tokens.as_slice(), asking.suppress);
+                let options = GenerateOptions { eos, suppress, rule: Rule::Greedy, stop: &stop };
+                Ok(generation.answers(paths, &options, watch)?.into_iter().map(Raw::Answers).collect())
             }
         }
     }
 
-    /// Grades what the engine gave: one sample per question of the chunk, in order.
+    /// Grades what the engine gave for a path: one sample per question, in order.
     pub(crate) fn grade(&self, printed: &str, raw: Raw) -> Result<Vec<Sample>> {
+        let questions = self.questions.iter().map(|&index| &self.asking.probe.questions()[index]);
         match raw {
-            Raw::Logprobs(all) => {
-                let pairs = self.questions.iter().zip(all);
-                Ok(pairs.map(|(question, logprobs)| self.asking.scored(printed, question, logprobs)).collect())
-            }
-            Raw::Answers(answers) => {
-                let pairs = self.questions.iter().zip(answers);
-                pairs.map(|(question, answer)| self.asking.answered(printed, question, &answer)).collect()
-            }
+            Raw::Logprobs(all) => Ok(questions
+                .zip(all)
+                .map(|(question, logprobs)| self.asking.scored(printed, question, logprobs))
+                .collect()),
+            Raw::Answers(answers) => questions
+                .zip(answers)
+                .map(|(question, answer)| self.asking.answered(printed, question, &answer))
+                .collect(),
         }
     }
 }
 
 impl Asking<'_> {
     /// Why an answer ends with these tokens, if it does.
-    fn stop(&self, tokens: &[u32], interrupted: &AtomicBool) -> Option<StopReason> {
-        if interrupted.load(Ordering::Relaxed) {
-            return Some(StopReason::StopRule);
-        }
+    fn stop(&self, tokens: &[u32]) -> Option<StopReason> {
         if !self.rules.strings().is_empty() {
             // A text that cannot be decoded ends the answer; its error is met again, and reported, when it is graded.
             let stopped = self.text.decode(tokens, true).map(|text| self.rules.check(&[], &text).is_some());

@@ -1,8 +1,36 @@
 //! How much there is to do, in layer-tokens: the plan's unit of cost, of progress and of sharing time.
 
+use neuro_engine::{distinct_tokens, distinct_visits};
 use neuro_path::LayerPath;
 
 use crate::prompt::Asked;
+
+/// Questions that are asked together, by what they cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Volume {
+    /// Tokens that each visit runs for them: what prompts begin with alike counts once.
+    pub(crate) read: u64,
+    /// Tokens that may be generated.
+    pub(crate) new: u64,
+    /// Rows that reach the head, if every answer runs to its limit.
+    pub(crate) asked: u64,
+    /// Tokens of the longest text.
+    pub(crate) longest: u64,
+}
+
+impl Volume {
+    pub(crate) fn of<'a>(asked: impl IntoIterator<Item = &'a Asked>) -> Self {
+        let asked: Vec<&Asked> = asked.into_iter().collect();
+        let texts: Vec<Vec<u32>> = asked.iter().map(|asked| asked.read()).collect();
+        let sum = |part: fn(&Asked) -> usize| asked.iter().map(|asked| part(asked) as u64).sum();
+        Self {
+            read: distinct_tokens(texts.iter().map(Vec::as_slice)) as u64,
+            new: sum(|asked| asked.limit),
+            asked: sum(|asked| asked.continuation.len().max(asked.limit)),
+            longest: asked.iter().map(|asked| asked.span() as u64).max().unwrap_or(0),
+        }
+    }
+}
 
 /// Leading visits that are the baseline's: what the trunk has done for the path.
 pub(crate) fn shared_visits(path: &LayerPath) -> usize {
@@ -15,44 +43,59 @@ pub(crate) fn own_visits(path: &LayerPath) -> usize {
     path.len() - shared_visits(path)
 }
 
-/// Layer-tokens of a trunk over the questions.
-pub(crate) fn trunk_work(depth: usize, asked: &[Asked]) -> u64 {
-    depth as u64 * rows(asked)
+/// Layers of the baseline that some path begins with.
+pub(crate) fn trunk_layers<'a>(paths: impl IntoIterator<Item = &'a LayerPath>) -> usize {
+    paths.into_iter().map(shared_visits).max().unwrap_or(0)
 }
 
-/// Layer-tokens that a path runs over the questions' prompts behind the trunk.
-pub(crate) fn prompt_work(path: &LayerPath, asked: &[Asked]) -> u64 {
-    own_visits(path) as u64 * rows(asked)
+/// Visits that paths of one group run behind the trunk: what they go on with alike is run once.
+pub(crate) fn group_visits(paths: &[LayerPath]) -> u64 {
+    (distinct_visits(paths) - trunk_layers(paths)) as u64
+}
+
+/// Walks over the layer stack that a group of paths takes behind the trunk: one, and one more for each step back.
+pub(crate) fn group_sweeps(paths: &[LayerPath]) -> u64 {
+    let sweeps = |path: &LayerPath| {
+        let shared = shared_visits(path);
+        let own = &path.layers()[shared..];
+        let steps_back = own.windows(2).filter(|pair| pair[1] <= pair[0]).count() as u64;
+        if own.is_empty() { 0 } else { 1 + steps_back }
+    };
+    paths.iter().map(sweeps).max().unwrap_or(0)
 }
 
 /// Layer-tokens of decoding if every answer runs to its limit.
-pub(crate) fn decoding_work(path: &LayerPath, asked: &[Asked]) -> u64 {
-    path.len() as u64 * asked.iter().map(|asked| asked.limit as u64).sum::<u64>()
+pub(crate) fn decoding_work(path: &LayerPath, volume: Volume) -> u64 {
+    path.len() as u64 * volume.new
 }
 
-/// What a unit counts in progress: prompts, decoding at its limit, and the head as if it were one layer more, so that
-/// a baseline, which has no layers of its own to run, counts as well.
-pub(crate) fn unit_work(path: &LayerPath, asked: &[Asked]) -> u64 {
-    prompt_work(path, asked) + decoding_work(path, asked) + rows(asked)
-}
-
-fn rows(asked: &[Asked]) -> u64 {
-    asked.iter().map(|asked| asked.rows() as u64).sum()
+/// What a path counts in progress and in the sharing of time: prompts behind the trunk, decoding at its limit, and the
+/// head as if it were one layer more, so that a baseline, which has no layers of its own to run, counts as well.
+pub(crate) fn unit_work(path: &LayerPath, volume: Volume) -> u64 {
+    own_visits(path) as u64 * volume.read + decoding_work(path, volume) + volume.read
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn asked(prompt: &[u32], limit: usize) -> Asked {
+        Asked { prompt: prompt.to_vec(), continuation: Vec::new(), limit }
+    }
+
     #[test]
     fn a_trunk_halves_the_triangle() {
-        let asked = [Asked { prompt: vec![0; 3], continuation: Vec::new(), limit: 0 }];
         let depth = 6;
         let paths: Vec<_> = neuro_path::triangle(depth).map(|block| block.path(depth).unwrap()).collect();
-        let shared: u64 = paths.iter().map(|path| prompt_work(path, &asked)).sum();
+        let own: u64 = paths.iter().map(|path| own_visits(path) as u64).sum();
         // N(N+1)(2N+1)/6 layer-tokens per prompt token, DESIGN.md section 6.
-        assert_eq!(shared, 3 * (6 * 7 * 13 / 6));
-        assert_eq!(trunk_work(depth, &asked), 18);
+        assert_eq!(own, 6 * 7 * 13 / 6);
+        assert_eq!((group_visits(&paths), trunk_layers(&paths)), (own, 6));
+        assert_eq!((group_sweeps(&paths), group_sweeps(&paths[..1])), (1, 0));
+        assert_eq!(group_sweeps(&[LayerPath::parse("0..5,2..3x2", depth).unwrap()]), 2);
+        let volume = Volume::of(&[asked(&[1, 2, 3], 4), asked(&[1, 2, 5, 6], 1)]);
+        assert_eq!(volume, Volume { read: 5, new: 5, asked: 5, longest: 7 });
+        assert_eq!(unit_work(&paths[0], volume), 6 * 5 + 5);
     }
 
     #[test]

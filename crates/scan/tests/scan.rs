@@ -180,8 +180,10 @@ fn a_dry_run_says_what_will_be_done() {
     let plan = plan(&subject, &request(&["math:likelihood", "math"], 5)).unwrap();
     let mut summary = plan.summary();
     assert_eq!((summary.paths, summary.layers, summary.probes[0].questions), (11, 4, 5));
-    // The last token of each key is predicted, never read; trunk 4 layers, blocks 4·5·9/6 = 30.
-    assert_eq!(summary.probes[0].layer_tokens, 34 * (summary.probes[0].tokens as u64 - 5));
+    // Trunk 4 layers, blocks 4·5·9/6 = 30. The last token of each key is predicted, never read, and all begin alike.
+    assert_eq!(summary.probes[0].layer_tokens, 34 * summary.probes[0].distinct_tokens);
+    assert!(summary.probes[0].distinct_tokens < summary.probes[0].tokens as u64 - 5);
+    assert_eq!((summary.probes[0].chunks, summary.probes[0].groups, summary.probes[0].sweeps), (1, 2, 2));
     assert!(summary.decoded_layer_tokens_at_most > 0 && summary.memory_needed_bytes > 0);
     assert!(!subject.is_loaded());
     summary.estimated_seconds = Some(estimate(&subject, &plan).unwrap().as_secs_f64());

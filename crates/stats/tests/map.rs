@@ -33,7 +33,7 @@ fn empty_run() -> RunData {
         probes: vec![probe("phantom"), probe("math")],
         seed: 11,
         settings: BTreeMap::new(),
-        plan: Plan { paths: PlannedPaths::Triangle, chunks: Vec::new(), memory_bytes: 0 },
+        plan: Plan { paths: PlannedPaths::Triangle, chunks: Vec::new(), groups: Vec::new(), memory_bytes: 0 },
         phantom: Some(Planted { block: [1, 5], group: "k=2".to_owned() }),
     };
     RunData { info, rows: Vec::new(), samples: Vec::new() }

@@ -151,8 +151,7 @@ impl Questions {
     /// Mean cross-entropy of the answer's token, at the last position, along the visits.
     fn loss(&self, decoder: &Decoder, visits: &[Visit]) -> Result<Tensor> {
         let (batch, seq) = (self.targets.len(), self.length);
-        let segment = |sequence| Segment { sequence, past: 0, len: seq, span: seq };
-        let packing = Batch::new(&(0..batch).map(segment).collect::<Vec<_>>());
+        let packing = Batch::of(vec![Segment::sequence(seq); batch]);
         let mut state = State::new(visits.len());
         let resid = decoder.embed(&self.tokens)?;
         let resid = decoder.run(resid, &packing, visits, &mut state.slots, &mut ())?;

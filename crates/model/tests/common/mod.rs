@@ -8,7 +8,7 @@ use std::{collections::HashMap, fs};
 
 use candle_core::safetensors;
 use neuro_checkpoint::Checkpoint;
-use neuro_model::{Batch, DType, Decoder, Device, Segment, State, Tensor};
+use neuro_model::{Batch, DType, Decoder, Device, State, Tensor};
 use neuro_path::LayerPath;
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ impl Fixture {
         let mut past = 0;
         let mut rows = Vec::new();
         for &len in chunks {
-            let batch = Batch::new(&[Segment { sequence: 0, past, len, span: self.tokens.len() }]);
+            let batch = Batch::next(past, len, self.tokens.len());
             let resid = self.decoder.embed(&self.tokens[past..past + len]).expect("tokens are in the vocabulary");
             let resid = self.decoder.run(resid, &batch, &visits, &mut state.slots, &mut ()).expect("a chunk runs");
             rows.push(self.decoder.unembed(&resid).expect("a chunk has logits"));

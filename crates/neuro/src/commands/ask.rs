@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, IsTerminal, Read};
 
 use anyhow::Context;
-use neuro_engine::{Answer, GenerateOptions, Generation, StopReason, is_looping};
+use neuro_engine::{Answer, GenerateOptions, Plain, Prompt, Rule, StopReason, is_looping};
 use neuro_scan::Subject;
 use neuro_text::{Detokenizer, Message};
 use serde_json::json;
@@ -36,11 +36,12 @@ pub(crate) fn run(args: &AskArgs, printer: &Printer) -> anyhow::Result<()> {
         }
         is_looping(tokens).then_some(StopReason::Loop)
     };
-    let generation = Generation::new(subject.decoder()?, &[(&tokens, args.max_tokens)])?;
     let end_tokens = subject.end_tokens();
     let suppress = &subject.checkpoint().generation.suppress_tokens;
-    let options = GenerateOptions { eos: &end_tokens, suppress, watch: &watch };
-    let answer = generation.answers(&path, &options)?.pop().context("the engine gave no answer")?;
+    let options = GenerateOptions { eos: &end_tokens, suppress, rule: Rule::Greedy, stop: &watch };
+    let read = Prompt { tokens, limit: args.max_tokens, question: 0, draw: 0 };
+    let answer = Plain::answer(subject.decoder()?, &path, &read, &options)?;
+    let tokens = read.tokens;
     let said = sink.into_inner().finish(shown)?;
 
     if args.json {

@@ -38,6 +38,7 @@ pub(crate) fn info() -> RunInfo {
         plan: Plan {
             paths: PlannedPaths::Triangle,
             chunks: vec![vec![[0, 2]], vec![[0, 1], [1, 2]]],
+            groups: Vec::new(),
             memory_bytes: 1 << 30,
         },
         phantom: None,

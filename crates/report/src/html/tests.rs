@@ -48,7 +48,12 @@ fn data(model: &str, layers: usize) -> RunData {
         }],
         seed: 3,
         settings: BTreeMap::from([(HOSTILE.to_owned(), serde_json::json!(HOSTILE))]),
-        plan: Plan { paths: PlannedPaths::Triangle, chunks: vec![vec![[0, 40]]], memory_bytes: 1024 },
+        plan: Plan {
+            paths: PlannedPaths::Triangle,
+            chunks: vec![vec![[0, 40]]],
+            groups: Vec::new(),
+            memory_bytes: 1024,
+        },
         phantom: Some(Planted { block: [1, 5], group: "k2".to_owned() }),
     };
     RunData { info, rows: vec![row], samples: Vec::new() }

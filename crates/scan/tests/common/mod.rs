@@ -88,6 +88,16 @@ pub fn with_phantom(request: ScanRequest) -> ScanRequest {
     ScanRequest { phantom: Some(PhantomWorld::new(3)), ..request }
 }
 
+/// The request with so little memory that its questions come in several chunks and its paths in several groups.
+pub fn tight(subject: &Subject, base: &ScanRequest) -> ScanRequest {
+    let with = |memory_bytes| ScanRequest { memory_bytes, ..base.clone() };
+    match neuro_scan::plan(subject, &with(1)) {
+        // What the first question needs, and a little more: some have longer prompts.
+        Err(neuro_scan::ScanError::Memory { needed, .. }) => with(needed * 5 / 4),
+        _ => panic!("a byte of memory is enough"),
+    }
+}
+
 /// Rows without what may differ between two runs, in an order of their own.
 pub fn rows(data: &RunData) -> Vec<Row> {
     let timeless = |row: &Row| Row { seconds: None, seconds_kind: None, ..row.clone() };

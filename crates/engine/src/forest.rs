@@ -1,0 +1,488 @@
+//! Many paths over one set of prompts: every state is computed once, keyed by what ran (a path's beginning) and on what
+//! (a text's beginning), and layers are walked in order so that each layer's weights are read once per sweep.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use neuro_model::{Batch, Decoder, Part, Segment, Slot};
+use neuro_path::LayerPath;
+
+use crate::strands::{Strand, cut};
+use crate::tokens::TokenTrie;
+use crate::{EngineError, Result, Stats};
+
+/// Rows that run through a layer together on a CPU: enough for its matmul, few enough for its caches.
+const CPU_TILE: usize = 512;
+/// The same on devices that want many rows at once.
+const DEVICE_TILE: usize = 8192;
+/// What a row costs that leaves only keys and values behind, in rows.
+const UNASKED: f64 = 0.1;
+
+/// Called between tiles with the layer-tokens done since the last call; `false` ends the sweep.
+pub type Watch<'a> = dyn FnMut(u64) -> bool + 'a;
+
+/// What one path needs in a sweep.
+pub(crate) struct Demand {
+    /// The strand that the path ends with.
+    pub(crate) end: usize,
+    /// Tokens to run behind the prompts; where they are new, each after its parent.
+    pub(crate) tokens: Vec<u32>,
+    /// Of the prompts and these, what the residual stream is asked for, ascending.
+    pub(crate) asked: Vec<u32>,
+}
+
+/// The states of a set of prompts along the paths that are being run, and for good along the trunk.
+pub(crate) struct Forest {
+    pub(crate) decoder: Arc<Decoder>,
+    pub(crate) tokens: TokenTrie,
+    /// Nodes of the prompts, the first of the trie.
+    prompts: usize,
+    baseline: LayerPath,
+    /// The trunk's, one for each of its layers, then those of the paths that are being run.
+    strands: Vec<Strand>,
+    trunk: usize,
+    /// The residual stream of the prompts before layer 0, 1, …, `trunk`: each `(prompts, hidden)`.
+    resid: Vec<Tensor>,
+    /// Whether tokens will follow, so that keys and values must stay.
+    keeps: bool,
+    pub(crate) stats: Stats,
+}
+
+impl Forest {
+    /// Prompts whose nodes are all that `tokens` holds. Nothing is run yet.
+    pub(crate) fn new(decoder: Arc<Decoder>, tokens: TokenTrie, keeps: bool) -> Result<Self> {
+        let baseline = LayerPath::baseline(decoder.config().num_layers())?;
+        let prompts = tokens.len();
+        let (strands, resid) = (Vec::new(), Vec::new());
+        Ok(Self { decoder, tokens, prompts, baseline, strands, trunk: 0, resid, keeps, stats: Stats::default() })
+    }
+
+    /// Makes room for these paths, in place of those before, and gives the strand that each ends with. The trunk is run
+    /// as far as they share it.
+    pub(crate) fn plant(&mut self, paths: &[LayerPath], watch: &mut Watch<'_>) -> Result<Vec<usize>> {
+        let depth = self.baseline.depth();
+        if let Some(path) = paths.iter().find(|path| path.depth() != depth) {
+            return Err(EngineError::DepthMismatch { expected: depth, found: path.depth() });
+        }
+        self.strands.truncate(self.trunk);
+        self.strands.iter_mut().for_each(|strand| strand.keep_prompts(self.prompts));
+        let shared = paths.iter().map(|path| path.shared_prefix(&self.baseline)).max().unwrap_or(0);
+        self.trunk(shared, watch)?;
+        let (strands, ends) = cut(paths, &self.baseline, self.trunk);
+        self.strands.extend(strands);
+        Ok(ends)
+    }
+
+    /// Runs the trunk up to this number of layers, where that has not been done.
+    pub(crate) fn trunk(&mut self, layers: usize, watch: &mut Watch<'_>) -> Result<()> {
+        if self.prompts == 0 || layers <= self.trunk {
+            return Ok(());
+        }
+        self.strands.truncate(self.trunk);
+        let visits = self.baseline.visits();
+        for (layer, &visit) in visits.iter().enumerate().take(layers).skip(self.trunk) {
+            let strand = Strand::new(vec![visit], layer.checked_sub(1));
+            self.strands.push(strand);
+            self.trunk = layer + 1;
+        }
+        self.sweep(&[Demand { end: self.trunk - 1, tokens: Vec::new(), asked: Vec::new() }], watch)?;
+        Ok(())
+    }
+
+    /// Runs what the demands need, each layer once per walk over the stack. Gives for each demand the residual stream
+    /// behind its path, `(asked, hidden)`.
+    ///
+    /// # Errors
+    /// When the decoder fails or `watch` ends it. All states are then forgotten, the trunk's too.
+    pub(crate) fn sweep(&mut self, demands: &[Demand], watch: &mut Watch<'_>) -> Result<Vec<Option<Tensor>>> {
+        let swept = self.walk(demands, watch);
+        if swept.is_err() {
+            self.strands.clear();
+            self.resid.clear();
+            self.trunk = 0;
+        }
+        swept
+    }
+
+    fn walk(&mut self, demands: &[Demand], watch: &mut Watch<'_>) -> Result<Vec<Option<Tensor>>> {
+        let mut jobs = self.jobs(demands)?;
+        // Flows by the layer that they wait for.
+        let mut waiting: BTreeMap<usize, Vec<Flow>> = BTreeMap::new();
+        let mut delivered: Vec<Option<Tensor>> = vec![None; demands.len()];
+        for (demand, out) in demands.iter().zip(&mut delivered) {
+            // Of a prompt the trunk already knows the end.
+            if demand.end < self.trunk
+                && demand.tokens.is_empty()
+                && !demand.asked.is_empty()
+                && let Some(resid) = self.resid.get(demand.end + 1)
+            {
+                *out = Some(select(resid, demand.asked.iter().copied())?);
+            }
+        }
+        let ready: Vec<usize> =
+            jobs.iter().filter(|(_, job)| job.parent.is_none()).map(|(&strand, _)| strand).collect();
+        for strand in ready {
+            let resid = self.begin(strand, &jobs[&strand], None)?;
+            waiting.entry(self.strands[strand].visits[0].layer).or_default().push(Flow { strand, at: 0, resid });
+        }
+        let mut layer = 0;
+        self.stats.sweeps += u64::from(!waiting.is_empty());
+        while !waiting.is_empty() {
+            let Some(next) = waiting.range(layer..).next().map(|(&next, _)| next) else {
+                layer = 0;
+                self.stats.sweeps += 1;
+                continue;
+            };
+            layer = next;
+            let flows = waiting.remove(&layer).unwrap_or_default();
+            for flow in self.layer(layer, flows, &jobs, watch)? {
+                let strand = flow.strand;
+                if let Some(visit) = self.strands[strand].visits.get(flow.at) {
+                    waiting.entry(visit.layer).or_default().push(flow);
+                    continue;
+                }
+                self.finish(&flow, &jobs[&strand], demands, &mut delivered)?;
+                let children = jobs.get_mut(&strand).map(|job| std::mem::take(&mut job.children)).unwrap_or_default();
+                for child in children {
+                    let resid = self.begin(child, &jobs[&child], Some((&jobs[&strand], &flow.resid)))?;
+                    let first = self.strands[child].visits[0].layer;
+                    waiting.entry(first).or_default().push(Flow { strand: child, at: 0, resid });
+                }
+            }
+            layer += 1;
+        }
+        Ok(delivered)
+    }
+
+    /// What each strand must run, parents' work included.
+    fn jobs(&mut self, demands: &[Demand]) -> Result<BTreeMap<usize, Job>> {
+        let mut jobs: BTreeMap<usize, Job> = BTreeMap::new();
+        for (index, demand) in demands.iter().enumerate() {
+            let mut at = Some(demand.end);
+            let mut child = None;
+            while let Some(strand) = at {
+                let prompts = !self.strands[strand].prefilled;
+                if !prompts && demand.tokens.is_empty() {
+                    break;
+                }
+                let job = jobs.entry(strand).or_default();
+                job.prompts = prompts;
+                job.tokens.extend(&demand.tokens);
+                match child {
+                    None => job.ends.push(index),
+                    Some(child) if !job.children.contains(&child) => job.children.push(child),
+                    Some(_) => {}
+                }
+                child = Some(strand);
+                at = self.strands[strand].parent;
+            }
+        }
+        let strands: Vec<usize> = jobs.keys().copied().collect();
+        for strand in strands {
+            let parent = self.strands[strand].parent.filter(|parent| jobs.contains_key(parent));
+            if let Some(job) = jobs.get_mut(&strand) {
+                job.parent = parent;
+                job.tokens.sort_unstable();
+                job.tokens.dedup();
+                self.pack(strand, job, demands)?;
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// Settles the rows of a job and what each of them sees.
+    fn pack(&mut self, strand: usize, job: &mut Job, demands: &[Demand]) -> Result<()> {
+        let (prompts, trunk, tile) = (self.prompts, self.trunk, self.tile());
+        let state = &mut self.strands[strand];
+        let mut nodes: Vec<u32> = if job.prompts { (0..prompts as u32).collect() } else { Vec::new() };
+        nodes.extend(&job.tokens);
+        if job.prompts {
+            state.prefilled = true;
+        }
+        let base = state.len;
+        state.len += nodes.len();
+        let behind = nodes.iter().enumerate().filter(|(_, node)| **node as usize >= prompts);
+        state.rows.extend(behind.map(|(index, &node)| (node, base + index)));
+        // Only an end that nothing follows may leave rows behind; the trunk is kept whole.
+        let is_end = job.children.is_empty() && (strand >= trunk || !job.prompts);
+        let mut asked: Vec<u32> = Vec::new();
+        if is_end {
+            asked = job.ends.iter().flat_map(|&end| &demands[end].asked).copied().collect();
+            asked.sort_unstable();
+            asked.dedup();
+        }
+        for run in self.tokens.runs(&nodes) {
+            let past = self.tokens.past(run[0], |node| state.row(node, prompts));
+            let past = past.ok_or(EngineError::MissingState)?;
+            let is_asked = |node: &u32| !is_end || asked.binary_search(node).is_ok();
+            let first_asked = run.iter().position(is_asked).unwrap_or(run.len());
+            job.asked.extend(&run[first_asked..]);
+            let row = match (run[0] as usize) < prompts {
+                true => run[0] as usize,
+                false => state.rows.get(&run[0]).copied().ok_or(EngineError::MissingState)?,
+            };
+            for start in (0..run.len()).step_by(tile) {
+                let len = (run.len() - start).min(tile);
+                let mut past = past.clone();
+                if start > 0 {
+                    match past.last_mut() {
+                        Some(last) if last.end == row => last.end = row + start,
+                        _ => past.push(row..row + start),
+                    }
+                }
+                let asked = (start + len).saturating_sub(first_asked.max(start));
+                job.segments.push(Segment { past, len, asked, span: self.tokens.span(run[0]) });
+            }
+        }
+        job.nodes = nodes;
+        Ok(())
+    }
+
+    fn tile(&self) -> usize {
+        if self.decoder.device().is_cpu() { CPU_TILE } else { DEVICE_TILE }
+    }
+
+    /// The residual stream at the beginning of a strand: from what its parent gives, from the trunk, or from the
+    /// embedding.
+    fn begin(&mut self, strand: usize, job: &Job, parent: Option<(&Job, &Tensor)>) -> Result<Tensor> {
+        let Some(before) = self.strands[strand].parent else {
+            let tokens: Vec<u32> = job.nodes.iter().map(|&node| self.tokens.token(node)).collect();
+            let resid = self.decoder.embed(&tokens)?;
+            if job.prompts && self.trunk > 0 && self.resid.is_empty() {
+                self.resid.push(resid.clone());
+            }
+            return Ok(resid);
+        };
+        // Prompts that the parent does not run in this sweep are the trunk's.
+        let kept = job.prompts && parent.is_none_or(|(parent, _)| !parent.prompts);
+        let mut pieces = Vec::new();
+        let mut rest = job.nodes.as_slice();
+        if kept {
+            pieces.push(self.resid.get(before + 1).ok_or(EngineError::MissingState)?.clone());
+            rest = &job.nodes[self.prompts..];
+        }
+        if let Some((parent, resid)) = parent
+            && !rest.is_empty()
+        {
+            pieces.push(match rest.len() == parent.asked.len() {
+                true => resid.clone(),
+                false => select(resid, positions(rest, &parent.asked)?)?,
+            });
+        }
+        Ok(match pieces.as_slice() {
+            [one] => one.clone(),
+            several => Tensor::cat(several, 0)?,
+        })
+    }
+
+    /// Hands over what was asked for behind a strand, and keeps the trunk's prompts.
+    fn finish(&mut self, flow: &Flow, job: &Job, demands: &[Demand], delivered: &mut [Option<Tensor>]) -> Result<()> {
+        for &end in &job.ends {
+            let asked = &demands[end].asked;
+            // Prompts that are not run here are the trunk's.
+            let known = if job.prompts { 0 } else { asked.partition_point(|&node| (node as usize) < self.prompts) };
+            let (known, new) = asked.split_at(known);
+            let mut pieces = Vec::new();
+            if !known.is_empty() {
+                let resid = self.resid.get(flow.strand + 1).ok_or(EngineError::MissingState)?;
+                pieces.push(select(resid, known.iter().copied())?);
+            }
+            if !new.is_empty() {
+                pieces.push(select(&flow.resid, positions(new, &job.asked)?)?);
+            }
+            delivered[end] = match pieces.as_slice() {
+                [] => None,
+                [one] => Some(one.clone()),
+                several => Some(Tensor::cat(several, 0)?),
+            };
+        }
+        if flow.strand < self.trunk && job.prompts && self.resid.len() == flow.strand + 1 {
+            self.resid.push(flow.resid.narrow(0, 0, self.prompts)?);
+        }
+        Ok(())
+    }
+
+    /// Runs one layer over everything that waits for it, tile by tile, and gives the flows behind it.
+    fn layer(
+        &mut self,
+        layer: usize,
+        mut flows: Vec<Flow>,
+        jobs: &BTreeMap<usize, Job>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Vec<Flow>> {
+        let decoder = self.decoder.clone();
+        let weights = decoder.layer(layer)?;
+        // What is scaled differently runs apart.
+        let scales = |flow: &Flow, forest: &Self| forest.strands[flow.strand].visits[flow.at].scales;
+        flows.sort_by_key(|flow| {
+            let scales = scales(flow, self);
+            (scales.attn.billionths(), scales.mlp.billionths())
+        });
+        let mut outputs: Vec<Vec<Tensor>> = vec![Vec::new(); flows.len()];
+        let mut start = 0;
+        while start < flows.len() {
+            let visit = self.strands[flows[start].strand].visits[flows[start].at];
+            let alike = flows[start..].iter().take_while(|flow| scales(flow, self) == visit.scales).count();
+            for tile in self.tiles(&flows, start..start + alike, jobs) {
+                let (batch, resid) = self.assemble(&flows, &tile, jobs)?;
+                let mut slots = self.slots(&flows, &tile);
+                let rows = batch.rows();
+                let mut taken: Vec<&mut Slot> = slots.iter_mut().collect();
+                let out = weights.forward(resid, &batch, &visit, &mut taken, &mut ());
+                for (piece, slot) in tile.iter().zip(slots) {
+                    let flow = &flows[piece.flow];
+                    self.strands[flow.strand].slots[flow.at] = slot;
+                }
+                let out = out?;
+                let mut first = 0;
+                for piece in &tile {
+                    if piece.asked > 0 {
+                        outputs[piece.flow].push(out.narrow(0, first, piece.asked)?);
+                    }
+                    first += piece.asked;
+                }
+                self.stats.layer_tokens += rows as u64;
+                if !watch(rows as u64) {
+                    return Err(EngineError::Interrupted);
+                }
+            }
+            start += alike;
+        }
+        let mut behind = Vec::with_capacity(flows.len());
+        for (mut flow, pieces) in flows.into_iter().zip(outputs) {
+            if !self.keeps {
+                self.strands[flow.strand].slots[flow.at] = Slot::default();
+            }
+            flow.resid = match pieces.as_slice() {
+                // Nothing is asked for behind it.
+                [] => flow.resid.narrow(0, 0, 0)?,
+                [one] => one.clone(),
+                several => Tensor::cat(several, 0)?,
+            };
+            flow.at += 1;
+            behind.push(flow);
+        }
+        Ok(behind)
+    }
+
+    /// Cuts the segments of the flows, in order, into tiles.
+    fn tiles(&self, flows: &[Flow], range: std::ops::Range<usize>, jobs: &BTreeMap<usize, Job>) -> Vec<Vec<Piece>> {
+        let capacity = self.tile() as f64;
+        let mut tiles: Vec<Vec<Piece>> = Vec::new();
+        let mut filled = f64::INFINITY;
+        for index in range {
+            let flow = &flows[index];
+            let is_last = flow.at + 1 == self.strands[flow.strand].visits.len();
+            let (mut row, mut open) = (0, false);
+            for (position, segment) in jobs[&flow.strand].segments.iter().enumerate() {
+                let asked = if is_last { segment.asked } else { segment.len };
+                let cost = asked as f64 + UNASKED * (segment.len - asked) as f64;
+                if filled + cost > capacity {
+                    tiles.push(Vec::new());
+                    (filled, open) = (0.0, false);
+                }
+                filled += cost;
+                let Some(tile) = tiles.last_mut() else { continue };
+                match tile.last_mut().filter(|_| open) {
+                    Some(piece) => {
+                        piece.segments.end = position + 1;
+                        piece.rows.end = row + segment.len;
+                        piece.asked += asked;
+                    }
+                    None => tile.push(Piece {
+                        flow: index,
+                        segments: position..position + 1,
+                        rows: row..row + segment.len,
+                        asked,
+                    }),
+                }
+                open = true;
+                row += segment.len;
+            }
+        }
+        tiles
+    }
+
+    /// The batch of a tile and its rows.
+    fn assemble(&self, flows: &[Flow], tile: &[Piece], jobs: &BTreeMap<usize, Job>) -> Result<(Batch, Tensor)> {
+        let (mut parts, mut rows) = (Vec::with_capacity(tile.len()), Vec::with_capacity(tile.len()));
+        for (slot, piece) in tile.iter().enumerate() {
+            let flow = &flows[piece.flow];
+            let is_last = flow.at + 1 == self.strands[flow.strand].visits.len();
+            let segments = jobs[&flow.strand].segments[piece.segments.clone()].iter().cloned();
+            let segments = segments.map(|segment| match is_last {
+                true => segment,
+                false => Segment { asked: segment.len, ..segment },
+            });
+            parts.push(Part { slot, segments: segments.collect() });
+            rows.push(flow.resid.narrow(0, piece.rows.start, piece.rows.len())?);
+        }
+        let resid = match rows.as_slice() {
+            [one] => one.clone(),
+            several => Tensor::cat(several, 0)?,
+        };
+        Ok((Batch::new(parts), resid))
+    }
+
+    /// Takes the slots of a tile out of their strands.
+    fn slots(&mut self, flows: &[Flow], tile: &[Piece]) -> Vec<Slot> {
+        let taken = tile.iter().map(|piece| {
+            let flow = &flows[piece.flow];
+            std::mem::take(&mut self.strands[flow.strand].slots[flow.at])
+        });
+        taken.collect()
+    }
+}
+
+/// What a strand runs in one sweep.
+#[derive(Default)]
+struct Job {
+    /// Whether the prompts are run.
+    prompts: bool,
+    /// Tokens behind them.
+    tokens: Vec<u32>,
+    /// All of it, in row order.
+    nodes: Vec<u32>,
+    /// What comes out at the end, in row order.
+    asked: Vec<u32>,
+    segments: Vec<Segment>,
+    /// The strand before it, where that has work in this sweep too.
+    parent: Option<usize>,
+    /// The strands that go on from here.
+    children: Vec<usize>,
+    /// The demands whose path ends here.
+    ends: Vec<usize>,
+}
+
+/// A residual stream on its way.
+struct Flow {
+    strand: usize,
+    /// Index of the next visit of the strand.
+    at: usize,
+    resid: Tensor,
+}
+
+/// Adjacent segments of one flow in a tile.
+struct Piece {
+    flow: usize,
+    segments: std::ops::Range<usize>,
+    rows: std::ops::Range<usize>,
+    asked: usize,
+}
+
+/// Where the wanted nodes stand among the given ones, both ascending.
+fn positions(wanted: &[u32], nodes: &[u32]) -> Result<Vec<u32>> {
+    let place = |node: &u32| nodes.binary_search(node).map(|place| place as u32).map_err(|_| EngineError::MissingState);
+    wanted.iter().map(place).collect()
+}
+
+/// Some rows of a tensor.
+fn select(resid: &Tensor, rows: impl IntoIterator<Item = u32>) -> Result<Tensor> {
+    let rows: Vec<u32> = rows.into_iter().collect();
+    let is_run = rows.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+    match rows.first() {
+        Some(&first) if is_run => Ok(resid.narrow(0, first as usize, rows.len())?),
+        _ => Ok(resid.index_select(&Tensor::new(rows, resid.device())?, 0)?),
+    }
+}

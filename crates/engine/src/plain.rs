@@ -1,0 +1,130 @@
+//! The plain way: one path, one text, token by token. The reference for every other way, the judge of near ties, and
+//! what a conversation runs on.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+use neuro_model::{Batch, Decoder, State};
+use neuro_path::{LayerPath, Visit};
+
+use crate::generation::{Answer, GenerateOptions, Prompt, StopReason, advance};
+use crate::likelihood::{Scored, log_probabilities};
+use crate::sampling::{ChoiceKey, choose};
+use crate::{EngineError, Result};
+
+/// A text along a path, and the states of what was read so far. Nothing is read twice.
+pub struct Plain {
+    decoder: Arc<Decoder>,
+    visits: Vec<Visit>,
+    state: State,
+    read: usize,
+    span: usize,
+}
+
+impl Plain {
+    /// An empty text that is planned to reach `span` tokens.
+    ///
+    /// # Errors
+    /// When the path belongs to another depth.
+    pub fn new(decoder: Arc<Decoder>, path: &LayerPath, span: usize) -> Result<Self> {
+        let (expected, found) = (decoder.config().num_layers(), path.depth());
+        if expected != found {
+            return Err(EngineError::DepthMismatch { expected, found });
+        }
+        let visits = path.visits();
+        let state = State::new(visits.len());
+        Ok(Self { decoder, visits, state, read: 0, span })
+    }
+
+    /// Tokens read so far.
+    pub fn len(&self) -> usize {
+        self.read
+    }
+
+    /// Whether nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.read == 0
+    }
+
+    /// Reads on and gives the residual stream behind the path, `(tokens, hidden)`.
+    fn resid(&mut self, tokens: &[u32]) -> Result<Tensor> {
+        let resid = self.decoder.embed(tokens)?;
+        let batch = Batch::next(self.read, tokens.len(), self.span);
+        let resid = self.decoder.run(resid, &batch, &self.visits, &mut self.state.slots, &mut ())?;
+        self.read += tokens.len();
+        Ok(resid)
+    }
+
+    /// Reads on and gives the logits of what may come next, `(vocab)`.
+    ///
+    /// # Errors
+    /// When there is nothing to read or the decoder fails.
+    pub fn read(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
+        let last = tokens.len().checked_sub(1).ok_or(EngineError::EmptyPrompt { index: 0 })?;
+        let resid = self.resid(tokens)?.narrow(0, last, 1)?;
+        Ok(self.decoder.unembed(&resid)?.flatten_all()?.to_vec1()?)
+    }
+
+    /// The answer to a prompt.
+    ///
+    /// # Errors
+    /// When the prompt is empty, the path belongs to another depth, or the decoder fails.
+    pub fn answer(
+        decoder: Arc<Decoder>,
+        path: &LayerPath,
+        prompt: &Prompt,
+        options: &GenerateOptions<'_>,
+    ) -> Result<Answer> {
+        let mut text = Self::new(decoder, path, prompt.span())?;
+        let mut answer = Answer { tokens: Vec::new(), stop: StopReason::Length, sweeps: 0 };
+        if prompt.limit == 0 {
+            return Ok(answer);
+        }
+        let mut logits = text.read(&prompt.tokens)?;
+        loop {
+            answer.sweeps += 1;
+            let key = prompt.key(answer.tokens.len());
+            let chosen = choose(&logits, options.suppress, &options.rule, key).map(|choice| choice.token);
+            if let Some(stop) = advance(&mut answer.tokens, chosen, prompt.limit, 0, options) {
+                answer.stop = stop;
+                return Ok(answer);
+            }
+            let newest = answer.tokens.len() - 1;
+            logits = text.read(&answer.tokens[newest..])?;
+        }
+    }
+
+    /// Log-probability (nats) of each token of a continuation.
+    ///
+    /// # Errors
+    /// When the prompt is empty, the path belongs to another depth, or the decoder fails.
+    pub fn logprobs(decoder: Arc<Decoder>, path: &LayerPath, scored: &Scored) -> Result<Vec<f64>> {
+        let mut text = Self::new(decoder, path, scored.prompt.len() + scored.continuation.len())?;
+        let mut logprobs = Vec::with_capacity(scored.continuation.len());
+        let mut logits = text.read(&scored.prompt)?;
+        for (index, token) in scored.continuation.iter().enumerate() {
+            if index > 0 {
+                logits = text.read(&scored.continuation[index - 1..index])?;
+            }
+            logprobs.extend(log_probabilities(&logits, std::slice::from_ref(token)));
+        }
+        Ok(logprobs)
+    }
+
+    /// The token behind a prompt and what was answered so far, chosen as [`Plain::answer`] does.
+    pub(crate) fn choice(
+        decoder: Arc<Decoder>,
+        path: &LayerPath,
+        prompt: &Prompt,
+        answered: &[u32],
+        options: &GenerateOptions<'_>,
+    ) -> Result<Option<u32>> {
+        let mut text = Self::new(decoder, path, prompt.span())?;
+        let mut logits = text.read(&prompt.tokens)?;
+        for token in answered {
+            logits = text.read(std::slice::from_ref(token))?;
+        }
+        let key: ChoiceKey = prompt.key(answered.len());
+        Ok(choose(&logits, options.suppress, &options.rule, key).map(|choice| choice.token))
+    }
+}

@@ -1,0 +1,14 @@
+/// What was run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Walks over the layer stack.
+    pub sweeps: u64,
+    /// Layers times tokens.
+    pub layer_tokens: u64,
+    /// Tokens that were proposed before they were chosen.
+    pub drafted: u64,
+    /// Proposed tokens that were then chosen.
+    pub accepted: u64,
+    /// Choices that were too close and were made by the plain way.
+    pub near_ties: u64,
+}

@@ -1,0 +1,117 @@
+//! The token trie: what prompts and texts have in common is there once.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// A node of the trie: a token behind all that come before it.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    token: u32,
+    parent: Option<u32>,
+    /// Planned length that its RoPE depends on, or 0 where none does.
+    span: usize,
+}
+
+/// Token sequences by what they begin with. Nodes are numbered in order of insertion, so a node's number is above its
+/// parent's, and what one sequence adds is numbered in one run.
+#[derive(Debug, Default)]
+pub(crate) struct TokenTrie {
+    nodes: Vec<Node>,
+    children: HashMap<(Option<u32>, usize, u32), u32>,
+}
+
+impl TokenTrie {
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn token(&self, node: u32) -> u32 {
+        self.nodes[node as usize].token
+    }
+
+    pub(crate) fn parent(&self, node: u32) -> Option<u32> {
+        self.nodes[node as usize].parent
+    }
+
+    pub(crate) fn span(&self, node: u32) -> usize {
+        self.nodes[node as usize].span
+    }
+
+    /// The node of a token behind another, or at a beginning; made where it is new. Sequences of different spans share
+    /// nothing.
+    pub(crate) fn child(&mut self, parent: Option<u32>, span: usize, token: u32) -> u32 {
+        let next = self.nodes.len() as u32;
+        let node = *self.children.entry((parent, span, token)).or_insert(next);
+        if node == next {
+            self.nodes.push(Node { token, parent, span });
+        }
+        node
+    }
+
+    /// The nodes of a sequence.
+    pub(crate) fn insert(&mut self, span: usize, tokens: &[u32]) -> Vec<u32> {
+        let mut parent = None;
+        let mut follow = |&token: &u32| {
+            let node = self.child(parent, span, token);
+            parent = Some(node);
+            node
+        };
+        tokens.iter().map(&mut follow).collect()
+    }
+
+    /// Forgets every node from the given number on.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.nodes.truncate(len);
+        self.children.retain(|_, node| (*node as usize) < len);
+    }
+
+    /// The runs of nodes that follow one another in these sorted numbers.
+    pub(crate) fn runs<'a>(&'a self, nodes: &'a [u32]) -> impl Iterator<Item = &'a [u32]> {
+        nodes.chunk_by(|&left, &right| self.parent(right) == Some(left))
+    }
+
+    /// Where the tokens before a node lie, in order of position, when `row` says where each one does.
+    pub(crate) fn past(&self, node: u32, row: impl Fn(u32) -> Option<usize>) -> Option<Vec<Range<usize>>> {
+        let mut ranges: Vec<Range<usize>> = Vec::new();
+        let mut next = self.parent(node);
+        while let Some(node) = next {
+            let row = row(node)?;
+            match ranges.last_mut() {
+                Some(range) if range.start == row + 1 => range.start = row,
+                _ => ranges.push(row..row + 1),
+            }
+            next = self.parent(node);
+        }
+        ranges.reverse();
+        Some(ranges)
+    }
+}
+
+/// Tokens that a set of texts comes to when what they begin with alike is read once.
+pub fn distinct_tokens<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> usize {
+    let mut trie = TokenTrie::default();
+    texts.into_iter().for_each(|text| drop(trie.insert(0, text)));
+    trie.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn common_beginnings_are_there_once() {
+        let mut trie = TokenTrie::default();
+        assert_eq!(trie.insert(0, &[7, 8, 9]), [0, 1, 2]);
+        assert_eq!(trie.insert(0, &[7, 8, 5, 6]), [0, 1, 3, 4]);
+        assert_eq!(trie.insert(3, &[7, 8]), [5, 6]);
+        assert_eq!(trie.insert(0, &[7, 8, 9]), [0, 1, 2]);
+        assert_eq!((trie.len(), trie.token(4), trie.span(6)), (7, 6, 3));
+        let runs: Vec<&[u32]> = trie.runs(&[0, 1, 2, 3, 4, 5]).collect();
+        assert_eq!(runs, [&[0, 1, 2][..], &[3, 4], &[5]]);
+        assert_eq!(trie.past(4, |node| Some(node as usize)), Some(vec![0..2, 3..4]));
+        assert_eq!(trie.past(0, |node| Some(node as usize)), Some(vec![]));
+        assert_eq!(trie.past(4, |_| None), None);
+        trie.truncate(3);
+        assert_eq!(trie.insert(0, &[7, 8, 5]), [0, 1, 3]);
+    }
+}

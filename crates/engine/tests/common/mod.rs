@@ -1,0 +1,30 @@
+#![allow(dead_code, reason = "each test binary uses a part")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use neuro_checkpoint::Checkpoint;
+use neuro_engine::{GenerateOptions, Prompt, Rule};
+use neuro_model::{Decoder, Device};
+
+/// Fixtures of four layers that differ in what the engine could get wrong.
+pub(crate) const FIXTURES: [&str; 5] =
+    ["llama-default", "llama-dynamic-above", "qwen2-dynamic-below-window", "qwen3-default", "mistral-window"];
+
+pub(crate) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
+}
+
+pub(crate) fn decoder(name: &str) -> Arc<Decoder> {
+    Arc::new(Decoder::load(&Checkpoint::open(&fixture(name)).unwrap(), &Device::Cpu).unwrap())
+}
+
+pub(crate) fn prompt(tokens: &[u32], limit: usize) -> Prompt {
+    Prompt { tokens: tokens.to_vec(), limit, question: 3, draw: 0 }
+}
+
+/// Greedy, without any end but the limit.
+pub(crate) fn options() -> GenerateOptions<'static> {
+    GenerateOptions { eos: &[], suppress: &[], rule: Rule::Greedy, stop: &|_, _| None }
+}

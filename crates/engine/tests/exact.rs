@@ -1,0 +1,285 @@
+//! The engine against the plain way, and the plain way against full forward passes.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod common;
+
+use common::{FIXTURES, decoder, options, prompt};
+use neuro_checkpoint::RopeScaling;
+use neuro_engine::{
+    EngineError, GenerateOptions, Generation, Likelihood, Plain, Prompt, Rule, Sampling, Scored, StopReason,
+};
+use neuro_model::{Batch, Decoder, State};
+use neuro_path::{Block, LayerPath};
+use proptest::prelude::*;
+
+const NEW_TOKENS: usize = 6;
+
+/// Blocks, several blocks, repeats, skips, reorders and damped visits of four layers, in any mixture.
+fn path() -> impl Strategy<Value = LayerPath> {
+    let block = (0..4usize, 1..=4usize).prop_map(|(i, j)| format!("({},{})", i.min(j - 1), j));
+    let layers = prop::collection::vec(0..4usize, 1..=8);
+    // Half of the paths begin like the baseline, so that the trunk is really used.
+    let mixed = (0..=4usize, layers).prop_map(|(shared, rest)| {
+        let layers: Vec<String> = (0..shared).chain(rest).map(|layer| layer.to_string()).collect();
+        format!("layers:{}", layers.join(","))
+    });
+    let other =
+        prop::sample::select(&["blocks:0,2;1,3", "0..3,2..3x2", "0..2,1{attn=0.5},3", "0..1,1x3{mlp=0},2..3"][..]);
+    prop_oneof![3 => block, 3 => mixed, 1 => other.prop_map(str::to_owned)]
+        .prop_map(|text| LayerPath::parse(&text, 4).unwrap())
+}
+
+/// Prompts that share beginnings, one of them perhaps the beginning of another, with continuations.
+fn prompts() -> impl Strategy<Value = Vec<(Vec<u32>, Vec<u32>)>> {
+    let tokens = |most: u32, lengths| prop::collection::vec(0..most, lengths);
+    let common = tokens(90, 0..=6);
+    // Few different tokens, so that texts often go on alike.
+    let own = prop::collection::vec((0..=6usize, tokens(3, 1..=7), tokens(3, 0..=4)), 1..=5);
+    (common, own).prop_map(|(common, own)| {
+        let prompt = |(shared, rest, continuation): (usize, Vec<u32>, Vec<u32>)| {
+            ([&common[..shared.min(common.len())], &rest].concat(), continuation)
+        };
+        own.into_iter().map(prompt).collect()
+    })
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    let sampling = Sampling { temperature: 0.8, top_k: Some(20), top_p: 0.9, min_p: 0.0, seed: 5 };
+    prop::sample::select(vec![Rule::Greedy, Rule::Greedy, Rule::Sample(sampling)])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Any set of paths, prompts and groups: log-probabilities within 1e-4, texts equal.
+    #[test]
+    fn engine_is_the_plain_way(
+        name in prop::sample::select(&FIXTURES[..]),
+        paths in prop::collection::vec(path(), 1..=6),
+        prompts in prompts(),
+        group in 1..=6usize,
+        rule in rule(),
+    ) {
+        let decoder = decoder(name);
+        let scored: Vec<Scored> =
+            prompts.iter().cloned().map(|(prompt, continuation)| Scored { prompt, continuation }).collect();
+        let mut likelihood = Likelihood::new(decoder.clone(), &scored).unwrap();
+        for paths in paths.chunks(group) {
+            for (path, found) in paths.iter().zip(likelihood.logprobs(paths, &mut |_| true).unwrap()) {
+                for (scored, found) in scored.iter().zip(found) {
+                    let expected = Plain::logprobs(decoder.clone(), path, scored).unwrap();
+                    prop_assert_eq!(expected.len(), found.len());
+                    for (expected, found) in expected.iter().zip(&found) {
+                        prop_assert!((expected - found).abs() < 1e-4, "{} {}: {} against {}", name, path, found, expected);
+                    }
+                }
+            }
+        }
+
+        let mut asked: Vec<Prompt> = prompts.into_iter().map(|(tokens, _)| prompt(&tokens, NEW_TOKENS)).collect();
+        // A second draw of the first question, and one that may not say anything.
+        asked.push(Prompt { draw: 1, ..asked[0].clone() });
+        asked.push(Prompt { limit: 0, ..asked[0].clone() });
+        let options = GenerateOptions { rule, eos: &[1], ..options() };
+        let mut generation = Generation::new(decoder.clone(), asked.clone()).unwrap();
+        for paths in paths.chunks(group) {
+            for (path, found) in paths.iter().zip(generation.answers(paths, &options, &mut |_| true).unwrap()) {
+                for (prompt, found) in asked.iter().zip(found) {
+                    let expected = Plain::answer(decoder.clone(), path, prompt, &options).unwrap();
+                    prop_assert_eq!((&found.tokens, found.stop), (&expected.tokens, expected.stop), "{} {}", name, path);
+                    prop_assert!(found.sweeps <= expected.sweeps);
+                }
+            }
+        }
+    }
+
+    /// The plain way, token by token, is the full forward pass of everything.
+    #[test]
+    fn plain_way_is_the_full_forward_pass(
+        name in prop::sample::select(&FIXTURES[..]),
+        path in path(),
+        tokens in prop::collection::vec(0..90u32, 2..=12),
+    ) {
+        let decoder = decoder(name);
+        let logits: Vec<Vec<f32>> = decoder.logits(&tokens, &path.visits()).unwrap().to_vec2().unwrap();
+        let mut text = Plain::new(decoder, &path, tokens.len()).unwrap();
+        for (index, token) in tokens.iter().enumerate() {
+            let found = text.read(&[*token]).unwrap();
+            let difference = found.iter().zip(&logits[index]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            prop_assert!(difference < 1e-4, "{} {}: {}", name, path, difference);
+        }
+    }
+}
+
+/// The whole triangle at once, one by one, and backwards.
+#[test]
+fn results_do_not_depend_on_grouping_or_order() {
+    for name in FIXTURES {
+        let decoder = decoder(name);
+        let mut paths: Vec<LayerPath> = neuro_path::triangle(4).map(|block: Block| block.path(4).unwrap()).collect();
+        let asked: Vec<Prompt> = (0..4).map(|shift| prompt(&[5, 9, 40 + shift, 3], NEW_TOKENS)).collect();
+        let scored: Vec<Scored> =
+            asked.iter().map(|prompt| Scored { prompt: prompt.tokens.clone(), continuation: vec![2, 7] }).collect();
+        let all = |group: usize, paths: &[LayerPath]| {
+            let mut generation = Generation::new(decoder.clone(), asked.clone()).unwrap();
+            let mut likelihood = Likelihood::new(decoder.clone(), &scored).unwrap();
+            let (mut texts, mut logprobs) = (Vec::new(), Vec::new());
+            for paths in paths.chunks(group) {
+                let answers = generation.answers(paths, &options(), &mut |_| true).unwrap();
+                texts.extend(
+                    answers.into_iter().map(|answers| answers.into_iter().map(|a| a.tokens).collect::<Vec<_>>()),
+                );
+                logprobs.extend(likelihood.logprobs(paths, &mut |_| true).unwrap());
+            }
+            (texts, logprobs)
+        };
+        let (texts, logprobs) = all(paths.len(), &paths);
+        let (alone, alone_logprobs) = all(1, &paths);
+        assert_eq!(texts, alone, "{name}");
+        paths.reverse();
+        let (mut reversed, mut reversed_logprobs) = all(3, &paths);
+        reversed.reverse();
+        reversed_logprobs.reverse();
+        assert_eq!(texts, reversed, "{name}");
+        for other in [&alone_logprobs, &reversed_logprobs] {
+            let pairs = logprobs.iter().flatten().flatten().zip(other.iter().flatten().flatten());
+            let difference = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(difference < 1e-4, "{name}: {difference}");
+        }
+    }
+}
+
+/// Where all paths say the same, drafts make one sweep of many; and what is shared is run once.
+#[test]
+fn drafts_save_sweeps_and_sharing_saves_layers() {
+    let decoder = decoder("llama-default");
+    // Second passes whose branches add nothing: every path answers like the baseline.
+    let paths: Vec<LayerPath> = ["0..3", "0..1,1{attn=0,mlp=0},2..3", "0..2,2{attn=0,mlp=0},3"]
+        .map(|text| LayerPath::parse(text, 4).unwrap())
+        .to_vec();
+    let asked = vec![prompt(&[5, 9, 44], 12)];
+    let mut generation = Generation::new(decoder.clone(), asked.clone()).unwrap();
+    let baseline = generation.answers(&paths[..1], &options(), &mut |_| true).unwrap();
+    assert_eq!(baseline[0][0].sweeps, 12);
+    let others = generation.answers(&paths[1..], &options(), &mut |_| true).unwrap();
+    for answers in &others {
+        assert_eq!(answers[0].tokens, baseline[0][0].tokens);
+        assert!(answers[0].sweeps <= 4, "{}", answers[0].sweeps);
+    }
+    let stats = generation.stats();
+    assert!(stats.accepted > 12 && stats.accepted <= stats.drafted, "{stats:?}");
+
+    // Two prompts of 10 tokens with 8 in common: 12 nodes. Baseline: 4 layers; (2, 3) runs 2 and 3 again.
+    let scored = |last: u32| Scored { prompt: vec![1, 2, 3, 4, 5, 6, 7, 8, 9, last], continuation: vec![3] };
+    let mut likelihood =
+        Likelihood::new(decoder, &[scored(10), Scored { prompt: vec![1, 2, 3, 4, 5, 6, 7, 8, 11, 12], ..scored(0) }])
+            .unwrap();
+    let path = |text: &str| LayerPath::parse(text, 4).unwrap();
+    likelihood.logprobs(&[path("0..3"), path("(2,3)")], &mut |_| true).unwrap();
+    assert_eq!(likelihood.stats().layer_tokens, 12 * (4 + 2));
+    assert_eq!(likelihood.stats().sweeps, 2);
+    // A path that goes on from the other's second pass is not shared across calls, the trunk is.
+    likelihood.logprobs(&[path("(1,3)")], &mut |_| true).unwrap();
+    assert_eq!(likelihood.stats().layer_tokens, 12 * (4 + 2 + 3));
+}
+
+/// Above the trained length the base of `dynamic` RoPE follows from prompt plus limit, and stays while tokens come.
+#[test]
+fn dynamic_rope_keeps_the_base_of_the_planned_length() {
+    let decoder = decoder("llama-dynamic-above");
+    let path = LayerPath::parse("(1,3)", decoder.config().num_layers()).unwrap();
+    let tokens: Vec<u32> = (1..=30).collect();
+    let span = tokens.len() + NEW_TOKENS;
+    assert!(matches!(
+        decoder.config().layers[0].attention.rope.scaling,
+        RopeScaling::Dynamic { trained, .. } if trained < tokens.len()
+    ));
+    // Everything recomputed for every token, at the given span.
+    let mut text = tokens.clone();
+    for _ in 0..NEW_TOKENS {
+        let visits = path.visits();
+        let mut state = State::new(visits.len());
+        let resid = decoder.embed(&text).unwrap();
+        let resid = decoder.run(resid, &Batch::next(0, text.len(), span), &visits, &mut state.slots, &mut ()).unwrap();
+        let last = decoder.unembed(&resid).unwrap().to_vec2::<f32>().unwrap().pop().unwrap();
+        let best = (0..last.len()).max_by(|&a, &b| last[a].total_cmp(&last[b])).unwrap();
+        text.push(best as u32);
+    }
+    let mut generation = Generation::new(decoder.clone(), vec![prompt(&tokens, NEW_TOKENS)]).unwrap();
+    let answers = generation.answers(std::slice::from_ref(&path), &options(), &mut |_| true).unwrap();
+    assert_eq!(answers[0][0].tokens, text[tokens.len()..]);
+
+    // The span reaches the result at all: the same prompt planned longer has other log-probabilities.
+    let scored = |extra: usize| {
+        let continuation = vec![7; 1 + extra];
+        let mut likelihood =
+            Likelihood::new(decoder.clone(), &[Scored { prompt: tokens.clone(), continuation }]).unwrap();
+        likelihood.logprobs(std::slice::from_ref(&path), &mut |_| true).unwrap()[0][0][0]
+    };
+    assert!((scored(0) - scored(20)).abs() > 1e-3);
+}
+
+#[test]
+fn an_answer_ends_where_it_must() {
+    let decoder = decoder("llama-default");
+    let path = LayerPath::baseline(decoder.config().num_layers()).unwrap();
+    let asked = vec![prompt(&[1, 2, 3], 8), prompt(&[1, 2, 3], 0)];
+    let mut generation = Generation::new(decoder.clone(), asked).unwrap();
+    let mut answers = |eos: &[u32], suppress: &[u32], stop: &dyn Fn(usize, &[u32]) -> Option<StopReason>| {
+        let options = GenerateOptions { eos, suppress, rule: Rule::Greedy, stop };
+        generation.answers(std::slice::from_ref(&path), &options, &mut |_| true).unwrap().pop().unwrap()
+    };
+    let free = answers(&[], &[], &|_, _| None);
+    assert_eq!((free[0].tokens.len(), free[0].stop), (8, StopReason::Length));
+    assert_eq!((free[1].tokens.len(), free[1].stop), (0, StopReason::Length));
+
+    let first = free[0].tokens[0];
+    let ended = answers(&[first], &[], &|_, _| None);
+    assert_eq!((ended[0].tokens.as_slice(), ended[0].stop), (&[][..], StopReason::EndOfText));
+    let suppressed = answers(&[], &[first], &|_, _| None);
+    assert!(!suppressed[0].tokens.contains(&first));
+    let ruled = answers(&[], &[], &|_, tokens| (tokens.len() == 2).then_some(StopReason::StopRule));
+    assert_eq!((ruled[0].tokens.as_slice(), ruled[0].stop), (&free[0].tokens[..2], StopReason::StopRule));
+}
+
+/// What was interrupted starts again from nothing, with the same results.
+#[test]
+fn an_interrupted_sweep_leaves_nothing_wrong_behind() {
+    let decoder = decoder("qwen2-default");
+    let paths: Vec<LayerPath> = ["(0,2)", "(1,4)", "0..3"].map(|text| LayerPath::parse(text, 4).unwrap()).to_vec();
+    let scored = [Scored { prompt: vec![4, 5, 6], continuation: vec![7, 8] }];
+    let expected = Likelihood::new(decoder.clone(), &scored).unwrap().logprobs(&paths, &mut |_| true).unwrap();
+    let mut likelihood = Likelihood::new(decoder, &scored).unwrap();
+    for calls in 0..7 {
+        let mut left = calls;
+        let stopped = likelihood.logprobs(&paths, &mut |_| {
+            left -= 1;
+            left >= 0
+        });
+        assert!(matches!(stopped, Err(EngineError::Interrupted)), "{calls}");
+    }
+    assert_eq!(likelihood.logprobs(&paths, &mut |_| true).unwrap(), expected);
+}
+
+#[test]
+fn an_empty_prompt_and_a_foreign_path_are_refused() {
+    let decoder = decoder("llama-default");
+    let scored = Scored { prompt: Vec::new(), continuation: vec![1] };
+    let error = Likelihood::new(decoder.clone(), &[scored]).err().unwrap();
+    assert!(error.to_string().contains("prompt 0 has no tokens"), "{error}");
+    assert!(Generation::new(decoder.clone(), vec![prompt(&[], 3)]).is_err());
+    let mut likelihood = Likelihood::new(decoder, &[Scored { prompt: vec![1], continuation: vec![2] }]).unwrap();
+    let error = likelihood.logprobs(&[LayerPath::baseline(7).unwrap()], &mut |_| true).unwrap_err();
+    assert!(error.to_string().contains("made for 7 layers"), "{error}");
+}
+
+#[test]
+fn nothing_asked_is_nothing_run() {
+    let decoder: std::sync::Arc<Decoder> = decoder("llama-default");
+    let path = LayerPath::baseline(4).unwrap();
+    let mut generation = Generation::new(decoder.clone(), Vec::new()).unwrap();
+    assert_eq!(generation.answers(std::slice::from_ref(&path), &options(), &mut |_| true).unwrap(), [vec![]]);
+    let mut likelihood = Likelihood::new(decoder, &[]).unwrap();
+    assert_eq!(likelihood.logprobs(&[path], &mut |_| true).unwrap(), [Vec::<Vec<f64>>::new()]);
+}
