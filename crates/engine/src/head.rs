@@ -18,6 +18,7 @@ pub(crate) fn read_logits<T: Send>(
 ) -> Result<Vec<T>> {
     let (rows, _hidden) = resid.dims2().map_err(ModelError::from)?;
     let mut results = Vec::with_capacity(rows);
+    let head = decoder.head()?;
     for first in (0..rows).step_by(HEAD_ROWS) {
         let logits =
             decoder.unembed(&resid.narrow(0, first, HEAD_ROWS.min(rows - first))?.contiguous()?)?.contiguous()?;

@@ -14,33 +14,54 @@ use crate::norm::RmsNorm;
 use crate::rope::Rope;
 use crate::source::{CheckpointSource, Kernels, ParameterSource};
 use crate::state::{Slot, State};
+use crate::stream::Stream;
 use crate::tap::{Site, Tap};
 use crate::{ModelError, Result};
+
+pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
 
 /// A causal language model, described by its [`DecoderConfig`].
 #[derive(Debug)]
 pub struct Decoder {
     config: DecoderConfig,
     device: Device,
-    embed_tokens: Tensor,
-    layers: Vec<DecoderLayer>,
-    norm: RmsNorm,
-    lm_head: Linear,
+    ropes: Vec<Arc<Rope>>,
+    weights: Residence,
+}
+
+/// Where the weights are while the decoder runs.
+#[derive(Debug)]
+enum Residence {
+    /// In memory, all of them.
+    Held { embed_tokens: Tensor, layers: Vec<Arc<DecoderLayer>>, head: Arc<Head> },
+    /// On disk, read when needed.
+    Streamed(Stream),
 }
 
 impl Decoder {
     /// tokens of a packed batch → residual stream `(rows, hidden)`.
+    ///
+    /// # Errors
+    /// When the vocabulary has no such token, or a streamed embedding cannot be read.
     pub fn embed(&self, tokens: &[u32]) -> Result<Tensor> {
         let vocab = self.config.vocab_size;
         if let Some(&token) = tokens.iter().find(|&&token| token as usize >= vocab) {
             return Err(ModelError::TokenOutOfRange { token, vocab });
         }
-        Ok(self.embed_tokens.index_select(&Tensor::new(tokens, &self.device)?, 0)?)
+        match &self.weights {
+            Residence::Held { embed_tokens, .. } => {
+                Ok(embed_tokens.index_select(&Tensor::new(tokens, &self.device)?, 0)?)
+            }
+            Residence::Streamed(stream) => stream.embed(&self.config, tokens),
+        }
     }
 
     /// Runs the visits in order over the residual stream `(rows, hidden)`; `slots` holds the state of each visit, and the
     /// batch has one part. Where more than one visit is run, every row is asked for.
     /// A part of a path runs as well as a whole: what is shared with another path need not be run again.
+    ///
+    /// # Errors
+    /// When visits and slots do not pair up, rows are not those of the batch, or the device fails.
     pub fn run(
         &self,
         mut resid: Tensor,
@@ -59,11 +80,17 @@ impl Decoder {
     }
 
     /// residual stream `(rows, hidden)` → logits `(rows, vocab)`.
+    ///
+    /// # Errors
+    /// As [`Decoder::head`]'s and [`Head::logits`]'.
     pub fn unembed(&self, resid: &Tensor) -> Result<Tensor> {
-        self.lm_head.forward(&self.norm.forward(resid)?)
+        self.head()?.logits(resid)
     }
 
     /// Logits `(seq, vocab)` of one sequence from its beginning: the plain way, and the reference for every other.
+    ///
+    /// # Errors
+    /// As [`Decoder::embed`]'s and [`Decoder::run`]'s.
     pub fn logits(&self, tokens: &[u32], visits: &[Visit]) -> Result<Tensor> {
         let mut state = State::new(visits.len());
         let resid = self.embed(tokens)?;
@@ -71,12 +98,64 @@ impl Decoder {
         self.unembed(&resid)
     }
 
-    /// One layer, to be run by who holds the states.
+    /// One layer. Streamed weights are read by this call; who runs a layer over much should ask for it once.
     ///
     /// # Errors
-    /// When there is no such layer.
-    pub fn layer(&self, layer: usize) -> Result<&DecoderLayer> {
-        self.layers.get(layer).ok_or(ModelError::LayerOutOfRange { layer, depth: self.layers.len() })
+    /// When there is no such layer, or streamed weights cannot be read.
+    pub fn layer(&self, layer: usize) -> Result<Arc<DecoderLayer>> {
+        match &self.weights {
+            Residence::Held { layers, .. } => layers
+                .get(layer)
+                .cloned()
+                .ok_or(ModelError::LayerOutOfRange { layer, depth: self.config.num_layers() }),
+            Residence::Streamed(stream) => stream.layer(layer, &self.config, &self.ropes),
+        }
+    }
+
+    /// What turns the residual stream into logits. Streamed weights are read by this call.
+    ///
+    /// # Errors
+    /// When streamed weights cannot be read.
+    pub fn head(&self) -> Result<Arc<Head>> {
+        match &self.weights {
+            Residence::Held { head, .. } => Ok(head.clone()),
+            Residence::Streamed(stream) => stream.head(&self.config),
+        }
+    }
+}
+
+/// The final norm and the matrix that gives logits.
+#[derive(Debug)]
+pub struct Head {
+    norm: RmsNorm,
+    lm_head: Linear,
+}
+
+impl Head {
+    pub(crate) fn load(
+        source: &dyn ParameterSource,
+        config: &DecoderConfig,
+        kernels: Kernels,
+        tied: Option<Tensor>,
+    ) -> Result<Self> {
+        let (vocab, hidden, eps) = (config.vocab_size, config.hidden_size, config.norm_eps);
+        let lm_head = match tied {
+            Some(embed_tokens) => Linear::from_weight(embed_tokens),
+            None => Linear::load(source, "lm_head", (hidden, vocab), false)?,
+        };
+        Ok(Self { norm: RmsNorm::load(source, "model.norm", hidden, eps, kernels)?, lm_head })
+    }
+
+    /// Residual stream `(rows, hidden)` → logits `(rows, vocab)`.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn logits(&self, resid: &Tensor) -> Result<Tensor> {
+        self.lm_head.forward(&self.norm.forward(resid)?)
+    }
+
+    pub(crate) fn bytes(&self, tied: bool) -> usize {
+        self.norm.bytes() + if tied { 0 } else { self.lm_head.bytes() }
     }
 }
 
@@ -90,6 +169,29 @@ pub struct DecoderLayer {
 }
 
 impl DecoderLayer {
+    pub(crate) fn load(
+        source: &dyn ParameterSource,
+        config: &DecoderConfig,
+        index: usize,
+        rope: Arc<Rope>,
+        kernels: Kernels,
+    ) -> Result<Self> {
+        let (hidden, eps, LayerConfig { attention, mlp }) = (config.hidden_size, config.norm_eps, &config.layers[index]);
+        let name = format!("model.layers.{index}");
+        let norm = |part: &str| RmsNorm::load(source, &format!("{name}.{part}"), hidden, eps, kernels);
+        Ok(Self {
+            input_layernorm: norm("input_layernorm")?,
+            self_attn: Attention::load(source, &format!("{name}.self_attn"), (hidden, eps), attention, rope, kernels)?,
+            post_attention_layernorm: norm("post_attention_layernorm")?,
+            mlp: Mlp::load(source, &format!("{name}.mlp"), hidden, mlp)?,
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        let norms = self.input_layernorm.bytes() + self.post_attention_layernorm.bytes();
+        norms + self.self_attn.bytes() + self.mlp.bytes()
+    }
+
     /// Residual stream `(rows, hidden)` → `(asked rows, hidden)`. The visit's scales multiply what its branches add.
     /// `slots` are those that the batch's parts name.
     ///
@@ -152,6 +254,18 @@ impl Decoder {
         Self::from_source(&checkpoint.config, &source, device, Kernels::Fused)
     }
 
+    /// Leaves the weights on disk: each is read when it is needed and forgotten soon after. At most two layers, or the
+    /// head, are in memory at once.
+    ///
+    /// # Errors
+    /// None here; [`Decoder::layer`], [`Decoder::head`] and [`Decoder::embed`] have those of reading.
+    pub fn stream(checkpoint: Arc<Checkpoint>, device: &Device) -> Self {
+        let config = checkpoint.config.clone();
+        let ropes = ropes(&config, Kernels::Fused, device);
+        let weights = Residence::Streamed(Stream::new(checkpoint, device));
+        Self { config, device: device.clone(), ropes, weights }
+    }
+
     /// Builds a decoder of parameters from anywhere. With [`Kernels::Differentiable`] gradients flow back to them.
     ///
     /// # Errors
@@ -162,34 +276,16 @@ impl Decoder {
         device: &Device,
         kernels: Kernels,
     ) -> Result<Self> {
-        let (vocab, hidden, eps) = (config.vocab_size, config.hidden_size, config.norm_eps);
-        let embed_tokens = source.parameter("model.embed_tokens.weight", &[vocab, hidden])?;
-        let mut ropes: Vec<Arc<Rope>> = Vec::new();
-        let mut layers = Vec::with_capacity(config.layers.len());
-        for (index, LayerConfig { attention, mlp }) in config.layers.iter().enumerate() {
-            let rope = match ropes.iter().find(|rope| *rope.config() == attention.rope) {
-                Some(rope) => rope.clone(),
-                None => {
-                    ropes.push(Arc::new(Rope::new(attention.rope.clone(), kernels, device)));
-                    ropes[ropes.len() - 1].clone()
-                }
-            };
-            let name = format!("model.layers.{index}");
-            let norm = |part: &str| RmsNorm::load(source, &format!("{name}.{part}"), hidden, eps, kernels);
-            let self_attn = format!("{name}.self_attn");
-            layers.push(DecoderLayer {
-                input_layernorm: norm("input_layernorm")?,
-                self_attn: Attention::load(source, &self_attn, (hidden, eps), attention, rope, kernels)?,
-                post_attention_layernorm: norm("post_attention_layernorm")?,
-                mlp: Mlp::load(source, &format!("{name}.mlp"), hidden, mlp)?,
-            });
-        }
-        let lm_head = match config.tie_word_embeddings {
-            true => Linear::from_weight(embed_tokens.clone()),
-            false => Linear::load(source, "lm_head", (hidden, vocab), false)?,
+        let embed_tokens = source.parameter(EMBEDDING, &[config.vocab_size, config.hidden_size])?;
+        let ropes = ropes(config, kernels, device);
+        let layer = |(index, rope): (usize, &Arc<Rope>)| {
+            Ok(Arc::new(DecoderLayer::load(source, config, index, rope.clone(), kernels)?))
         };
-        let norm = RmsNorm::load(source, "model.norm", hidden, eps, kernels)?;
-        Ok(Self { config: config.clone(), device: device.clone(), embed_tokens, layers, norm, lm_head })
+        let layers = ropes.iter().enumerate().map(layer).collect::<Result<_>>()?;
+        let tied = config.tie_word_embeddings.then(|| embed_tokens.clone());
+        let head = Arc::new(Head::load(source, config, kernels, tied)?);
+        let weights = Residence::Held { embed_tokens, layers, head };
+        Ok(Self { config: config.clone(), device: device.clone(), ropes, weights })
     }
 
     /// The description that the decoder was built by.
@@ -200,25 +296,32 @@ impl Decoder {
     /// The length that a text is planned to reach, where some layer's RoPE depends on it (`dynamic`, above the trained
     /// length), else 0. Texts of equal value compute the same for what they begin with alike.
     pub fn shared_span(&self, span: usize) -> usize {
-        let depends = self.config.layers.iter().any(
-            |layer| matches!(layer.attention.rope.scaling, RopeScaling::Dynamic { trained, .. } if span > trained),
-        );
+        let depends = self.config.layers.iter().any(|layer| {
+            matches!(layer.attention.rope.scaling, RopeScaling::Dynamic { trained, .. } if span > trained)
+        });
         if depends { span } else { 0 }
     }
 
-    /// Where the weights lie.
+    /// Where it is computed.
     pub fn device(&self) -> &Device {
         &self.device
     }
 
-    /// Bytes of weights held. No path changes them.
+    /// Bytes of weights held; none where they are streamed. No path changes them.
     pub fn weight_bytes(&self) -> usize {
-        let layer = |layer: &DecoderLayer| {
-            let norms = layer.input_layernorm.bytes() + layer.post_attention_layernorm.bytes();
-            norms + layer.self_attn.bytes() + layer.mlp.bytes()
-        };
-        let embedding = self.embed_tokens.elem_count() * self.embed_tokens.dtype().size_in_bytes();
-        let head = if self.config.tie_word_embeddings { 0 } else { self.lm_head.bytes() };
-        self.layers.iter().map(layer).sum::<usize>() + embedding + head + self.norm.bytes()
+        let Residence::Held { embed_tokens, layers, head } = &self.weights else { return 0 };
+        let embedding = embed_tokens.elem_count() * embed_tokens.dtype().size_in_bytes();
+        let layers: usize = layers.iter().map(|layer| layer.bytes()).sum();
+        layers + embedding + head.bytes(self.config.tie_word_embeddings)
     }
+}
+
+/// The rope of each layer; equal ones are shared.
+fn ropes(config: &DecoderConfig, kernels: Kernels, device: &Device) -> Vec<Arc<Rope>> {
+    let mut ropes: Vec<Arc<Rope>> = Vec::with_capacity(config.layers.len());
+    for LayerConfig { attention, .. } in &config.layers {
+        let known = ropes.iter().find(|rope| *rope.config() == attention.rope).cloned();
+        ropes.push(known.unwrap_or_else(|| Arc::new(Rope::new(attention.rope.clone(), kernels, device))));
+    }
+    ropes
 }

@@ -35,11 +35,12 @@ mod peak;
 mod rope;
 mod source;
 mod state;
+mod stream;
 mod tap;
 
 pub use batch::{Batch, Part, Segment};
 pub use candle_core::{DType, Device, Tensor};
-pub use decoder::{Decoder, DecoderLayer};
+pub use decoder::{Decoder, DecoderLayer, Head};
 pub use error::ModelError;
 pub use peak::{MatmulPeak, PeakType, measure_matmul_peak};
 pub use source::{Kernels, ParameterSource};
