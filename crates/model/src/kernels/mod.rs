@@ -1,0 +1,7 @@
+//! What the forward pass does between its matrix products, on plain slices of f32 in memory.
+//!
+//! Every result has a fixed order of operations that depends on its own inputs alone, so a row comes out the same bit
+//! for bit whatever is computed beside it.
+
+pub(crate) mod attention;
+pub(crate) mod lanes;
