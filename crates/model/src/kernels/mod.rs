@@ -4,4 +4,9 @@
 //! for bit whatever is computed beside it.
 
 pub(crate) mod attention;
+pub(crate) mod gated;
 pub(crate) mod lanes;
+pub(crate) mod norm;
+pub(crate) mod rope;
+pub(crate) mod rows;
+pub(crate) mod values;

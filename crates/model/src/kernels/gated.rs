@@ -1,0 +1,119 @@
+//! The gated activation between the projections of an MLP.
+
+use neuro_checkpoint::Activation;
+
+use super::lanes::{LANES, Lanes};
+use super::rows::for_rows;
+
+/// `act(gate) · up` (arXiv 2002.05202) of rows in which both lie behind one another.
+///
+/// `joined` is `(rows, 2·width)`, gates first; `out` is `(rows, width)`.
+pub(crate) fn gated_joined(joined: &[f32], width: usize, activation: Activation, out: &mut [f32]) {
+    for_rows(out, width, |first, out| {
+        for (row, out) in joined[first * 2 * width..].chunks_exact(2 * width).zip(out.chunks_exact_mut(width)) {
+            let (gate, up) = row.split_at(width);
+            out.copy_from_slice(gate);
+            apply(activation, out, up);
+        }
+    });
+}
+
+/// `act(gate) · up`, in the place of the gates.
+pub(crate) fn gated(gate: &mut [f32], up: &[f32], activation: Activation) {
+    for_rows(gate, 1, |first, gate| apply(activation, gate, &up[first..first + gate.len()]));
+}
+
+fn apply(activation: Activation, gate: &mut [f32], up: &[f32]) {
+    match activation {
+        Activation::Silu => each(gate, up, silu),
+        Activation::GeluTanh => each(gate, up, gelu_tanh),
+        Activation::Relu => each(gate, up, |x| x.max(Lanes::splat(0.0))),
+        Activation::Gelu => {
+            for (gate, up) in gate.iter_mut().zip(up) {
+                // x Φ(x), arXiv 1606.08415
+                *gate *= 0.5 * (1.0 + candle_core::cpu::erf::erf_f32(*gate * std::f32::consts::FRAC_1_SQRT_2)) * up;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn each(gate: &mut [f32], up: &[f32], activation: impl Fn(Lanes) -> Lanes) {
+    for (gate, up) in gate.chunks_mut(LANES).zip(up.chunks(LANES)) {
+        activation(Lanes::load_part(gate)).mul(Lanes::load_part(up)).store_part(gate);
+    }
+}
+
+/// `x · sigmoid(x)`.
+#[inline(always)]
+fn silu(x: Lanes) -> Lanes {
+    let one = Lanes::splat(1.0);
+    x.div(Lanes::splat(0.0).sub(x).exp().add(one))
+}
+
+/// `x/2 · (1 + tanh u)` with `u = √(2/π) (x + 0.044715 x³)` (arXiv 1606.08415), which is `x · sigmoid(2 u)`.
+#[inline(always)]
+fn gelu_tanh(x: Lanes) -> Lanes {
+    const MINUS_TWICE_ROOT: f32 = -1.595_769_2;
+    let u = x.mul(x).fma(Lanes::splat(0.044_715), Lanes::splat(1.0)).mul(x);
+    x.div(u.mul(Lanes::splat(MINUS_TWICE_ROOT)).exp().add(Lanes::splat(1.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Activation; 4] = [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
+
+    fn exact(activation: Activation, x: f64) -> f64 {
+        match activation {
+            Activation::Silu => x / (1.0 + (-x).exp()),
+            Activation::Gelu => 0.5 * x * (1.0 + candle_core::cpu::erf::erf_f64(x / 2f64.sqrt())),
+            Activation::GeluTanh => {
+                0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh())
+            }
+            Activation::Relu => x.max(0.0),
+        }
+    }
+
+    #[test]
+    fn agrees_with_the_formula() {
+        let gates: Vec<f32> = (-40_000..40_000).map(|i| i as f32 / 1000.0).collect();
+        for activation in ALL {
+            let mut out = gates.clone();
+            gated(&mut out, &vec![2.0; gates.len()], activation);
+            for (x, out) in gates.iter().zip(out) {
+                let exact = 2.0 * exact(activation, f64::from(*x));
+                // The tails of the gelus are differences of numbers near one.
+                let close = (f64::from(out) - exact).abs() <= 2e-6 * exact.abs() + 1e-6;
+                assert!(close, "{activation:?}({x}): {out} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn ends() {
+        for activation in ALL {
+            let mut out = [-1e30, -200.0, 0.0, 200.0, 1e30, f32::INFINITY, f32::NAN];
+            gated(&mut out, &[1.0; 7], activation);
+            assert_eq!(out[..2].iter().map(|x| x.abs()).collect::<Vec<_>>(), [0.0; 2], "{activation:?}");
+            assert_eq!(out[2..6], [0.0, 200.0, 1e30, f32::INFINITY], "{activation:?}");
+        }
+    }
+
+    #[test]
+    fn joined_rows_are_separate_ones() {
+        for (rows, width) in [(1, 5), (3, 100), (70, 1000)] {
+            let joined: Vec<f32> = (0..rows * 2 * width).map(|i| ((i * 7919) % 1013) as f32 / 100.0 - 5.0).collect();
+            let part = |part: usize| -> Vec<f32> {
+                joined.chunks(2 * width).flat_map(|row| row[part * width..(part + 1) * width].to_vec()).collect()
+            };
+            for activation in ALL {
+                let (mut gate, mut out) = (part(0), vec![0.0; rows * width]);
+                gated(&mut gate, &part(1), activation);
+                gated_joined(&joined, width, activation, &mut out);
+                assert_eq!(gate, out);
+            }
+        }
+    }
+}

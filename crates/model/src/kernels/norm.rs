@@ -1,0 +1,88 @@
+//! Normalisation and the residual stream's additions.
+
+use super::lanes::{LANES, Lanes};
+use super::rows::for_rows;
+
+/// Partial sums of a row's squares, so that one addition need not wait for the last.
+const CHAINS: usize = 4;
+
+/// Root mean square normalisation (arXiv 1910.07467) of each row: `x / sqrt(mean(x²) + eps) · weight`.
+///
+/// `x` and `out` are `(rows, width)`, `weight` is `(width)`.
+pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    let width = weight.len();
+    for_rows(out, width, |first, out| {
+        for (row, out) in x[first * width..].chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            let inverse = Lanes::splat(1.0 / (sum_of_squares(row) / width as f32 + eps).sqrt());
+            for ((x, weight), out) in row.chunks(LANES).zip(weight.chunks(LANES)).zip(out.chunks_mut(LANES)) {
+                Lanes::load_part(x).mul(inverse).mul(Lanes::load_part(weight)).store_part(out);
+            }
+        }
+    });
+}
+
+fn sum_of_squares(row: &[f32]) -> f32 {
+    let mut sums = [Lanes::splat(0.0); CHAINS];
+    let (blocks, rest) = row.as_chunks::<{ CHAINS * LANES }>();
+    for block in blocks {
+        let (lines, _) = block.as_chunks::<LANES>();
+        for (sum, x) in sums.iter_mut().zip(lines) {
+            let x = Lanes::load(x);
+            *sum = x.fma(x, *sum);
+        }
+    }
+    for (sum, x) in sums.iter_mut().zip(rest.chunks(LANES)) {
+        let x = Lanes::load_part(x);
+        *sum = x.fma(x, *sum);
+    }
+    let [a, b, c, d] = sums;
+    a.add(b).add(c.add(d)).sum()
+}
+
+/// `out += scale · x`; a scale of one multiplies nothing.
+pub(crate) fn add_scaled(out: &mut [f32], x: &[f32], scale: f32) {
+    for_rows(out, 1, |first, out| {
+        for (out, x) in out.iter_mut().zip(&x[first..]) {
+            *out += x * scale;
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(count: usize, width: usize) -> Vec<f32> {
+        (0..count * width).map(|i| ((i * 7919) % 1013) as f32 / 500.0 - 1.0).collect()
+    }
+
+    #[test]
+    fn norm_agrees_with_the_formula() {
+        for width in [1, 16, 20, 64, 100, 896] {
+            let count = 100;
+            let (x, mut out) = (rows(count, width), vec![0.0; count * width]);
+            let weight: Vec<f32> = (0..width).map(|i| 0.5 + i as f32 / width as f32).collect();
+            rms_norm(&x, &weight, 1e-5, &mut out);
+            for (row, out) in x.chunks(width).zip(out.chunks(width)) {
+                let mean = row.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>() / width as f64;
+                for ((x, weight), out) in row.iter().zip(&weight).zip(out) {
+                    let exact = f64::from(*x) / (mean + 1e-5).sqrt() * f64::from(*weight);
+                    assert!((f64::from(*out) - exact).abs() < 1e-6 * exact.abs().max(1.0), "{width}: {out} {exact}");
+                }
+            }
+            let mut alone = vec![0.0; width];
+            rms_norm(&x[width..2 * width], &weight, 1e-5, &mut alone);
+            assert_eq!(alone, out[width..2 * width]);
+        }
+    }
+
+    #[test]
+    fn adds() {
+        for len in [5, 200_000] {
+            let (mut out, x) = (rows(1, len), rows(2, len));
+            add_scaled(&mut out, &x[len..], 0.5);
+            let expected: Vec<f32> = rows(1, len).iter().zip(&x[len..]).map(|(out, x)| out + x * 0.5).collect();
+            assert_eq!(out, expected);
+        }
+    }
+}
