@@ -1,13 +1,15 @@
-//! Bytes from files: small ones read with a limit, large ones mapped.
+//! Bytes from files: small ones read with a limit, large ones mapped and read at positions.
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
 use crate::error::CheckpointError;
+use crate::positioned::PositionedFile;
 
 /// Reads a whole file that must not be larger than `limit` bytes.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, CheckpointError> {
@@ -37,12 +39,13 @@ pub(crate) struct WeightFile {
 }
 
 enum Bytes {
-    Mapped(Mmap),
+    /// Mapped for looking at it, open for reading numbers from it.
+    Mapped(Mmap, PositionedFile),
     Held(Cow<'static, [u8]>),
 }
 
 impl WeightFile {
-    /// Maps a file; its pages are read when they are first looked at.
+    /// Maps a file and keeps it open; its pages are read when they are first looked at.
     pub(crate) fn map(path: &Path) -> Result<Self, CheckpointError> {
         let file = open_regular(path)?;
         let length = file.metadata().map_err(|source| CheckpointError::io(path, source))?.len();
@@ -52,10 +55,11 @@ impl WeightFile {
         }
         // SAFETY: the map is read-only and private to this value, and all accesses go through the bounds of its slice.
         // What cannot be ruled out is that another process truncates or rewrites the file while it is mapped; weight
-        // files are replaced by renaming and not edited in place, and every reader of mapped weights accepts that.
+        // files are replaced by renaming and not edited in place. Numbers are not read from the map but at positions of
+        // the open file, so during a run the map is looked at only for the fingerprint and for two heads to be compared.
         #[expect(unsafe_code, reason = "weights are mapped, not read: they may be larger than the memory")]
         let map = unsafe { Mmap::map(&file) }.map_err(|source| CheckpointError::io(path, source))?;
-        Ok(Self { path: path.to_path_buf(), bytes: Bytes::Mapped(map) })
+        Ok(Self { path: path.to_path_buf(), bytes: Bytes::Mapped(map, PositionedFile::new(file)) })
     }
 
     /// Bytes that are in memory already.
@@ -69,8 +73,23 @@ impl WeightFile {
 
     pub(crate) fn bytes(&self) -> &[u8] {
         match &self.bytes {
-            Bytes::Mapped(map) => map,
+            Bytes::Mapped(map, _) => map,
             Bytes::Held(bytes) => bytes,
+        }
+    }
+
+    /// Some of the bytes, read into the buffer if they are not in memory already.
+    pub(crate) fn read<'a>(&'a self, range: Range<usize>, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+        match &self.bytes {
+            Bytes::Mapped(_, file) => {
+                if buffer.len() < range.len() {
+                    buffer.resize(range.len(), 0);
+                }
+                let bytes = &mut buffer[..range.len()];
+                file.read_exact_at(bytes, range.start as u64)?;
+                Ok(bytes)
+            }
+            Bytes::Held(bytes) => bytes.get(range).ok_or_else(|| ErrorKind::UnexpectedEof.into()),
         }
     }
 }

@@ -57,6 +57,16 @@ pub enum CheckpointError {
         /// What was found and what was expected.
         problem: String,
     },
+    /// A tensor could not be read: the disk failed, or the file was cut after it was opened.
+    #[error("{}: tensor `{tensor}` cannot be read: {source}", file.display())]
+    Read {
+        /// The weight file.
+        file: PathBuf,
+        /// The tensor's name.
+        tensor: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// A tensor is missing, unexpected, of the wrong shape or type, or holds numbers that are none.
     #[error("{}: tensor `{tensor}` {problem}", file.display())]
     Tensor {
@@ -72,6 +82,10 @@ pub enum CheckpointError {
 impl CheckpointError {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         Self::Io { path: path.to_path_buf(), source }
+    }
+
+    pub(crate) fn read(file: &Path, tensor: &str, source: io::Error) -> Self {
+        Self::Read { file: file.to_path_buf(), tensor: shorten(tensor), source }
     }
 
     pub(crate) fn folder(path: &Path, problem: impl Into<String>) -> Self {

@@ -1,5 +1,5 @@
 //! WHAT IS ON DISK: a checkpoint folder as a typed description ([`DecoderConfig`]), settings for generation and lazily
-//! read, memory-mapped weights; or a `config.json` alone, with weights drawn from a seed.
+//! read weights; or a `config.json` alone, with weights drawn from a seed.
 //!
 //! Knows no tensor library, no tokenizer and no device: weights leave as bytes or as `Vec<f32>`. Architectures exist
 //! only here, one small file each; behind this room a model is described by data.
@@ -21,6 +21,8 @@ mod identity;
 mod index;
 mod memory;
 mod names;
+mod pieces;
+mod positioned;
 mod random;
 mod stored;
 mod weights;
@@ -35,5 +37,5 @@ pub use generation::GenerationConfig;
 pub use header::{Header, TensorEntry};
 pub use identity::Identity;
 pub use index::ShardIndex;
-pub use memory::Memory;
+pub use memory::{Memory, default_budget};
 pub use weights::{TensorView, Weights};

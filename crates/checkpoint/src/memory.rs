@@ -8,6 +8,13 @@ use crate::error::CheckpointError;
 /// What random weights may take where the system does not say how much there is: no file bounds their size.
 pub(crate) const ASSUMED: u64 = 64 << 30;
 
+/// What is taken to be free where the system does not say how much memory there is.
+const ASSUMED_FREE: u64 = 4 << 30;
+
+/// Least and most of [`default_budget`]. A scan's chunks gain little from more than the most.
+const LEAST_BUDGET: u64 = 256 << 20;
+const LARGEST_BUDGET: u64 = 64 << 30;
+
 /// Memory in bytes; `None` where the system does not tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
@@ -29,6 +36,13 @@ impl Memory {
         Self::from_meminfo(&text, limit.as_deref())
     }
 
+    /// Memory of this process that no file backs, now (Linux): `RssAnon` of `/proc/self/status`. Mapped weights are not
+    /// in it, buffers are.
+    #[must_use]
+    pub fn anonymous_of_this_process() -> Option<u64> {
+        entry(&std::fs::read_to_string("/proc/self/status").ok()?, "RssAnon:")
+    }
+
     /// Reads `/proc/meminfo`; `limit` is the container's, a number of bytes or `max`.
     fn from_meminfo(meminfo: &str, limit: Option<&str>) -> Self {
         let limit = limit.and_then(|limit| limit.trim().parse().ok()).unwrap_or(u64::MAX);
@@ -37,7 +51,16 @@ impl Memory {
     }
 }
 
-/// One entry of `/proc/meminfo`, in bytes.
+/// What a scan may use beside weights of `weights_bytes` when nobody says, asked before the weights are loaded: 60 % of
+/// the memory that is free, less the weights; at least 256 MiB, at most 64 GiB. Where the system does not tell what is
+/// free, half of all memory is taken for it, and 4 GiB where it tells nothing.
+#[must_use]
+pub fn default_budget(memory: &Memory, weights_bytes: u64) -> u64 {
+    let free = memory.available.or(memory.total.map(|total| total / 2)).unwrap_or(ASSUMED_FREE);
+    (free / 5 * 3).saturating_sub(weights_bytes).clamp(LEAST_BUDGET, LARGEST_BUDGET)
+}
+
+/// One entry of a file of `/proc`, in bytes.
 fn entry(meminfo: &str, key: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix(key))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
@@ -73,6 +96,28 @@ mod tests {
         assert_eq!(Memory::from_meminfo(text, Some("max\n")), machine);
         assert_eq!(Memory::from_meminfo(text, Some("6000000000\n")), Memory { total: Some(6_000_000_000), ..machine });
         assert_eq!(Memory::from_meminfo("MemTotal: many kB\nSwapTotal: 1 kB", None), Memory::default());
+    }
+
+    #[test]
+    fn the_default_budget_leaves_room_for_weights_and_others() {
+        const GIB: u64 = 1 << 30;
+        let free = |available| Memory { total: Some(100 * GIB), available: Some(available) };
+        assert_eq!(default_budget(&free(20 * GIB), 4 * GIB), 8 * GIB);
+        assert_eq!(default_budget(&free(20 * GIB), 20 * GIB), GIB / 4);
+        assert_eq!(default_budget(&free(0), u64::MAX), GIB / 4);
+        assert_eq!(default_budget(&free(u64::MAX), 0), 64 * GIB);
+        assert_eq!(default_budget(&Memory { total: Some(40 * GIB), available: None }, GIB), 11 * GIB);
+        assert_eq!(default_budget(&Memory::default(), 0), GIB * 4 / 5 * 3);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn anonymous_memory_grows_with_what_is_held() {
+        let before = Memory::anonymous_of_this_process().expect("Linux tells");
+        let held = std::hint::black_box(vec![1_u8; 64 << 20]);
+        let after = Memory::anonymous_of_this_process().expect("Linux tells");
+        assert!(after > before + (48 << 20), "{before}, {after}");
+        drop(held);
     }
 
     #[test]

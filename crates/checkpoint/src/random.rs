@@ -41,24 +41,34 @@ impl RandomWeights {
         fingerprint.add(&self.seed.to_le_bytes());
     }
 
-    /// Appends `count` values of a tensor to `values`.
-    pub(crate) fn draw(&self, name: &str, count: usize, values: &mut Vec<f32>) {
+    /// Draws values of a tensor from the one at flat position `first` on, as many as `values` holds. The generator can
+    /// be set to any pair of values, so that pieces are those of the whole.
+    pub(crate) fn draw(&self, name: &str, first: usize, values: &mut [f32]) {
+        /// Words that the generator spends on a pair.
+        const WORDS: u128 = 4;
         if name.ends_with("norm.weight") {
-            return values.resize(values.len() + count, 1.0);
+            return values.fill(1.0);
         }
         if name.ends_with(".bias") {
-            return values.resize(values.len() + count, 0.0);
+            return values.fill(0.0);
         }
         let key =
             Sha256::new().chain_update(SCHEME).chain_update(self.seed.to_le_bytes()).chain_update(name).finalize();
         let mut generator = ChaCha8Rng::from_seed(key.into());
-        let end = values.len() + count;
-        while values.len() < end {
-            let (first, second) = normal_pair(&mut generator);
-            values.push((first * self.deviation) as f32);
-            if values.len() < end {
-                values.push((second * self.deviation) as f32);
-            }
+        generator.set_word_pos(WORDS * (first as u128 / 2));
+        let mut scaled_pair = || {
+            let (one, other) = normal_pair(&mut generator);
+            [one, other].map(|value| (value * self.deviation) as f32)
+        };
+        // The second half of a pair whose first half lies before.
+        let (half, rest) = values.split_at_mut(values.len().min(first % 2));
+        if let [value] = half {
+            *value = scaled_pair()[1];
+        }
+        let (pairs, last) = rest.as_chunks_mut();
+        pairs.iter_mut().for_each(|pair| *pair = scaled_pair());
+        if let [value] = last {
+            *value = scaled_pair()[0];
         }
     }
 }
@@ -103,10 +113,22 @@ mod tests {
     /// The reach of 53-bit draws is √(2 · 53 · ln 2) < 8.6 deviations.
     #[test]
     fn drawn_values_are_finite_even_in_half_precision() {
-        let mut values = Vec::new();
-        weights(1).draw("model.embed_tokens.weight", 100_000, &mut values);
+        let mut values = vec![0.0; 100_000];
+        weights(1).draw("model.embed_tokens.weight", 0, &mut values);
         assert!(values.iter().all(|value| value.abs() < 8600.0), "a value is too large");
         assert!(values.iter().any(|value| value.abs() > 3000.0), "the range is not used");
+    }
+
+    #[test]
+    fn pieces_are_those_of_the_whole() {
+        let weights = weights(3);
+        let mut whole = vec![0.0; 1001];
+        weights.draw("lm_head.weight", 0, &mut whole);
+        for (first, count) in [(0, 1), (1, 1), (1, 2), (7, 994), (8, 993), (500, 0), (501, 0), (999, 2)] {
+            let mut piece = vec![0.0; count];
+            weights.draw("lm_head.weight", first, &mut piece);
+            assert_eq!(piece, whole[first..first + count], "{first}");
+        }
     }
 
     struct Smallest;

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
+use crate::convert;
 use crate::disk::{WeightFile, read_bounded};
+use crate::dtype::Dtype;
 use crate::error::{CheckpointError, shorten};
 use crate::fit::readable;
 use crate::header::{Header, TensorEntry};
@@ -103,6 +105,47 @@ impl StoredWeights {
         shard.file.bytes().get(shard.header.tensors().get(stored)?.range.clone())
     }
 
+    /// Reads numbers of a tensor from the one at flat position `first` on, as many as `values` holds.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such tensor, it cannot be read, or a number is not finite.
+    pub(crate) fn read(
+        &self,
+        name: &str,
+        first: usize,
+        values: &mut [f32],
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), CheckpointError> {
+        let refuse = |problem: String| CheckpointError::tensor(self.file_of(name), name, problem);
+        let (entry, dtype) = self.readable_entry(name)?;
+        let start = entry.range.start + first * dtype.size();
+        let range = start..start + values.len() * dtype.size();
+        if range.end > entry.range.end {
+            return Err(refuse(format!("has shape {:?}, which has no number {first}", entry.shape)));
+        }
+        let shard = &self.shards[self.places[name].0];
+        let bytes =
+            shard.file.read(range, buffer).map_err(|error| CheckpointError::read(shard.file.path(), name, error))?;
+        match convert::to_f32(dtype, bytes, values) {
+            Some(position) => Err(refuse(convert::not_finite(values[position], first + position, &entry.shape))),
+            None => Ok(()),
+        }
+    }
+
+    /// The entry of a canonical name, and the format in which its numbers are read.
+    fn readable_entry(&self, name: &str) -> Result<(&TensorEntry, Dtype), CheckpointError> {
+        let refuse = |problem: &str| CheckpointError::tensor(self.file_of(name), name, problem);
+        let entry = self.entry(name).ok_or_else(|| refuse("does not exist in this checkpoint"))?;
+        let dtype = readable(entry.dtype).ok_or_else(|| refuse("is stored in a format that is not read"))?;
+        Ok((entry, dtype))
+    }
+
+    /// The shape of a canonical name.
+    pub(crate) fn shape(&self, name: &str) -> Result<&[usize], CheckpointError> {
+        self.readable_entry(name).map(|(entry, _)| entry.shape.as_slice())
+    }
+
     /// The file of a canonical name, or the first file.
     pub(crate) fn file_of(&self, name: &str) -> &Path {
         let shard = self.places.get(name).map_or(0, |(shard, _)| *shard);
@@ -112,13 +155,9 @@ impl StoredWeights {
     /// The tensor of a canonical name as stored.
     pub(crate) fn view(&self, name: &str) -> Result<TensorView<'_>, CheckpointError> {
         let refuse = |problem: &str| CheckpointError::tensor(self.file_of(name), name, problem);
-        let (place, entry) = self
-            .places
-            .get_key_value(name)
-            .zip(self.entry(name))
-            .ok_or_else(|| refuse("does not exist in this checkpoint"))?;
+        let (entry, dtype) = self.readable_entry(name)?;
         let bytes = self.bytes(name).ok_or_else(|| refuse("lies beyond the end of its file"))?;
-        let dtype = readable(entry.dtype).ok_or_else(|| refuse("is stored in a format that is not read"))?;
+        let place = self.places.get_key_value(name).ok_or_else(|| refuse("does not exist in this checkpoint"))?;
         Ok(TensorView { name: place.0, dtype, shape: &entry.shape, bytes: Cow::Borrowed(bytes) })
     }
 }

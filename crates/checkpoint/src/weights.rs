@@ -9,11 +9,12 @@ use crate::config::DecoderConfig;
 use crate::dtype::Dtype;
 use crate::error::CheckpointError;
 use crate::identity::{Fingerprint, WHOLE_BYTES};
+use crate::pieces::PIECE;
 use crate::random::RandomWeights;
 use crate::stored::StoredWeights;
-use crate::{convert, fit};
+use crate::{convert, fit, pieces};
 
-/// The tensors of a checkpoint, mapped from files or drawn from a seed. Shared by reference; reading needs no lock.
+/// The tensors of a checkpoint, in files or drawn from a seed. Shared by reference; threads may read at once.
 pub struct Weights {
     source: Source,
 }
@@ -64,40 +65,113 @@ impl Weights {
             Source::Files(weights) => weights.view(name),
             Source::Random { weights, .. } => {
                 let (name, shape) = weights.entry(name).ok_or_else(|| self.missing(name))?;
-                let values = self.draw(weights, name, shape)?;
+                let values = self.read_f32(name, shape)?;
                 let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
                 Ok(TensorView { name, dtype: Dtype::F32, shape, bytes: Cow::Owned(bytes) })
             }
         }
     }
 
-    /// One tensor in single precision, rows after rows.
+    /// One tensor in single precision, rows after rows, read from its file at positions and drawn or converted on
+    /// several threads with a few MiB of buffers.
     ///
     /// # Errors
     ///
-    /// When the checkpoint has no such tensor, its shape is another than expected, the memory does not suffice, or a
-    /// value is NaN or infinite.
+    /// When the checkpoint has no such tensor, its shape is another than expected, the memory does not suffice, it
+    /// cannot be read, or a value is NaN or infinite.
     pub fn read_f32(&self, name: &str, expected_shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
+        self.check_shape(name, expected_shape)?;
+        let mut values = self.zeroed(name, expected_shape)?;
+        self.read_all(name, &mut values)?;
+        Ok(values)
+    }
+
+    /// As [`Weights::read_f32`], into memory that the caller keeps. After an error the values mean nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Weights::read_f32`], and when `values` does not hold exactly as many numbers as the tensor.
+    pub fn read_f32_into(
+        &self,
+        name: &str,
+        expected_shape: &[usize],
+        values: &mut [f32],
+    ) -> Result<(), CheckpointError> {
+        self.check_shape(name, expected_shape)?;
+        let (count, expected) = (values.len(), expected_shape.iter().product::<usize>());
+        if count != expected {
+            let problem = format!("has {expected} numbers, but room was given for {count}");
+            return Err(CheckpointError::tensor(self.file_of(name), name, problem));
+        }
+        self.read_all(name, values)
+    }
+
+    /// Some rows of a matrix in single precision, in the order asked for: shape `(rows, columns)`. Nothing else is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Weights::read_f32`], and when the tensor is no matrix or has no such row.
+    pub fn read_rows_f32(
+        &self,
+        name: &str,
+        expected_shape: &[usize],
+        rows: &[u32],
+    ) -> Result<Vec<f32>, CheckpointError> {
+        self.check_shape(name, expected_shape)?;
+        let refuse = |problem: String| CheckpointError::tensor(self.file_of(name), name, problem);
+        let &[height, columns] = expected_shape else {
+            return Err(refuse(format!("has shape {expected_shape:?}, expected a matrix")));
+        };
+        if let Some(row) = rows.iter().find(|&&row| row as usize >= height) {
+            return Err(refuse(format!("has shape {expected_shape:?}, which has no row {row}")));
+        }
+        let mut values = self.zeroed(name, &[rows.len(), columns])?;
+        let rows_of_a_piece = (PIECE / columns.max(1)).max(1);
+        pieces::fill(&mut values, rows_of_a_piece * columns, |start, values, buffer| {
+            let rows = &rows[start / columns..];
+            rows.iter().zip(values.chunks_mut(columns)).try_for_each(|(&row, values)| {
+                // Fits: the row is one of the tensor's.
+                self.read_some(name, row as usize * columns, values, buffer)
+            })
+        })?;
+        Ok(values)
+    }
+
+    fn read_all(&self, name: &str, values: &mut [f32]) -> Result<(), CheckpointError> {
+        pieces::fill(values, PIECE, |start, values, buffer| self.read_some(name, start, values, buffer))
+    }
+
+    /// The values of a tensor from a flat position on.
+    fn read_some(
+        &self,
+        name: &str,
+        first: usize,
+        values: &mut [f32],
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), CheckpointError> {
         match &self.source {
-            Source::Files(weights) => {
-                let view = weights.view(name)?;
-                check_shape(self.file_of(name), name, view.shape, expected_shape)?;
-                convert::to_f32(&view).map_err(|problem| CheckpointError::tensor(self.file_of(name), name, problem))
-            }
+            Source::Files(weights) => weights.read(name, first, values, buffer),
             Source::Random { weights, .. } => {
-                let (name, shape) = weights.entry(name).ok_or_else(|| self.missing(name))?;
-                check_shape(self.file_of(name), name, shape, expected_shape)?;
-                self.draw(weights, name, shape)
+                weights.draw(name, first, values);
+                Ok(())
             }
         }
     }
 
-    fn draw(&self, weights: &RandomWeights, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
-        let refuse = |problem| CheckpointError::tensor(self.file_of(name), name, problem);
-        let mut values = convert::reserve(shape).map_err(refuse)?;
-        // The product fits, since the memory was reserved.
-        weights.draw(name, shape.iter().product(), &mut values);
-        Ok(values)
+    fn zeroed(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {
+        convert::zeroed(shape).map_err(|problem| CheckpointError::tensor(self.file_of(name), name, problem))
+    }
+
+    fn check_shape(&self, name: &str, expected: &[usize]) -> Result<(), CheckpointError> {
+        let found = match &self.source {
+            Source::Files(weights) => weights.shape(name)?,
+            Source::Random { weights, .. } => weights.entry(name).ok_or_else(|| self.missing(name))?.1,
+        };
+        if found == expected {
+            return Ok(());
+        }
+        let problem = format!("has shape {found:?}, expected {expected:?}");
+        Err(CheckpointError::tensor(self.file_of(name), name, problem))
     }
 
     /// Whether the checkpoint has a tensor of this canonical name. A tied head is not a tensor of its own.
@@ -193,13 +267,6 @@ impl Weights {
     fn missing(&self, name: &str) -> CheckpointError {
         CheckpointError::tensor(self.file_of(name), name, "does not exist in this checkpoint")
     }
-}
-
-fn check_shape(file: &Path, name: &str, found: &[usize], expected: &[usize]) -> Result<(), CheckpointError> {
-    if found == expected {
-        return Ok(());
-    }
-    Err(CheckpointError::tensor(file, name, format!("has shape {found:?}, expected {expected:?}")))
 }
 
 impl fmt::Debug for Weights {

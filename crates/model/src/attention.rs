@@ -6,6 +6,8 @@ use neuro_checkpoint::AttentionConfig;
 
 use crate::Result;
 use crate::batch::Batch;
+use crate::kernels::attention;
+use crate::kernels::values::Values;
 use crate::linear::Linear;
 use crate::mask::additive_mask;
 use crate::norm::RmsNorm;
@@ -58,7 +60,7 @@ impl Attention {
     /// Puts keys and values of every row of the input `(rows, hidden)` into the slots. Gives the rows' angles.
     pub(crate) fn remember(&self, x: &Tensor, batch: &Batch, slots: &mut [&mut Slot]) -> Result<Angles> {
         let AttentionConfig { kv_heads, head_dim, .. } = self.config;
-        let angles = self.rope.angles(batch)?;
+        let angles = self.rope.angles(batch);
         let rows = batch.rows();
         let k = normed(self.k_proj.forward(x)?.reshape((rows, kv_heads, head_dim))?, &self.k_norm)?;
         let k = self.rope.forward(&k, &angles)?.reshape((rows, kv_heads * head_dim))?;
@@ -76,10 +78,7 @@ impl Attention {
         let AttentionConfig { heads, head_dim, .. } = self.config;
         let (x, angles) = match batch.asked() {
             None => (x.clone(), angles),
-            Some(asked) => {
-                let asked = Tensor::new(asked, x.device())?;
-                (x.index_select(&asked, 0)?, angles.select(&asked)?)
-            }
+            Some(asked) => (x.index_select(&Tensor::new(asked, x.device())?, 0)?, angles.select(asked)),
         };
         let rows = batch.asked_rows();
         let q = normed(self.q_proj.forward(&x)?.reshape((rows, heads, head_dim))?, &self.q_norm)?;
@@ -91,6 +90,11 @@ impl Attention {
     /// q `(asked rows, heads·head_dim)` → the same shape: every segment over its own keys and values.
     fn attend(&self, q: &Tensor, batch: &Batch, slots: &[&Slot]) -> Result<Tensor> {
         let spans = spans(batch, slots);
+        if self.kernels == Kernels::Fused
+            && let Some(attended) = self.attend_in_place(q, &spans)?
+        {
+            return Ok(attended);
+        }
         let mut order: Vec<usize> = (0..spans.len()).collect();
         order.sort_by_key(|&index| (spans[index].total, spans[index].queries.len()));
         let mut attended: Vec<Option<Tensor>> = vec![None; spans.len()];
@@ -107,6 +111,29 @@ impl Attention {
             [one] => one.contiguous()?,
             several => Tensor::cat(several, 0)?,
         })
+    }
+
+    /// All spans over keys and values where they lie; `None` when some of it is not f32 in memory.
+    fn attend_in_place(&self, q: &Tensor, spans: &[Span<'_>]) -> Result<Option<Tensor>> {
+        let AttentionConfig { heads, kv_heads, head_dim, window, scale, .. } = self.config;
+        let stored = spans.iter().map(|span| span.slot.rows(span.keys())).collect::<Result<Vec<_>>>()?;
+        let stored: Option<Vec<_>> = stored.iter().map(|(k, v)| Some((Values::of(k)?, Values::of(v)?))).collect();
+        let (Some(queries), Some(stored)) = (Values::of(q), stored) else { return Ok(None) };
+        let spans: Vec<attention::Span<'_>> = spans
+            .iter()
+            .zip(&stored)
+            .map(|(span, (keys, values))| attention::Span {
+                queries: span.queries.clone(),
+                keys: keys.get(),
+                values: values.get(),
+                past: span.past,
+                own: span.own.clone(),
+            })
+            .collect();
+        let mut out = vec![0.0; q.elem_count()];
+        let dims = attention::Dims { heads, kv_heads, head_dim, window, scale: scale as f32 };
+        attention::attend(queries.get(), &spans, &dims, &mut out);
+        Ok(Some(Tensor::from_vec(out, q.shape(), q.device())?))
     }
 
     /// Spans of equal shape at once: `(batch·queries, heads·head_dim)`, span after span.

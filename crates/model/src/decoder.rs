@@ -104,10 +104,9 @@ impl Decoder {
     /// When there is no such layer, or streamed weights cannot be read.
     pub fn layer(&self, layer: usize) -> Result<Arc<DecoderLayer>> {
         match &self.weights {
-            Residence::Held { layers, .. } => layers
-                .get(layer)
-                .cloned()
-                .ok_or(ModelError::LayerOutOfRange { layer, depth: self.config.num_layers() }),
+            Residence::Held { layers, .. } => {
+                layers.get(layer).cloned().ok_or(ModelError::LayerOutOfRange { layer, depth: self.config.num_layers() })
+            }
             Residence::Streamed(stream) => stream.layer(layer, &self.config, &self.ropes),
         }
     }
@@ -176,7 +175,8 @@ impl DecoderLayer {
         rope: Arc<Rope>,
         kernels: Kernels,
     ) -> Result<Self> {
-        let (hidden, eps, LayerConfig { attention, mlp }) = (config.hidden_size, config.norm_eps, &config.layers[index]);
+        let (hidden, eps, LayerConfig { attention, mlp }) =
+            (config.hidden_size, config.norm_eps, &config.layers[index]);
         let name = format!("model.layers.{index}");
         let norm = |part: &str| RmsNorm::load(source, &format!("{name}.{part}"), hidden, eps, kernels);
         Ok(Self {
@@ -261,7 +261,7 @@ impl Decoder {
     /// None here; [`Decoder::layer`], [`Decoder::head`] and [`Decoder::embed`] have those of reading.
     pub fn stream(checkpoint: Arc<Checkpoint>, device: &Device) -> Self {
         let config = checkpoint.config.clone();
-        let ropes = ropes(&config, Kernels::Fused, device);
+        let ropes = ropes(&config, Kernels::Fused);
         let weights = Residence::Streamed(Stream::new(checkpoint, device));
         Self { config, device: device.clone(), ropes, weights }
     }
@@ -277,7 +277,7 @@ impl Decoder {
         kernels: Kernels,
     ) -> Result<Self> {
         let embed_tokens = source.parameter(EMBEDDING, &[config.vocab_size, config.hidden_size])?;
-        let ropes = ropes(config, kernels, device);
+        let ropes = ropes(config, kernels);
         let layer = |(index, rope): (usize, &Arc<Rope>)| {
             Ok(Arc::new(DecoderLayer::load(source, config, index, rope.clone(), kernels)?))
         };
@@ -296,9 +296,9 @@ impl Decoder {
     /// The length that a text is planned to reach, where some layer's RoPE depends on it (`dynamic`, above the trained
     /// length), else 0. Texts of equal value compute the same for what they begin with alike.
     pub fn shared_span(&self, span: usize) -> usize {
-        let depends = self.config.layers.iter().any(|layer| {
-            matches!(layer.attention.rope.scaling, RopeScaling::Dynamic { trained, .. } if span > trained)
-        });
+        let depends = self.config.layers.iter().any(
+            |layer| matches!(layer.attention.rope.scaling, RopeScaling::Dynamic { trained, .. } if span > trained),
+        );
         if depends { span } else { 0 }
     }
 
@@ -317,11 +317,11 @@ impl Decoder {
 }
 
 /// The rope of each layer; equal ones are shared.
-fn ropes(config: &DecoderConfig, kernels: Kernels, device: &Device) -> Vec<Arc<Rope>> {
+fn ropes(config: &DecoderConfig, kernels: Kernels) -> Vec<Arc<Rope>> {
     let mut ropes: Vec<Arc<Rope>> = Vec::with_capacity(config.layers.len());
     for LayerConfig { attention, .. } in &config.layers {
         let known = ropes.iter().find(|rope| *rope.config() == attention.rope).cloned();
-        ropes.push(known.unwrap_or_else(|| Arc::new(Rope::new(attention.rope.clone(), kernels, device))));
+        ropes.push(known.unwrap_or_else(|| Arc::new(Rope::new(attention.rope.clone(), kernels))));
     }
     ropes
 }

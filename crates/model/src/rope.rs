@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::f64::consts::TAU;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use neuro_checkpoint::{RopeConfig, RopeScaling};
 
 use crate::Result;
 use crate::batch::Batch;
+use crate::kernels::rope;
+use crate::kernels::values::Values;
 use crate::source::Kernels;
 
 /// Rotates queries and keys. Shared by all layers of one [`RopeConfig`]; its tables grow as positions are met.
@@ -16,7 +18,6 @@ use crate::source::Kernels;
 pub(crate) struct Rope {
     config: RopeConfig,
     kernels: Kernels,
-    device: Device,
     /// Keyed by the planned length that changes the base, or 0 where none does.
     tables: Mutex<HashMap<usize, Arc<Table>>>,
 }
@@ -31,20 +32,25 @@ struct Table {
 
 /// Cosines and sines of the rows of a batch, each `(rows, rotary_dim / 2)`.
 pub(crate) struct Angles {
-    cos: Tensor,
-    sin: Tensor,
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    half: usize,
 }
 
 impl Angles {
     /// Those of some of the rows.
-    pub(crate) fn select(&self, rows: &Tensor) -> Result<Self> {
-        Ok(Self { cos: self.cos.index_select(rows, 0)?, sin: self.sin.index_select(rows, 0)? })
+    pub(crate) fn select(&self, rows: &[u32]) -> Self {
+        let pick = |values: &[f32]| {
+            let row = |&row: &u32| &values[row as usize * self.half..(row as usize + 1) * self.half];
+            rows.iter().flat_map(row).copied().collect()
+        };
+        Self { cos: pick(&self.cos), sin: pick(&self.sin), half: self.half }
     }
 }
 
 impl Rope {
-    pub(crate) fn new(config: RopeConfig, kernels: Kernels, device: &Device) -> Self {
-        Self { config, kernels, device: device.clone(), tables: Mutex::default() }
+    pub(crate) fn new(config: RopeConfig, kernels: Kernels) -> Self {
+        Self { config, kernels, tables: Mutex::default() }
     }
 
     pub(crate) fn config(&self) -> &RopeConfig {
@@ -54,44 +60,49 @@ impl Rope {
     /// Rotates `(rows, heads, head_dim)` by the angles of its rows. Only the first `rotary_dim` features of a head turn;
     /// the rest pass.
     pub(crate) fn forward(&self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
-        let (_rows, _heads, head_dim) = x.dims3()?;
+        let (rows, heads, head_dim) = x.dims3()?;
         let rotary_dim = self.config.rotary_dim;
-        if rotary_dim == head_dim {
-            return self.rotate(x, angles);
+        if let (Kernels::Fused, Some(values)) = (self.kernels, Values::of(x)) {
+            let mut values = values.get().to_vec();
+            let positions: Vec<usize> = (0..rows).collect();
+            let angles = rope::Angles { cos: &angles.cos, sin: &angles.sin, rotary_dim };
+            rope::rotate(&mut values, heads * head_dim, head_dim, &positions, angles);
+            return Ok(Tensor::from_vec(values, x.shape(), x.device())?);
         }
-        let turned = self.rotate(&x.narrow(2, 0, rotary_dim)?.contiguous()?, angles)?;
+        let table =
+            |values: &[f32]| Tensor::from_slice(values, (rows, 1, angles.half), x.device())?.to_dtype(x.dtype());
+        let (cos, sin) = (table(&angles.cos)?, table(&angles.sin)?);
+        if rotary_dim == head_dim {
+            return self.rotate(x, &cos, &sin);
+        }
+        let turned = self.rotate(&x.narrow(2, 0, rotary_dim)?.contiguous()?, &cos, &sin)?;
         Ok(Tensor::cat(&[&turned, &x.narrow(2, rotary_dim, head_dim - rotary_dim)?], 2)?)
     }
 
-    fn rotate(&self, x: &Tensor, Angles { cos, sin }: &Angles) -> Result<Tensor> {
-        let (cos, sin) = (cos.unsqueeze(1)?, sin.unsqueeze(1)?);
+    /// `cos` and `sin` are `(rows, 1, rotary_dim / 2)`.
+    fn rotate(&self, x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
         if self.kernels == Kernels::Fused {
             // Each row as a sequence of one token with angles of its own: (rows, heads, 1, rotary_dim)
-            return Ok(candle_nn::rotary_emb::rope(&x.unsqueeze(2)?, &cos, &sin)?.squeeze(2)?);
+            return Ok(candle_nn::rotary_emb::rope(&x.unsqueeze(2)?, cos, sin)?.squeeze(2)?);
         }
         let halves = x.chunk(2, 2)?;
         let (left, right) = (&halves[0], &halves[1]);
-        let turned =
-            |a: &Tensor, b: &Tensor| Ok::<_, candle_core::Error>((a.broadcast_mul(&cos)?, b.broadcast_mul(&sin)?));
-        let ((left_cos, right_sin), (right_cos, left_sin)) = (turned(left, right)?, turned(right, left)?);
-        Ok(Tensor::cat(&[(left_cos - right_sin)?, (right_cos + left_sin)?], 2)?)
+        let left_turned = (left.broadcast_mul(cos)? - right.broadcast_mul(sin)?)?;
+        let right_turned = (right.broadcast_mul(cos)? + left.broadcast_mul(sin)?)?;
+        Ok(Tensor::cat(&[left_turned, right_turned], 2)?)
     }
 
     /// The angles of every row of a batch.
-    pub(crate) fn angles(&self, batch: &Batch) -> Result<Angles> {
-        let (mut cos, mut sin) = (Vec::new(), Vec::new());
+    pub(crate) fn angles(&self, batch: &Batch) -> Angles {
+        let half = self.config.rotary_dim / 2;
+        let (mut cos, mut sin) = (Vec::with_capacity(batch.rows() * half), Vec::with_capacity(batch.rows() * half));
         for segment in batch.segments().filter(|segment| segment.len > 0) {
             let table = self.table(segment.total(), segment.span);
-            let half = self.config.rotary_dim / 2;
             let rows = segment.past_len() * half..segment.total() * half;
             cos.extend_from_slice(&table.cos[rows.clone()]);
             sin.extend_from_slice(&table.sin[rows]);
         }
-        let shape = (batch.rows(), self.config.rotary_dim / 2);
-        Ok(Angles {
-            cos: Tensor::from_vec(cos, shape, &self.device)?,
-            sin: Tensor::from_vec(sin, shape, &self.device)?,
-        })
+        Angles { cos, sin, half }
     }
 
     fn table(&self, positions: usize, span: usize) -> Arc<Table> {
