@@ -12,7 +12,7 @@ use crate::linear::Linear;
 use crate::mlp::Mlp;
 use crate::norm::RmsNorm;
 use crate::rope::Rope;
-use crate::source::{CheckpointSource, Kernels, ParameterSource};
+use crate::source::{CheckpointSource, Kernels, ParameterSource, WeightType};
 use crate::state::{Slot, State};
 use crate::stream::Stream;
 use crate::tap::{Site, Tap};
@@ -33,9 +33,32 @@ pub struct Decoder {
 #[derive(Debug)]
 enum Residence {
     /// In memory, all of them.
-    Held { embed_tokens: Tensor, layers: Vec<Arc<DecoderLayer>>, head: Arc<Head> },
+    Held { embedding: Embedding, layers: Vec<Arc<DecoderLayer>>, head: Arc<Head> },
     /// On disk, read when needed.
     Streamed(Stream),
+}
+
+/// Where the token embedding is.
+#[derive(Debug)]
+pub(crate) enum Embedding {
+    /// In memory: `(vocab, hidden)`.
+    Held(Tensor),
+    /// On disk; the rows of the tokens are read when they are asked for.
+    OnDisk(Arc<Checkpoint>),
+}
+
+impl Embedding {
+    /// The rows of the tokens: `(tokens, hidden)`.
+    pub(crate) fn rows(&self, config: &DecoderConfig, tokens: &[u32], device: &Device) -> Result<Tensor> {
+        match self {
+            Self::Held(embedding) => Ok(embedding.index_select(&Tensor::new(tokens, device)?, 0)?),
+            Self::OnDisk(checkpoint) => {
+                let shape = [config.vocab_size, config.hidden_size];
+                let rows = checkpoint.weights.read_rows_f32(EMBEDDING, &shape, tokens)?;
+                Ok(Tensor::from_vec(rows, (tokens.len(), config.hidden_size), device)?)
+            }
+        }
+    }
 }
 
 impl Decoder {
@@ -48,12 +71,11 @@ impl Decoder {
         if let Some(&token) = tokens.iter().find(|&&token| token as usize >= vocab) {
             return Err(ModelError::TokenOutOfRange { token, vocab });
         }
-        match &self.weights {
-            Residence::Held { embed_tokens, .. } => {
-                Ok(embed_tokens.index_select(&Tensor::new(tokens, &self.device)?, 0)?)
-            }
-            Residence::Streamed(stream) => stream.embed(&self.config, tokens),
-        }
+        let embedding = match &self.weights {
+            Residence::Held { embedding, .. } => embedding,
+            Residence::Streamed(stream) => stream.embedding(),
+        };
+        embedding.rows(&self.config, tokens, &self.device)
     }
 
     /// Runs the visits in order over the residual stream `(rows, hidden)`; `slots` holds the state of each visit, and the
@@ -139,7 +161,7 @@ impl Head {
     ) -> Result<Self> {
         let (vocab, hidden, eps) = (config.vocab_size, config.hidden_size, config.norm_eps);
         let lm_head = match tied {
-            Some(embed_tokens) => Linear::from_weight(embed_tokens),
+            Some(embed_tokens) => Linear::from_weight(embed_tokens, source.weight_type())?,
             None => Linear::load(source, "lm_head", (hidden, vocab), false)?,
         };
         Ok(Self { norm: RmsNorm::load(source, "model.norm", hidden, eps, kernels)?, lm_head })
@@ -183,7 +205,7 @@ impl DecoderLayer {
             input_layernorm: norm("input_layernorm")?,
             self_attn: Attention::load(source, &format!("{name}.self_attn"), (hidden, eps), attention, rope, kernels)?,
             post_attention_layernorm: norm("post_attention_layernorm")?,
-            mlp: Mlp::load(source, &format!("{name}.mlp"), hidden, mlp)?,
+            mlp: Mlp::load(source, &format!("{name}.mlp"), hidden, mlp, kernels)?,
         })
     }
 
@@ -250,19 +272,36 @@ impl Decoder {
     /// holds a value that is not finite.
     pub fn load(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
         checkpoint.check_memory(DType::F32.size_in_bytes() as u64)?;
-        let source = CheckpointSource { checkpoint, device };
+        let source = CheckpointSource { checkpoint, device, weight_type: WeightType::F32 };
         Self::from_source(&checkpoint.config, &source, device, Kernels::Fused)
     }
 
-    /// Leaves the weights on disk: each is read when it is needed and forgotten soon after. At most two layers, or the
-    /// head, are in memory at once.
+    /// Reads every weight of a checkpoint and holds those of projections as the given type. Where that is not f32, the
+    /// embedding stays on disk.
     ///
     /// # Errors
-    /// None here; [`Decoder::layer`], [`Decoder::head`] and [`Decoder::embed`] have those of reading.
-    pub fn stream(checkpoint: Arc<Checkpoint>, device: &Device) -> Self {
+    /// As [`Decoder::load`]'s.
+    pub fn load_as(checkpoint: &Arc<Checkpoint>, device: &Device, weight_type: WeightType) -> Result<Self> {
+        if weight_type == WeightType::F32 {
+            return Self::load(checkpoint, device);
+        }
+        let config = &checkpoint.config;
+        let source = CheckpointSource { checkpoint, device, weight_type };
+        let ropes = ropes(config, Kernels::Fused);
+        let layers = layers(&source, config, &ropes, Kernels::Fused)?;
+        let tied =
+            config.tie_word_embeddings.then(|| source.parameter(EMBEDDING, &[config.vocab_size, config.hidden_size]));
+        let head = Arc::new(Head::load(&source, config, Kernels::Fused, tied.transpose()?)?);
+        let weights = Residence::Held { embedding: Embedding::OnDisk(checkpoint.clone()), layers, head };
+        Ok(Self { config: config.clone(), device: device.clone(), ropes, weights })
+    }
+
+    /// Leaves the weights on disk: each is read when it is needed and forgotten soon after. At most two layers, or a layer
+    /// and the head, are in memory at once.
+    pub fn stream(checkpoint: &Arc<Checkpoint>, device: &Device, weight_type: WeightType) -> Self {
         let config = checkpoint.config.clone();
         let ropes = ropes(&config, Kernels::Fused);
-        let weights = Residence::Streamed(Stream::new(checkpoint, device));
+        let weights = Residence::Streamed(Stream::new(checkpoint.clone(), device, weight_type));
         Self { config, device: device.clone(), ropes, weights }
     }
 
@@ -278,13 +317,10 @@ impl Decoder {
     ) -> Result<Self> {
         let embed_tokens = source.parameter(EMBEDDING, &[config.vocab_size, config.hidden_size])?;
         let ropes = ropes(config, kernels);
-        let layer = |(index, rope): (usize, &Arc<Rope>)| {
-            Ok(Arc::new(DecoderLayer::load(source, config, index, rope.clone(), kernels)?))
-        };
-        let layers = ropes.iter().enumerate().map(layer).collect::<Result<_>>()?;
+        let layers = layers(source, config, &ropes, kernels)?;
         let tied = config.tie_word_embeddings.then(|| embed_tokens.clone());
         let head = Arc::new(Head::load(source, config, kernels, tied)?);
-        let weights = Residence::Held { embed_tokens, layers, head };
+        let weights = Residence::Held { embedding: Embedding::Held(embed_tokens), layers, head };
         Ok(Self { config: config.clone(), device: device.clone(), ropes, weights })
     }
 
@@ -309,11 +345,27 @@ impl Decoder {
 
     /// Bytes of weights held; none where they are streamed. No path changes them.
     pub fn weight_bytes(&self) -> usize {
-        let Residence::Held { embed_tokens, layers, head } = &self.weights else { return 0 };
-        let embedding = embed_tokens.elem_count() * embed_tokens.dtype().size_in_bytes();
-        let layers: usize = layers.iter().map(|layer| layer.bytes()).sum();
-        layers + embedding + head.bytes(self.config.tie_word_embeddings)
+        let Residence::Held { embedding, layers, head } = &self.weights else { return 0 };
+        let (embedding, tied) = match embedding {
+            Embedding::Held(embedding) => {
+                (embedding.elem_count() * embedding.dtype().size_in_bytes(), self.config.tie_word_embeddings)
+            }
+            Embedding::OnDisk(_) => (0, false),
+        };
+        layers.iter().map(|layer| layer.bytes()).sum::<usize>() + embedding + head.bytes(tied)
     }
+}
+
+fn layers(
+    source: &dyn ParameterSource,
+    config: &DecoderConfig,
+    ropes: &[Arc<Rope>],
+    kernels: Kernels,
+) -> Result<Vec<Arc<DecoderLayer>>> {
+    let layer = |(index, rope): (usize, &Arc<Rope>)| {
+        Ok(Arc::new(DecoderLayer::load(source, config, index, rope.clone(), kernels)?))
+    };
+    ropes.iter().enumerate().map(layer).collect()
 }
 
 /// The rope of each layer; equal ones are shared.

@@ -35,6 +35,7 @@ mod mlp;
 mod norm;
 mod peak;
 mod rope;
+mod sizes;
 mod source;
 mod state;
 mod stream;
@@ -45,7 +46,8 @@ pub use candle_core::{DType, Device, Tensor};
 pub use decoder::{Decoder, DecoderLayer, Head};
 pub use error::ModelError;
 pub use peak::{MatmulPeak, PeakType, measure_matmul_peak};
-pub use source::{Kernels, ParameterSource};
+pub use sizes::WeightBytes;
+pub use source::{Kernels, ParameterSource, WeightType};
 pub use state::{Slot, State, state_bytes_per_token};
 pub use tap::{Site, Tap};
 

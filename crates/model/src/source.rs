@@ -16,8 +16,43 @@ pub enum Kernels {
     Differentiable,
 }
 
+/// How the weights of projections are held and multiplied. Norms, biases and embeddings are f32 in every case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WeightType {
+    /// 32-bit floats.
+    F32,
+    /// 8-bit integers in blocks of 32 with a scale each.
+    Q8_0,
+    /// 4-bit k-quants: super-blocks of 256.
+    Q4K,
+}
+
+impl WeightType {
+    /// The types in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::F32, Self::Q8_0, Self::Q4K];
+
+    /// The type's usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Q8_0 => "Q8_0",
+            Self::Q4K => "Q4_K",
+        }
+    }
+
+    /// The type of that name, in any case.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name))
+    }
+}
+
 /// Gives parameters by canonical name.
 pub trait ParameterSource {
+    /// How projections hold the weights that they take from here.
+    fn weight_type(&self) -> WeightType {
+        WeightType::F32
+    }
+
     /// The parameter, f32, of exactly the given shape.
     ///
     /// # Errors
@@ -29,9 +64,14 @@ pub trait ParameterSource {
 pub(crate) struct CheckpointSource<'a> {
     pub(crate) checkpoint: &'a Checkpoint,
     pub(crate) device: &'a Device,
+    pub(crate) weight_type: WeightType,
 }
 
 impl ParameterSource for CheckpointSource<'_> {
+    fn weight_type(&self) -> WeightType {
+        self.weight_type
+    }
+
     fn parameter(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let values = self.checkpoint.weights.read_f32(name, shape)?;
         Ok(Tensor::from_vec(values, shape, self.device)?)
@@ -44,5 +84,18 @@ impl ParameterSource for HashMap<String, Tensor> {
             Some(tensor) if tensor.dims() == shape => Ok(tensor.clone()),
             _ => Err(ModelError::MissingParameter { name: name.to_owned(), shape: shape.to_vec() }),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_in_any_case() {
+        for kind in WeightType::ALL {
+            assert_eq!(WeightType::parse(&kind.name().to_lowercase()), Some(kind));
+        }
+        assert_eq!(WeightType::parse("q8"), None);
     }
 }

@@ -3,19 +3,21 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use neuro_checkpoint::{Checkpoint, DecoderConfig};
 
-use crate::decoder::{DecoderLayer, EMBEDDING, Head};
+use crate::decoder::{DecoderLayer, EMBEDDING, Embedding, Head};
 use crate::rope::Rope;
-use crate::source::{CheckpointSource, Kernels};
+use crate::source::{CheckpointSource, Kernels, ParameterSource, WeightType};
 use crate::{ModelError, Result};
 
 /// Reads weights when they are asked for.
 #[derive(Debug)]
 pub(crate) struct Stream {
     checkpoint: Arc<Checkpoint>,
+    embedding: Embedding,
     device: Device,
+    weight_type: WeightType,
     ahead: Mutex<Ahead>,
 }
 
@@ -29,15 +31,13 @@ struct Ahead {
 }
 
 impl Stream {
-    pub(crate) fn new(checkpoint: Arc<Checkpoint>, device: &Device) -> Self {
-        Self { checkpoint, device: device.clone(), ahead: Mutex::default() }
+    pub(crate) fn new(checkpoint: Arc<Checkpoint>, device: &Device, weight_type: WeightType) -> Self {
+        let embedding = Embedding::OnDisk(checkpoint.clone());
+        Self { checkpoint, embedding, device: device.clone(), weight_type, ahead: Mutex::default() }
     }
 
-    /// The rows of the embedding for the tokens: `(tokens, hidden)`.
-    pub(crate) fn embed(&self, config: &DecoderConfig, tokens: &[u32]) -> Result<Tensor> {
-        let shape = [config.vocab_size, config.hidden_size];
-        let rows = self.checkpoint.weights.read_rows_f32(EMBEDDING, &shape, tokens)?;
-        Ok(Tensor::from_vec(rows, (tokens.len(), config.hidden_size), &self.device)?)
+    pub(crate) fn embedding(&self) -> &Embedding {
+        &self.embedding
     }
 
     /// One layer; reading of the next one begins.
@@ -62,8 +62,9 @@ impl Stream {
             }
             None => None,
         };
-        let load = |index: usize, checkpoint: &Checkpoint, device: &Device, rope: Arc<Rope>| {
-            let source = CheckpointSource { checkpoint, device };
+        let weight_type = self.weight_type;
+        let load = move |index: usize, checkpoint: &Checkpoint, device: &Device, rope: Arc<Rope>| {
+            let source = CheckpointSource { checkpoint, device, weight_type };
             DecoderLayer::load(&source, &checkpoint.config, index, rope, Kernels::Fused)
         };
         let read = match read {
@@ -86,15 +87,11 @@ impl Stream {
     pub(crate) fn head(&self, config: &DecoderConfig) -> Result<Arc<Head>> {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
         ahead.held = None;
-        let source = CheckpointSource { checkpoint: &self.checkpoint, device: &self.device };
-        let tied = match config.tie_word_embeddings {
-            true => {
-                let shape = [config.vocab_size, config.hidden_size];
-                let values = self.checkpoint.weights.read_f32(EMBEDDING, &shape)?;
-                Some(Tensor::from_vec(values, &shape, &self.device)?)
-            }
-            false => None,
-        };
+        let (checkpoint, device) = (&self.checkpoint, &self.device);
+        let source = CheckpointSource { checkpoint, device, weight_type: self.weight_type };
+        let tied =
+            config.tie_word_embeddings.then(|| source.parameter(EMBEDDING, &[config.vocab_size, config.hidden_size]));
+        let tied = tied.transpose()?;
         Ok(Arc::new(Head::load(&source, config, Kernels::Fused, tied)?))
     }
 }
