@@ -20,8 +20,7 @@ pub(crate) fn read_logits<T: Send>(
     let mut results = Vec::with_capacity(rows);
     let head = decoder.head()?;
     for first in (0..rows).step_by(HEAD_ROWS) {
-        let logits =
-            decoder.unembed(&resid.narrow(0, first, HEAD_ROWS.min(rows - first))?.contiguous()?)?.contiguous()?;
+        let logits = head.logits(&resid.narrow(0, first, HEAD_ROWS.min(rows - first))?.contiguous()?)?.contiguous()?;
         let (_rows, vocab) = logits.dims2().map_err(ModelError::from)?;
         let mut each = |values: &[f32]| {
             let rows = values.par_chunks_exact(vocab).enumerate();

@@ -6,6 +6,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+use neuro_scan::WeightType;
 
 use crate::device::DeviceName;
 use crate::values::{MemorySize, Questions, Tokens, probe_name};
@@ -74,6 +75,21 @@ pub(crate) struct LoadArgs {
     /// Where to compute: cpu, cuda, cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: DeviceName,
+    /// Hold and multiply the weights in fewer bits: q8_0 or q4_k (default: f32)
+    #[arg(long, value_name = "TYPE", value_parser = weight_type)]
+    pub(crate) quantize: Option<WeightType>,
+}
+
+impl LoadArgs {
+    /// The type of the weights.
+    pub(crate) fn weight_type(&self) -> WeightType {
+        self.quantize.unwrap_or(WeightType::F32)
+    }
+}
+
+fn weight_type(name: &str) -> Result<WeightType, String> {
+    let names = || WeightType::ALL.map(|kind| kind.name().to_lowercase()).join(", ");
+    WeightType::parse(name).ok_or_else(|| format!("expected one of {}", names()))
 }
 
 /// What is measured, and how much of it.

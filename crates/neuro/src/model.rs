@@ -88,12 +88,12 @@ impl Model {
     /// # Errors
     /// When the checkpoint, the tokenizer or the device is refused.
     pub(crate) fn subject(&self, load: &LoadArgs) -> anyhow::Result<Subject> {
-        let device = load.device.open()?;
-        let Some(name) = &self.name else {
-            let options = OpenOptions { random_weights: load.random_weights, device };
-            return Ok(Subject::open(&self.folder, &options)?);
-        };
-        Ok(Subject::from_parts(name, self.checkpoint(load)?, self.text()?, device)?)
+        let (random_weights, weight_type) = (load.random_weights, load.weight_type());
+        let options = OpenOptions { random_weights, device: load.device.open()?, weight_type };
+        match &self.name {
+            None => Ok(Subject::open(&self.folder, &options)?),
+            Some(name) => Ok(Subject::from_parts(name, self.checkpoint(load)?, self.text()?, &options)?),
+        }
     }
 
     /// Opens the tokenizer alone; none where the folder has none.

@@ -28,13 +28,12 @@ mod work;
 
 pub use error::ScanError;
 pub use estimate::estimate;
-pub use memory::DEFAULT_MEMORY_BYTES;
-pub use neuro_model::Device;
+pub use neuro_model::{Device, WeightType};
 pub use observer::{Observer, Progress};
 pub use plan::{Plan, plan};
 pub use request::{DEFAULT_PROBE, DEFAULT_QUESTIONS, PHANTOM_PROBE, Paths, ScanRequest};
 pub use run::{Outcome, measure, run};
-pub use subject::{OpenOptions, Subject};
+pub use subject::{OpenOptions, Residence, Subject};
 pub use summary::{PlanSummary, ProbeSummary};
 
 /// Result of the scan room.

@@ -1,16 +1,13 @@
 //! Which questions and which paths are run together: as many as the memory budget holds.
 
-use neuro_checkpoint::DecoderConfig;
 use neuro_engine::HEAD_ROWS;
+use neuro_model::WeightBytes;
 use neuro_path::LayerPath;
 use neuro_probe::{Probe, Scoring};
 
 use crate::prompt::Asked;
 use crate::work::{Volume, own_visits, trunk_layers};
-use crate::{Result, ScanError};
-
-/// Memory that prompts and their states may use when nothing is said: 2 GiB.
-pub const DEFAULT_MEMORY_BYTES: u64 = 2 << 30;
+use crate::{Residence, Result, ScanError, Subject};
 
 /// Rows that keep a device busy: a group of paths grows until it has as many in each step of decoding, or reads as many
 /// logits. More would only lose more when a scan is killed.
@@ -33,10 +30,16 @@ pub(crate) struct Costs {
     head: u64,
     /// Layers of the trunk.
     trunk: u64,
+    /// Bytes of weights.
+    weights: u64,
+    /// Whether those are read layer by layer, which larger groups of paths then pay for together.
+    is_streamed: bool,
 }
 
 impl Costs {
-    pub(crate) fn new(config: &DecoderConfig, paths: &[LayerPath]) -> Self {
+    pub(crate) fn new(subject: &Subject, paths: &[LayerPath], residence: Residence) -> Self {
+        let config = subject.config();
+        let bytes = WeightBytes::of(config, subject.weight_type());
         let float = size_of::<f32>() as u64;
         let largest =
             |size: fn(&neuro_checkpoint::LayerConfig) -> u64| config.layers.iter().map(size).max().unwrap_or(0);
@@ -53,6 +56,12 @@ impl Costs {
             // Once as a tensor, and what the matmul packs.
             head: (2 * HEAD_ROWS as u64 * float).saturating_mul(config.vocab_size as u64),
             trunk: trunk_layers(paths) as u64,
+            weights: match residence {
+                Residence::Held => bytes.held + bytes.reading,
+                // The layer that runs and the next one, or that and the head.
+                Residence::Streamed => bytes.layer + bytes.layer.max(bytes.head) + bytes.reading,
+            },
+            is_streamed: residence == Residence::Streamed,
         }
     }
 
@@ -64,7 +73,7 @@ impl Costs {
         // Scores, masked scores and their softmax.
         let attention = (3 * size_of::<f32>() as u64).saturating_mul(self.heads).saturating_mul(volume.longest);
         let tile = tile.saturating_mul(self.work.saturating_add(attention));
-        trunk.saturating_add(tile).saturating_add(self.head)
+        trunk.saturating_add(tile).saturating_add(self.head).saturating_add(self.weights)
     }
 
     /// Bytes that a path holds while its group is run.
@@ -136,7 +145,7 @@ pub(crate) fn cut(probe: &Probe, asked: &[Asked], paths: &[LayerPath], costs: &C
     let questions = chunks.iter().map(|[start, end]| (end - start) as u64);
     let busy =
         volumes.iter().zip(questions).map(|(volume, questions)| rows(volume).max(questions)).min().unwrap_or(1).max(1);
-    let most = BUSY_ROWS.div_ceil(busy) as usize;
+    let most = if costs.is_streamed { usize::MAX } else { BUSY_ROWS.div_ceil(busy) as usize };
     let mut groups: Vec<[usize; 2]> = Vec::new();
     let mut open = false;
     for (index, path) in paths.iter().enumerate() {
@@ -160,7 +169,8 @@ mod tests {
     use super::*;
 
     /// Four rows of resid and one of keys and values per token; nothing else costs.
-    const COSTS: Costs = Costs { resid: 10, visit: 1, work: 0, heads: 0, head: 1000, trunk: 2 };
+    const COSTS: Costs =
+        Costs { resid: 10, visit: 1, work: 0, heads: 0, head: 1000, trunk: 2, weights: 0, is_streamed: false };
 
     fn probe(questions: usize) -> Probe {
         let request = ProbeRequest { count: Count::Some(questions), seed: 0, role: Role::Search, phantom: None };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use neuro_checkpoint::{Memory, default_budget};
 use neuro_path::{Block, LayerPath};
 use neuro_probe::{Probe, ProbeRequest};
 use neuro_record::{PlannedPaths, ProbeInfo, RunInfo, SCHEMA, settings_hash};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::memory::{Costs, cut};
 use crate::prompt::{Asked, ask};
-use crate::{Paths, Result, ScanError, ScanRequest, Subject, notes, turn};
+use crate::{Paths, Residence, Result, ScanError, ScanRequest, Subject, notes, turn};
 
 /// What will be measured: the content of `run.json`, and the questions as tokens.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Plan {
     /// For each probe the notes that all its rows carry.
     pub(crate) notes: Vec<Vec<String>>,
     pub(crate) costs: Costs,
+    /// Where the weights are while the plan is carried out.
+    pub(crate) residence: Residence,
 }
 
 /// Plans a scan: builds the questions, puts them into tokens, and cuts questions and paths into portions that fit the
@@ -42,7 +45,6 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
     }
     let paths = request.ordered_paths(subject)?;
     let printed: Vec<String> = paths.iter().map(LayerPath::to_string).collect();
-    let costs = Costs::new(subject.config(), &paths);
     let turn = subject.turn()?;
     let mut planned = Planned::default();
     for name in request.probe_names() {
@@ -57,13 +59,12 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
             return Err(ScanError::ProbeTwice { probe: probe.name().to_owned() });
         }
         let asked = ask(subject, &probe)?;
-        let cut = cut(&probe, &asked, &paths, &costs, request.memory_bytes)?;
-        planned.chunks.push(cut.chunks);
-        planned.groups.push(cut.groups);
         planned.notes.push(notes::of_probe(subject.config(), turn.as_ref(), &probe, &asked));
         planned.asked.push(asked);
         planned.probes.push(probe);
     }
+    let memory_bytes = request.memory_bytes.unwrap_or_else(|| default_budget(&Memory::of_this_machine(), 0));
+    let cut = cut_all(subject, &planned, &paths, memory_bytes)?;
     let stored_paths = match request.paths {
         Paths::Triangle => PlannedPaths::Triangle,
         Paths::List(_) => PlannedPaths::List(printed.clone()),
@@ -76,20 +77,24 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
         model: subject.model_info(),
         tokenizer_hash: text.map(|text| text.tokenizer_hash().to_owned()),
         template_hash: text.and_then(|text| text.template_hash().map(str::to_owned)),
-        compute: "f32".to_owned(),
+        compute: subject.weight_type().name().to_owned(),
         device: subject.device_kind().to_owned(),
         probes: planned.probes.iter().map(probe_info).collect(),
         seed: request.seed,
         settings: settings(subject, request),
-        plan: neuro_record::Plan {
-            paths: stored_paths,
-            chunks: planned.chunks,
-            groups: planned.groups,
-            memory_bytes: request.memory_bytes,
-        },
+        plan: neuro_record::Plan { paths: stored_paths, chunks: cut.chunks, groups: cut.groups, memory_bytes },
         phantom: request.planted.clone(),
     };
-    Ok(Plan { info, probes: planned.probes, paths, printed, asked: planned.asked, notes: planned.notes, costs })
+    Ok(Plan {
+        info,
+        probes: planned.probes,
+        paths,
+        printed,
+        asked: planned.asked,
+        notes: planned.notes,
+        costs: cut.costs,
+        residence: cut.residence,
+    })
 }
 
 /// This moment, RFC 3339, in whole seconds.
@@ -104,8 +109,29 @@ struct Planned {
     probes: Vec<Probe>,
     asked: Vec<Vec<Asked>>,
     notes: Vec<Vec<String>>,
+}
+
+/// All probes, cut into portions.
+struct CutAll {
     chunks: Vec<Vec<[usize; 2]>>,
     groups: Vec<Vec<[usize; 2]>>,
+    costs: Costs,
+    residence: Residence,
+}
+
+/// Cuts all probes with the weights in memory, or, where they leave no room there, with weights that are streamed.
+fn cut_all(subject: &Subject, planned: &Planned, paths: &[LayerPath], budget: u64) -> Result<CutAll> {
+    let attempt = |residence: Residence| {
+        let costs = Costs::new(subject, paths, residence);
+        let probes = planned.probes.iter().zip(&planned.asked);
+        let cuts = probes.map(|(probe, asked)| cut(probe, asked, paths, &costs, budget)).collect::<Result<Vec<_>>>()?;
+        let (chunks, groups) = cuts.into_iter().map(|cut| (cut.chunks, cut.groups)).unzip();
+        Ok(CutAll { chunks, groups, costs, residence })
+    };
+    match attempt(Residence::Held) {
+        Err(ScanError::Memory { .. }) => attempt(Residence::Streamed),
+        result => result,
+    }
 }
 
 fn probe_info(probe: &Probe) -> ProbeInfo {

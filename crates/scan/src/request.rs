@@ -5,7 +5,7 @@ use neuro_probe::{Count, PhantomWorld, Role};
 use neuro_record::Planted;
 use neuro_stats::DEEPEST;
 
-use crate::{DEFAULT_MEMORY_BYTES, Result, ScanError, Subject};
+use crate::{Result, ScanError, Subject};
 
 /// The probe of a model when none is named.
 pub const DEFAULT_PROBE: &str = "math:likelihood";
@@ -40,8 +40,9 @@ pub struct ScanRequest {
     pub seed: u64,
     /// What the questions are for.
     pub role: Role,
-    /// Memory that prompts and their states may use, in bytes; weights come on top.
-    pub memory_bytes: u64,
+    /// Memory that the process may use beside mapped files, in bytes: weights, states, and what is being computed.
+    /// `None`: from what the machine has free.
+    pub memory_bytes: Option<u64>,
     /// What a phantom was taught.
     pub phantom: Option<PhantomWorld>,
     /// What is planted in a phantom.
@@ -57,7 +58,7 @@ impl Default for ScanRequest {
             questions: None,
             seed: 0,
             role: Role::Search,
-            memory_bytes: DEFAULT_MEMORY_BYTES,
+            memory_bytes: None,
             phantom: None,
             planted: None,
         }

@@ -13,7 +13,7 @@ use crate::recorder::Recorder;
 use crate::share::Shares;
 use crate::unit::{Asking, Session};
 use crate::work::{trunk_layers, unit_work};
-use crate::{Plan, Result, ScanError, Subject, notes};
+use crate::{Plan, Residence, Result, ScanError, Subject, notes};
 
 /// What a scan leaves.
 #[derive(Debug, Clone, PartialEq)]
@@ -148,7 +148,7 @@ impl Experiment<'_> {
                 }
                 if asking.is_none() {
                     self.load(subject)?;
-                    asking = Some(Asking::new(subject, &plan.probes[probe])?);
+                    asking = Some(Asking::new(subject, &plan.probes[probe], plan.residence)?);
                 }
             }
             let mut session: Option<Session<'_>> = None;
@@ -187,10 +187,10 @@ impl Experiment<'_> {
 
     /// Reads the weights where nobody has; the time that takes is no measure of the work to come.
     fn load(&mut self, subject: &Subject) -> Result<()> {
-        if !subject.is_loaded() {
+        if self.plan.residence == Residence::Held && !subject.is_loaded() {
             self.observer.note("reading the weights");
             let begin = Instant::now();
-            subject.decoder()?;
+            subject.decoder_with(self.plan.residence)?;
             self.begin += begin.elapsed();
         }
         Ok(())

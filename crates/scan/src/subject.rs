@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use neuro_checkpoint::{Checkpoint, DecoderConfig, Identity};
-use neuro_model::{Decoder, Device};
+use neuro_model::{Decoder, Device, WeightType};
 use neuro_path::LayerPath;
 use neuro_record::ModelInfo;
 use neuro_text::{Message, Text};
@@ -19,22 +19,34 @@ pub struct OpenOptions {
     pub random_weights: Option<u64>,
     /// Where the weights go and everything is computed.
     pub device: Device,
+    /// How the weights of projections are held and multiplied.
+    pub weight_type: WeightType,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { random_weights: None, device: Device::Cpu }
+        Self { random_weights: None, device: Device::Cpu, weight_type: WeightType::F32 }
     }
 }
 
 /// A model that can be scanned. Opening it reads descriptions only.
 #[derive(Debug)]
 pub struct Subject {
-    checkpoint: Checkpoint,
+    checkpoint: Arc<Checkpoint>,
     identity: Identity,
     text: Option<Text>,
     device: Device,
-    decoder: Mutex<Option<Arc<Decoder>>>,
+    weight_type: WeightType,
+    decoder: Mutex<Option<(Residence, Arc<Decoder>)>>,
+}
+
+/// Where the weights are while a model runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Residence {
+    /// In memory, all of them.
+    Held,
+    /// On disk: each layer is read when it is needed.
+    Streamed,
 }
 
 impl Subject {
@@ -51,17 +63,26 @@ impl Subject {
         // `--random-weights` also takes the config file itself; its tokenizer then lies beside it.
         let folder = if dir.is_dir() { dir } else { dir.parent().unwrap_or(dir) };
         let text = Text::open(folder)?;
-        Ok(Self { checkpoint, identity, text, device: options.device.clone(), decoder: Mutex::new(None) })
+        Ok(Self {
+            checkpoint: Arc::new(checkpoint),
+            identity,
+            text,
+            device: options.device.clone(),
+            weight_type: options.weight_type,
+            decoder: Mutex::new(None),
+        })
     }
 
     /// A subject of parts that do not come from one folder, called `name`.
     ///
     /// # Errors
     /// When the weight files cannot be read for the identity.
-    pub fn from_parts(name: &str, checkpoint: Checkpoint, text: Option<Text>, device: Device) -> Result<Self> {
+    pub fn from_parts(name: &str, checkpoint: Checkpoint, text: Option<Text>, options: &OpenOptions) -> Result<Self> {
         let mut identity = checkpoint.identity()?;
         identity.id = name.to_owned();
-        Ok(Self { checkpoint, identity, text, device, decoder: Mutex::new(None) })
+        let (checkpoint, device) = (Arc::new(checkpoint), options.device.clone());
+        let weight_type = options.weight_type;
+        Ok(Self { checkpoint, identity, text, device, weight_type, decoder: Mutex::new(None) })
     }
 
     /// The model's name, for people.
@@ -115,7 +136,7 @@ impl Subject {
 
     /// Tokens that end an answer: those of the generation config, the config and the tokenizer, in that order.
     pub fn end_tokens(&self) -> Vec<u32> {
-        let Checkpoint { config, generation, .. } = &self.checkpoint;
+        let Checkpoint { config, generation, .. } = self.checkpoint();
         let tokenizer = self.text().and_then(Text::eos_token).map(|(_, id)| id);
         let mut tokens = Vec::new();
         for &id in generation.eos_token_ids.iter().chain(&config.eos_token_ids).chain(&tokenizer) {
@@ -126,22 +147,38 @@ impl Subject {
         tokens
     }
 
-    /// The weights in memory; read at the first call, shared by all later ones.
+    /// The decoder with its weights in memory; they are read at the first call and shared by all later ones.
     ///
     /// # Errors
     /// When a weight cannot be read or is not finite.
     pub fn decoder(&self) -> Result<Arc<Decoder>> {
+        self.decoder_with(Residence::Held)
+    }
+
+    /// The decoder with its weights where they are wanted.
+    ///
+    /// # Errors
+    /// When a weight cannot be read or is not finite; of streamed weights that shows when they are used.
+    pub fn decoder_with(&self, residence: Residence) -> Result<Arc<Decoder>> {
         // A poisoned lock only means that another thread failed while loading; the place is then still empty.
         let mut place = self.decoder.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(decoder) = &*place {
+        if let Some((_, decoder)) = place.as_ref().filter(|(found, _)| *found == residence) {
             return Ok(decoder.clone());
         }
-        let decoder = Arc::new(Decoder::load(&self.checkpoint, &self.device)?);
-        *place = Some(decoder.clone());
+        let decoder = Arc::new(match residence {
+            Residence::Held => Decoder::load_as(&self.checkpoint, &self.device, self.weight_type)?,
+            Residence::Streamed => Decoder::stream(&self.checkpoint, &self.device, self.weight_type),
+        });
+        *place = Some((residence, decoder.clone()));
         Ok(decoder)
     }
 
-    /// Whether [`Subject::decoder`] has been called.
+    /// How the weights of projections are held and multiplied.
+    pub fn weight_type(&self) -> WeightType {
+        self.weight_type
+    }
+
+    /// Whether the weights have been read, or need no reading.
     pub fn is_loaded(&self) -> bool {
         self.decoder.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
@@ -156,7 +193,7 @@ impl Subject {
 
     /// The model as a run describes it.
     pub fn model_info(&self) -> ModelInfo {
-        let Checkpoint { config, weights, .. } = &self.checkpoint;
+        let Checkpoint { config, weights, .. } = self.checkpoint();
         ModelInfo {
             id: self.identity.id.clone(),
             hash: self.identity.hash.clone(),

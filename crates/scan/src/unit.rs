@@ -12,7 +12,7 @@ use neuro_record::Sample;
 use neuro_text::{StopRules, Text};
 
 use crate::prompt::Asked;
-use crate::{Result, ScanError, Subject};
+use crate::{Residence, Result, ScanError, Subject};
 
 /// What all questions of a probe have in common.
 pub(crate) struct Asking<'a> {
@@ -27,11 +27,11 @@ pub(crate) struct Asking<'a> {
 }
 
 impl<'a> Asking<'a> {
-    pub(crate) fn new(subject: &'a Subject, probe: &'a Probe) -> Result<Self> {
+    pub(crate) fn new(subject: &'a Subject, probe: &'a Probe, residence: Residence) -> Result<Self> {
         let chat = subject.is_chat();
         let strings = probe.stop_strings(chat).iter().map(|string| (*string).to_owned());
         Ok(Self {
-            decoder: subject.decoder()?,
+            decoder: subject.decoder_with(residence)?,
             text: subject.require_text()?,
             probe,
             end_tokens: subject.end_tokens(),

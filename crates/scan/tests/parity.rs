@@ -27,7 +27,7 @@ fn logits(subject: &Subject, tokens: &[u32], path: &str) -> Vec<Vec<f32>> {
 
 fn measured(subject: &Subject, probe: &str, questions: usize, memory: Option<u64>) -> (Plan, RunData) {
     let mut request = request(&[probe], questions);
-    request.memory_bytes = memory.unwrap_or(request.memory_bytes);
+    request.memory_bytes = memory;
     let plan = plan(subject, &request).unwrap();
     let data = measure(subject, &plan, &mut (), &GO).unwrap().data;
     (plan, data)
@@ -117,7 +117,7 @@ fn chunks_do_not_change_scores() {
     let subject = model.open();
     let (_, whole) = measured(&subject, "math:likelihood", 5, None);
     let little = tight(&subject, &request(&["math:likelihood"], 5)).memory_bytes;
-    let (single, parts) = measured(&subject, "math:likelihood", 5, Some(little));
+    let (single, parts) = measured(&subject, "math:likelihood", 5, little);
     assert!(single.info().plan.chunks[0].len() > 2);
     for (a, b) in whole.rows.iter().zip(&parts.rows) {
         assert_eq!((&a.path, a.n), (&b.path, b.n));

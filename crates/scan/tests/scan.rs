@@ -101,7 +101,7 @@ fn the_name_follows_from_what_changes_results() {
     let dir = name(&base);
     assert!(dir.starts_with("runs"));
     assert_eq!(dir, name(&base));
-    let less_memory = ScanRequest { memory_bytes: base.memory_bytes / 2, ..base.clone() };
+    let less_memory = ScanRequest { memory_bytes: Some(1 << 28), ..base.clone() };
     assert_eq!(dir, name(&less_memory));
     let one_path = Paths::List(vec![subject.parse_path("(1,2)").unwrap()]);
     for other in [
@@ -133,7 +133,7 @@ fn what_cannot_be_measured_is_refused_with_advice() {
     let subject = model.open();
     let refused = |request: &ScanRequest| plan(&subject, request).unwrap_err().to_string();
     let base = request(&["math:likelihood"], 2);
-    let error = refused(&ScanRequest { memory_bytes: 1000, ..base.clone() });
+    let error = refused(&ScanRequest { memory_bytes: Some(1000), ..base.clone() });
     assert!(error.contains("question `") && error.contains("the budget is 1000 bytes; raise --memory"), "{error}");
     let error = refused(&request(&["math", "math"], 1));
     assert!(error.contains("`math` is asked for twice"), "{error}");

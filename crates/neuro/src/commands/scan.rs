@@ -72,7 +72,7 @@ pub(crate) fn request(model: &Model, args: &MeasureArgs) -> anyhow::Result<neuro
     });
     request.seed = args.seed;
     if let Some(MemorySize(bytes)) = args.memory {
-        request.memory_bytes = bytes;
+        request.memory_bytes = Some(bytes);
     }
     Ok(request)
 }

@@ -90,7 +90,7 @@ pub fn with_phantom(request: ScanRequest) -> ScanRequest {
 
 /// The request with so little memory that its questions come in several chunks and its paths in several groups.
 pub fn tight(subject: &Subject, base: &ScanRequest) -> ScanRequest {
-    let with = |memory_bytes| ScanRequest { memory_bytes, ..base.clone() };
+    let with = |bytes| ScanRequest { memory_bytes: Some(bytes), ..base.clone() };
     match neuro_scan::plan(subject, &with(1)) {
         // What the first question needs, and a little more: some have longer prompts.
         Err(neuro_scan::ScanError::Memory { needed, .. }) => with(needed * 5 / 4),
