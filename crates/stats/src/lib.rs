@@ -13,6 +13,7 @@ mod map;
 mod normal;
 mod overhead;
 mod planted;
+mod race;
 mod skyline;
 
 pub use bootstrap::{Delta, Interval, LEVEL, Resampler, paired_delta};
@@ -20,4 +21,5 @@ pub use error::StatsError;
 pub use map::{BlockMap, Cell, DEEPEST, RESAMPLES};
 pub use overhead::overhead;
 pub use planted::{OVERLAP, PlantedVerdict, planted_verdict};
+pub use race::{Race, RaceError, RaceOptions, Stage, question_order};
 pub use skyline::Skyline;

@@ -1,0 +1,92 @@
+//! How a race is run, and why it cannot be.
+
+use std::cmp::Ordering;
+
+/// How a race is run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RaceOptions {
+    /// Fraction of the paths that is wanted: the best tenth.
+    pub keep: f64,
+    /// Most of the full scan's layer-tokens that may be spent.
+    pub budget: f64,
+    /// Questions that a path has seen at each look, as fractions of all questions, ascending; at least two questions.
+    pub looks: Vec<f64>,
+    /// Finalists that the looks plan for, as a multiple of `keep`. The last look takes what the budget still pays.
+    pub finalists: f64,
+    /// What a path costs anew in every stage, in units of one question's cost: tokens that all prompts begin with ÷ the
+    /// mean of the tokens after them.
+    pub prefix: f64,
+}
+
+impl Default for RaceOptions {
+    /// The best tenth at a fifth of the cost, with looks in a geometric series from 1/32 to 3/8 of the questions.
+    fn default() -> Self {
+        Self { keep: 0.1, budget: 0.2, looks: vec![0.03125, 0.0715, 0.164, 0.375], finalists: 1.2, prefix: 0.0 }
+    }
+}
+
+impl RaceOptions {
+    /// Refuses impossible values.
+    pub(super) fn check(&self) -> Result<(), RaceError> {
+        let share = |value: f64| value > 0.0 && value <= 1.0;
+        for (what, value) in [("paths to keep", self.keep), ("budget", self.budget)] {
+            if !share(value) {
+                return Err(RaceError::invalid(what, value, "a fraction above 0 and up to 1"));
+            }
+        }
+        let ascends = |pair: &[f64]| matches!(pair[0].partial_cmp(&pair[1]), Some(Ordering::Less));
+        if !self.looks.iter().all(|&look| share(look)) || !self.looks.windows(2).all(ascends) {
+            return Err(RaceError::invalid(
+                "looks",
+                format!("{:?}", self.looks),
+                "ascending fractions above 0 and up to 1",
+            ));
+        }
+        if !(self.finalists >= 1.0 && self.finalists.is_finite()) {
+            return Err(RaceError::invalid("finalists", self.finalists, "a factor of 1 or more"));
+        }
+        if !(self.prefix >= 0.0 && self.prefix.is_finite()) {
+            return Err(RaceError::invalid("prefix", self.prefix, "0 or more questions"));
+        }
+        Ok(())
+    }
+}
+
+/// Why a race cannot be run.
+#[derive(Debug, thiserror::Error, PartialEq)]
+#[non_exhaustive]
+pub enum RaceError {
+    /// The plan cannot be kept.
+    #[error(
+        "{questions} questions are too few to screen {paths} paths: a first look at all of them and all questions for the best {keep} of \
+         them take {needed:.2} of the full scan, expected at most {budget:.2}; ask more questions, or scan without screening"
+    )]
+    Budget {
+        /// Number of paths.
+        paths: usize,
+        /// Number of questions.
+        questions: usize,
+        /// Fraction of paths that is wanted.
+        keep: f64,
+        /// Fraction of the full scan's layer-tokens that it would take.
+        needed: f64,
+        /// Fraction that may be spent.
+        budget: f64,
+    },
+    /// Options, costs or scores have an impossible value or shape.
+    #[error("{what}: found {found}, expected {expected}")]
+    Invalid {
+        /// What is wrong.
+        what: &'static str,
+        /// What was found.
+        found: String,
+        /// What is possible.
+        expected: String,
+    },
+}
+
+impl RaceError {
+    pub(super) fn invalid(what: &'static str, found: impl ToString, expected: impl ToString) -> Self {
+        Self::Invalid { what, found: found.to_string(), expected: expected.to_string() }
+    }
+}
