@@ -51,13 +51,12 @@ impl Memory {
     }
 }
 
-/// What a scan may use beside weights of `weights_bytes` when nobody says, asked before the weights are loaded: 60 % of
-/// the memory that is free, less the weights; at least 256 MiB, at most 64 GiB. Where the system does not tell what is
-/// free, half of all memory is taken for it, and 4 GiB where it tells nothing.
+/// What a scan may use when nobody says: 60 % of the memory that is free; at least 256 MiB, at most 64 GiB. Where the
+/// system does not tell what is free, half of all memory is taken for it, and 4 GiB where it tells nothing.
 #[must_use]
-pub fn default_budget(memory: &Memory, weights_bytes: u64) -> u64 {
+pub fn default_budget(memory: &Memory) -> u64 {
     let free = memory.available.or(memory.total.map(|total| total / 2)).unwrap_or(ASSUMED_FREE);
-    (free / 5 * 3).saturating_sub(weights_bytes).clamp(LEAST_BUDGET, LARGEST_BUDGET)
+    (free / 5 * 3).clamp(LEAST_BUDGET, LARGEST_BUDGET)
 }
 
 /// One entry of a file of `/proc`, in bytes.
@@ -99,15 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn the_default_budget_leaves_room_for_weights_and_others() {
+    fn the_default_budget_leaves_room_for_others() {
         const GIB: u64 = 1 << 30;
         let free = |available| Memory { total: Some(100 * GIB), available: Some(available) };
-        assert_eq!(default_budget(&free(20 * GIB), 4 * GIB), 8 * GIB);
-        assert_eq!(default_budget(&free(20 * GIB), 20 * GIB), GIB / 4);
-        assert_eq!(default_budget(&free(0), u64::MAX), GIB / 4);
-        assert_eq!(default_budget(&free(u64::MAX), 0), 64 * GIB);
-        assert_eq!(default_budget(&Memory { total: Some(40 * GIB), available: None }, GIB), 11 * GIB);
-        assert_eq!(default_budget(&Memory::default(), 0), GIB * 4 / 5 * 3);
+        assert_eq!(default_budget(&free(20 * GIB)), 12 * GIB);
+        assert_eq!(default_budget(&free(0)), GIB / 4);
+        assert_eq!(default_budget(&free(u64::MAX)), 64 * GIB);
+        assert_eq!(default_budget(&Memory { total: Some(40 * GIB), available: None }), 12 * GIB);
+        assert_eq!(default_budget(&Memory::default()), GIB * 4 / 5 * 3);
     }
 
     #[test]

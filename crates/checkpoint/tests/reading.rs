@@ -110,7 +110,7 @@ fn what_does_not_fit_a_tensor_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn rows_are_those_of_the_whole(rows in prop::collection::vec(0..20_011_u32, 0..9000), random in any::<bool>()) {

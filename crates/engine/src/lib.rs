@@ -28,7 +28,7 @@ pub use head::HEAD_ROWS;
 pub use likelihood::{Likelihood, Scored};
 pub use looping::is_looping;
 pub use plain::Plain;
-pub use sampling::{Choice, ChoiceKey, Rule, Sampling, choose};
+pub use sampling::{Choice, ChoiceKey, LARGEST_FILTERED_LEAD, Rule, Sampling, choose};
 pub use stats::Stats;
 pub use strands::distinct_visits;
 pub use tokens::distinct_tokens;

@@ -23,7 +23,7 @@ use noise::Noise;
 use row::{CHUNK, Row, Token};
 
 /// With filters, a lead is looked for up to this difference of logits; a larger one is given as this.
-pub const LARGEST_FILTERED_LEAD: f64 = 0.25;
+pub const LARGEST_FILTERED_LEAD: f64 = 1.0 / 32.0;
 
 /// Below this temperature the likeliest token is chosen: noise times temperature hardly reaches another f32.
 const COLDEST: f64 = 1e-6;
@@ -45,6 +45,14 @@ pub struct Sampling {
     pub min_p: f64,
     /// Where the noise comes from.
     pub seed: u64,
+}
+
+/// What `transformers` 5.23 samples with where `generation_config.json` says nothing (`_get_default_generation_params`):
+/// temperature 1, top-k 50, no other filter.
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { temperature: 1.0, top_k: Some(50), top_p: 1.0, min_p: 0.0, seed: 0 }
+    }
 }
 
 /// How the next token is chosen.
@@ -132,7 +140,9 @@ fn sample(row: Row<'_>, sampling: &Sampling, key: ChoiceKey) -> Option<Choice> {
         let first = row.likeliest_chunk();
         let mut tokens = Vec::with_capacity(CHUNK);
         for chunk in std::iter::once(first).chain((0..row.chunks()).filter(|&chunk| chunk != first)) {
-            if race.can_matter(row.maximum(chunk)) {
+            let maximum = row.maximum(chunk);
+            // Most chunks hold nothing that matters, and their tokens need not be looked at one by one.
+            if race.can_matter(maximum) && noise.any_from((chunk * CHUNK) as u32, race.least_bits(maximum)) {
                 tokens.clear();
                 tokens.extend(row.tokens(chunk));
                 race.enter(&tokens);
@@ -203,6 +213,11 @@ impl<'a> Race<'a> {
         f64::from(logit) * self.per_temperature + noise::LARGEST_GUMBEL >= self.second
     }
 
+    /// The least random bits with which a token of at most this logit can come second.
+    fn least_bits(&self, logit: f32) -> u64 {
+        noise::least_bits(self.second - f64::from(logit) * self.per_temperature)
+    }
+
     /// Compares tokens; fastest when the first has the largest logit or all are near each other.
     fn enter(&mut self, tokens: &[Token]) {
         let mut entered = [(Token::default(), 0.0); CHUNK];
@@ -226,8 +241,7 @@ impl<'a> Race<'a> {
     /// Calls `take` with every token, of at most [`CHUNK`], whose value reaches the second largest.
     fn each(&self, tokens: &[Token], mut take: impl FnMut(Token, f64)) {
         let largest = tokens.iter().map(|token| token.logit).fold(f32::NEG_INFINITY, f32::max);
-        let least_noise = noise::least_bits(self.second - f64::from(largest) * self.per_temperature);
-        self.noise.each_from(tokens, least_noise, |token, gumbel| {
+        self.noise.each_from(tokens, self.least_bits(largest), |token, gumbel| {
             let value = f64::from(token.logit) * self.per_temperature + gumbel;
             if value >= self.second {
                 take(token, value);

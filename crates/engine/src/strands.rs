@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn a_short_trunk_leaves_the_rest_to_the_path() {
         let baseline = LayerPath::baseline(3).unwrap();
-        let (strands, ends) = cut(&[baseline.clone()], &baseline, 1);
+        let (strands, ends) = cut(std::slice::from_ref(&baseline), &baseline, 1);
         assert_eq!((layers(&strands[0]), strands[0].parent, ends), (vec![1, 2], Some(0), vec![1]));
     }
 

@@ -63,7 +63,7 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
         planned.asked.push(asked);
         planned.probes.push(probe);
     }
-    let memory_bytes = request.memory_bytes.unwrap_or_else(|| default_budget(&Memory::of_this_machine(), 0));
+    let memory_bytes = request.memory_bytes.unwrap_or_else(|| default_budget(&Memory::of_this_machine()));
     let cut = cut_all(subject, &planned, &paths, memory_bytes)?;
     let stored_paths = match request.paths {
         Paths::Triangle => PlannedPaths::Triangle,

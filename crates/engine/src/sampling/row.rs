@@ -1,7 +1,7 @@
 //! One row of logits: its maxima, and its tokens in falling order as far as they are needed.
 
-/// Tokens under one maximum.
-pub(super) const CHUNK: usize = 64;
+/// Tokens under one maximum: as many as get their noise at once.
+pub(super) const CHUNK: usize = super::noise::LANES;
 
 /// Numbers that are compared at once.
 const LANES: usize = 32;
@@ -93,14 +93,14 @@ impl<'a> Row<'a> {
 
     /// Σ exp((logit − `largest`) / temperature) over the tokens that may be chosen.
     pub(super) fn mass(&self, largest: f64, per_temperature: f64) -> f64 {
-        const SUMS: usize = 8;
         let share = |logit: f32| exp((f64::from(logit) - largest) * per_temperature);
-        let mut sums = [0.0; SUMS];
+        let mut sums = [0.0; CHUNK];
         for (_, stretch) in stretches(self.logits, self.suppress) {
-            let (blocks, rest) = stretch.as_chunks::<SUMS>();
+            let (blocks, rest) = stretch.as_chunks::<CHUNK>();
             for block in blocks {
-                for (sum, &logit) in sums.iter_mut().zip(block) {
-                    *sum += share(logit);
+                // So long that the compiler keeps it a loop, which it turns into vectors; eight would be unrolled.
+                for lane in 0..CHUNK {
+                    sums[lane] += share(block[lane]);
                 }
             }
             sums[0] += rest.iter().map(|&logit| share(logit)).sum::<f64>();
@@ -165,8 +165,7 @@ impl<const N: usize> Lanes<N> {
 
     #[inline(always)]
     fn take(&mut self, numbers: &[f32; N]) {
-        for lane in 0..N {
-            let number = numbers[lane];
+        for (lane, &number) in numbers.iter().enumerate() {
             self.second[lane] = larger(self.second[lane], smaller(self.best[lane], number));
             self.best[lane] = larger(self.best[lane], number);
             self.magnitude[lane] = self.magnitude[lane].max(number.to_bits() & MAGNITUDE);
@@ -201,9 +200,20 @@ fn maximum_and_magnitude(numbers: &[f32]) -> (f32, u32) {
             magnitude[lane] = u32::max(magnitude[lane], group[lane].to_bits() & MAGNITUDE);
         }
     }
-    let best = best.iter().chain(rest).copied().fold(f32::NEG_INFINITY, larger);
-    let rest = rest.iter().map(|number| number.to_bits() & MAGNITUDE);
-    (best, magnitude.into_iter().chain(rest).fold(0, u32::max))
+    for &number in rest {
+        best[0] = larger(best[0], number);
+        magnitude[0] = magnitude[0].max(number.to_bits() & MAGNITUDE);
+    }
+    // By halves, because one after another is slower than the pass itself.
+    let mut width = LANES;
+    while width > 1 {
+        width /= 2;
+        for lane in 0..width {
+            best[lane] = larger(best[lane], best[lane + width]);
+            magnitude[lane] = magnitude[lane].max(magnitude[lane + width]);
+        }
+    }
+    (best[0], magnitude[0])
 }
 
 /// Unlike `f32::max`, one instruction: what comes of numbers that are none does not matter, the magnitudes show them.
@@ -232,7 +242,7 @@ pub(super) fn exp(x: f64) -> f64 {
     /// Adding 1.5 · 2⁵² rounds to a whole number and leaves it in the low bits.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     /// The upper bits of ln 2, so that its product with n is exact, and the rest.
-    const LN_2: [f64; 2] = [6.931_471_803_691_238_2e-1, 1.908_214_929_270_587_7e-10];
+    const LN_2: [f64; 2] = [6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10];
     /// 1 / k! for k from 13 down to 0.
     const TERMS: [f64; 14] = {
         let mut terms = [1.0; 14];
