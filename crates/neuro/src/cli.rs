@@ -9,6 +9,7 @@ use clap_complete::Shell;
 use neuro_scan::WeightType;
 
 use crate::device::DeviceName;
+use crate::sampling::SamplingArgs;
 use crate::values::{MemorySize, Questions, Tokens, probe_name};
 
 const STYLES: Styles = Styles::styled()
@@ -243,6 +244,8 @@ pub(crate) struct AskArgs {
     pub(crate) max_tokens: usize,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
     /// Print one JSON document instead of the answer as it comes
     #[arg(long)]
     pub(crate) json: bool,

@@ -20,6 +20,7 @@ mod printer;
 mod progress;
 mod remarks;
 mod results;
+mod sampling;
 mod values;
 
 use std::process::ExitCode;

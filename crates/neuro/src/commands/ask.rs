@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, IsTerminal, Read};
 
 use anyhow::Context;
-use neuro_engine::{Answer, GenerateOptions, Plain, Prompt, Rule, StopReason, is_looping};
+use neuro_engine::{Answer, GenerateOptions, Plain, Prompt, StopReason, is_looping};
 use neuro_scan::Subject;
 use neuro_text::{Detokenizer, Message};
 use serde_json::json;
@@ -14,6 +14,7 @@ use crate::error::Failure;
 use crate::model::{Model, parse_path};
 use crate::printer::Printer;
 use crate::results::JSON_SCHEMA;
+use crate::sampling;
 
 /// Answers.
 ///
@@ -38,7 +39,8 @@ pub(crate) fn run(args: &AskArgs, printer: &Printer) -> anyhow::Result<()> {
     };
     let end_tokens = subject.end_tokens();
     let suppress = &subject.checkpoint().generation.suppress_tokens;
-    let options = GenerateOptions { eos: &end_tokens, suppress, rule: Rule::Greedy, stop: &watch };
+    let rule = args.sampling.rule(&subject.checkpoint().generation);
+    let options = GenerateOptions { eos: &end_tokens, suppress, rule, stop: &watch };
     let read = Prompt { tokens, limit: args.max_tokens, question: 0, draw: 0 };
     let answer = Plain::answer(subject.decoder()?, &path, &read, &options)?;
     let tokens = read.tokens;
@@ -49,6 +51,8 @@ pub(crate) fn run(args: &AskArgs, printer: &Printer) -> anyhow::Result<()> {
             "schema": JSON_SCHEMA,
             "model": subject.model_info(),
             "path": path.to_string(),
+            "compute": subject.weight_type().name(),
+            "sampling": sampling::json(&rule),
             "prompt_tokens": tokens.len(),
             "answer": said,
             "tokens": answer.tokens,

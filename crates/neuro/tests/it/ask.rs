@@ -18,8 +18,43 @@ fn json_has_one_shape() {
     assert_eq!(document["path"], "0..7,4..11");
     assert_eq!(document["prompt_tokens"], 4);
     assert_eq!(document["stop"], "length");
+    assert_eq!(document["sampling"], "greedy");
     let keys = document.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(" "));
-    insta::assert_snapshot!(keys.unwrap_or_default(), @"schema model path prompt_tokens answer tokens stop");
+    insta::assert_snapshot!(keys.unwrap_or_default(), @"schema model path compute sampling prompt_tokens answer tokens stop");
+}
+
+/// The draw follows from the seed alone, and a cold draw is the likeliest token.
+#[test]
+fn answers_can_be_drawn() {
+    let place = Place::new();
+    let ask = |flags: &[&str]| {
+        let question = phantom_question();
+        let arguments = [&["ask", "phantom", &question, "--max-tokens", "6", "--json"][..], flags].concat();
+        place.json(&arguments)
+    };
+    let greedy = ask(&[]);
+    let hot = ["--temperature", "30", "--top-k", "0", "--seed"];
+    let drawn = |seed: &str| ask(&[&hot[..], &[seed]].concat());
+    assert_eq!(drawn("1")["tokens"], drawn("1")["tokens"]);
+    assert!(["2", "3", "4"].iter().any(|seed| drawn(seed)["tokens"] != drawn("1")["tokens"]));
+    assert_eq!(ask(&["--temperature", "0"])["tokens"], greedy["tokens"]);
+    assert_eq!(ask(&["--sample", "--top-k", "1"])["tokens"], greedy["tokens"]);
+    assert_eq!(drawn("1")["sampling"]["top_p"], 1.0);
+}
+
+/// The answers of quantised weights come from the same questions; the phantom is sure of its own.
+#[test]
+fn weights_can_be_quantised() {
+    let place = Place::new();
+    let question = phantom_question();
+    let ask = |flags: &[&str]| {
+        let arguments = ["ask", "phantom", &question, "--max-tokens", "1", "--json"];
+        place.json(&[&arguments[..], flags].concat())
+    };
+    let quantised = ask(&["--quantize", "q8_0"]);
+    assert_eq!((&quantised["compute"], &quantised["answer"]), (&"Q8_0".into(), &ask(&[])["answer"]));
+    let refused = place.run(&["ask", "phantom", &question, "--quantize", "q5"]);
+    assert!(refused.contains("expected one of f32, q8_0, q4_k"), "{refused}");
 }
 
 #[test]
