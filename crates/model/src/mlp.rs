@@ -9,7 +9,7 @@ use crate::source::{Kernels, ParameterSource};
 
 /// Rows that go through the whole MLP at once: what lies between the projections then stays near the processor, and
 /// the memory for it is used again instead of being asked for.
-const TILE: usize = 256;
+const TILE: usize = 512;
 
 /// The gated MLP: `down(act(gate(x)) · up(x))` (arXiv 2002.05202).
 #[derive(Debug)]
