@@ -3,8 +3,8 @@
 use anyhow::Context;
 use neuro_path::{Block, triangle};
 use neuro_record::{PlannedPaths, RunData};
-use neuro_report::{csv_table, headline, terminal_heatmap, top_table};
-use neuro_stats::{BlockMap, Cell, Interval, PlantedVerdict, overhead, planted_verdict};
+use neuro_report::{csv_table, headline, terminal_heatmap, top_table, type_effect_lines};
+use neuro_stats::{BlockMap, Cell, Interval, PlantedVerdict, overhead, planted_verdict, type_effect};
 use serde_json::{Value, json};
 
 use crate::printer::{BOLD, DIM, GOOD, Printer, WARNING, styled};
@@ -99,7 +99,9 @@ impl<'a> Results<'a> {
         let best = map.best().and_then(|best| best.block.path(map.depth).ok());
         let failures = remarks::failures(self.data, &map.probe, best.as_ref());
         let failures = failures.iter().map(|failure| format!("{} {failure}", styled(WARNING, "warning:")));
-        let remarks: Vec<_> = failures.chain(remarks::notes(self.data).iter().map(|note| styled(DIM, note))).collect();
+        let effects = type_effect_lines(self.data).into_iter().map(|line| wrapped(&line, 0, printer.width()));
+        let notes = remarks::notes(self.data);
+        let remarks: Vec<_> = failures.chain(effects).chain(notes.iter().map(|note| styled(DIM, note))).collect();
         if !remarks.is_empty() {
             printer.line(format_args!("\n{}", remarks.join("\n")))?;
         }
@@ -130,6 +132,8 @@ impl<'a> Results<'a> {
             "baseline": map.baseline,
             "best": best(map, top),
             "headline": headline(map),
+            "compute": info.compute,
+            "type_effect": type_effects(self.data),
             "planted": self.planted.as_ref().map(|verdict| json!({
                 "block": pair(verdict.planted),
                 "best": pair(verdict.best),
@@ -156,6 +160,23 @@ pub(crate) fn planned_rows(data: &RunData) -> usize {
         PlannedPaths::List(paths) => paths.len(),
     };
     paths * data.info.probes.len()
+}
+
+/// For each probe what quantised weights do to the baseline's score; empty where nothing was quantised.
+fn type_effects(data: &RunData) -> Vec<Value> {
+    let effect = |probe: &neuro_record::ProbeInfo| {
+        let effect = type_effect(data, &probe.name)?;
+        Some(json!({
+            "probe": probe.name,
+            "reference": "f32",
+            "reference_score": effect.reference,
+            "score": effect.score,
+            "delta": effect.delta.mean,
+            "interval": interval(effect.delta.interval.as_ref()),
+            "questions": effect.delta.n,
+        }))
+    };
+    data.info.probes.iter().filter_map(effect).collect()
 }
 
 /// `[low, high]`, or null.

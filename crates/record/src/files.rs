@@ -17,14 +17,18 @@ pub const LOCK_FILE: &str = "writer.lock";
 /// so `math:likelihood` lies in `samples-math-likelihood.jsonl`; letters, digits, `.`, `_` and `-` stay.
 #[must_use]
 pub fn samples_file(probe: &str) -> String {
-    let safe: String =
-        probe
-            .chars()
-            .map(|character| {
-                if character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-') { character } else { '-' }
-            })
-            .collect();
-    format!("samples-{safe}.jsonl")
+    format!("samples-{}.jsonl", safe(probe))
+}
+
+/// Name of the file with what the baseline scores with weights that are not quantised: `reference-<probe>.jsonl`.
+#[must_use]
+pub fn reference_file(probe: &str) -> String {
+    format!("reference-{}.jsonl", safe(probe))
+}
+
+fn safe(probe: &str) -> String {
+    let keep = |character: char| character.is_ascii_alphanumeric() || matches!(character, '.' | '_' | '-');
+    probe.chars().map(|character| if keep(character) { character } else { '-' }).collect()
 }
 
 /// Replaces `file` by `bytes` so that a reader, also after a crash, sees the old content or the new one, never a part.

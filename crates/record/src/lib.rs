@@ -20,7 +20,7 @@ mod settings;
 mod writer;
 
 pub use error::RecordError;
-pub use files::{LOCK_FILE, ROWS_FILE, RUN_FILE, samples_file, write_atomically};
+pub use files::{LOCK_FILE, ROWS_FILE, RUN_FILE, reference_file, samples_file, write_atomically};
 pub use info::{ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, RunInfo, SCHEMA};
 pub use reader::RunData;
 pub use row::{GroupScore, Row, SECONDS_EXTRAPOLATED, SECONDS_SHARE, STOP_LENGTH, STOP_LOOP, Sample};

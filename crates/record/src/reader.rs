@@ -7,7 +7,7 @@ use std::{fs, io};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::files::{LOCK_FILE, ROWS_FILE, RUN_FILE, samples_file};
+use crate::files::{LOCK_FILE, ROWS_FILE, RUN_FILE, reference_file, samples_file};
 use crate::index::Index;
 use crate::info::SCHEMA;
 use crate::log::{Contents, read_lines};
@@ -23,6 +23,9 @@ pub struct RunData {
     /// The samples, probe by probe, in the order of their files, one per path, probe and question. They include those
     /// whose row is not written yet.
     pub samples: Vec<Sample>,
+    /// What the baseline scored with weights as they are stored, where the run's own are quantised; in the order of the
+    /// files. Empty where nothing was quantised.
+    pub reference: Vec<Sample>,
 }
 
 impl RunData {
@@ -68,6 +71,7 @@ pub(crate) struct Loaded {
     pub(crate) rows_length: u64,
     /// In the order of [`RunInfo::probes`].
     pub(crate) samples_lengths: Vec<u64>,
+    pub(crate) reference_lengths: Vec<u64>,
 }
 
 /// Reads rows and samples below a checked `run.json`. Rows come first: their samples are older than they are, so a
@@ -132,7 +136,33 @@ pub(crate) fn read_run(dir: &Path, info: RunInfo) -> Result<Loaded, RecordError>
         }
     }
     samples.shrink_to_fit();
-    Ok(Loaded { data: RunData { info, rows, samples }, index, rows_length, samples_lengths })
+    let (reference, reference_lengths) = read_reference(dir, &info)?;
+    let data = RunData { info, rows, samples, reference };
+    Ok(Loaded { data, index, rows_length, samples_lengths, reference_lengths })
+}
+
+/// Reads the samples of unquantised weights; a question that was answered twice counts once.
+fn read_reference(dir: &Path, info: &RunInfo) -> Result<(Vec<Sample>, Vec<u64>), RecordError> {
+    let index = Index::new(info);
+    let mut samples = Vec::new();
+    let mut lengths = Vec::with_capacity(info.probes.len());
+    for probe in &info.probes {
+        let file = dir.join(reference_file(&probe.name));
+        let mut seen = HashSet::new();
+        let Contents { length } = read_lines(&file, |line, sample: Sample| {
+            let damaged = |reason| RecordError::Line { file: file.clone(), line, reason };
+            if sample.probe != probe.name {
+                return Err(damaged(format!("a sample of probe `{}`, expected `{}`", sample.probe, probe.name)));
+            }
+            index.check_sample(&sample).map_err(damaged)?;
+            if seen.insert(sample.question.clone()) {
+                samples.push(sample);
+            }
+            Ok(())
+        })?;
+        lengths.push(length);
+    }
+    Ok((samples, lengths))
 }
 
 /// Reads and checks `run.json`; also gives it raw, for a comparison that misses no unknown key.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::files::{LOCK_FILE, ROWS_FILE, RUN_FILE, samples_file, sync_dir, write_atomically};
+use crate::files::{LOCK_FILE, ROWS_FILE, RUN_FILE, reference_file, samples_file, sync_dir, write_atomically};
 use crate::index::Index;
 use crate::info::SCHEMA;
 use crate::lock::WriterLock;
@@ -19,6 +19,8 @@ pub struct RunWriter {
     rows: Log,
     /// Name and file of each probe, in the order of `run.json`.
     samples: Vec<(String, Log)>,
+    /// The same of unquantised weights; made when the first is written.
+    reference: Vec<(String, u64, Option<Log>)>,
     index: Index,
     _lock: WriterLock,
 }
@@ -58,18 +60,20 @@ impl RunWriter {
         if !differences.is_empty() {
             return Err(RecordError::Settings { dir: dir.to_owned(), differences });
         }
-        let Loaded { data, index, rows_length, samples_lengths } = read_run(dir, stored)?;
+        let Loaded { data, index, rows_length, samples_lengths, reference_lengths } = read_run(dir, stored)?;
         let rows = Log::open(dir.join(ROWS_FILE), rows_length)?;
         let samples = data.info.probes.iter().zip(samples_lengths).map(|(probe, length)| {
             let log = Log::open(dir.join(samples_file(&probe.name)), length)?;
             Ok((probe.name.clone(), log))
         });
         let samples = samples.collect::<Result<_, RecordError>>()?;
+        let reference = data.info.probes.iter().zip(reference_lengths);
+        let reference = reference.map(|(probe, length)| (probe.name.clone(), length, None)).collect();
         sync_dir(dir)?;
         if let Some(parent) = dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             sync_dir(parent)?;
         }
-        Ok((Self { dir: dir.to_owned(), rows, samples, index, _lock: lock }, data))
+        Ok((Self { dir: dir.to_owned(), rows, samples, reference, index, _lock: lock }, data))
     }
 
     /// The run directory.
@@ -114,6 +118,25 @@ impl RunWriter {
             self.index.add_sample(sample, 0);
         }
         Ok(())
+    }
+
+    /// Appends samples of unquantised weights and returns when they are on the disk.
+    ///
+    /// # Errors
+    /// A sample with impossible values, a probe that the run does not have, or a failing disk.
+    pub fn append_reference(&mut self, probe: &str, samples: &[Sample]) -> Result<(), RecordError> {
+        let what = || format!("samples of unquantised weights on probe `{probe}`");
+        let Some((_, length, log)) = self.reference.iter_mut().find(|(name, ..)| name == probe) else {
+            return Err(RecordError::Refused { what: what(), reason: "run.json does not list this probe".to_owned() });
+        };
+        for sample in samples {
+            self.index.check_sample(sample).map_err(|reason| RecordError::Refused { what: what(), reason })?;
+        }
+        let log = match log {
+            Some(log) => log,
+            empty => empty.insert(Log::open(self.dir.join(reference_file(probe)), *length)?),
+        };
+        log.append(samples)
     }
 
     /// Appends a finished row and returns when it is on the disk.

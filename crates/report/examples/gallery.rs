@@ -180,5 +180,6 @@ fn run(model: &str, maps: &[BlockMap]) -> RunData {
         },
         rows,
         samples: Vec::new(),
+        reference: Vec::new(),
     }
 }

@@ -20,6 +20,7 @@ mod table;
 mod terminal;
 #[cfg(test)]
 mod testing;
+mod type_effect;
 
 pub use error::ReportError;
 pub use headline::headline;
@@ -28,3 +29,4 @@ pub use png::png;
 pub use svg::svg_heatmap;
 pub use table::{csv_table, top_table};
 pub use terminal::{style::ColorLevel, terminal_heatmap};
+pub use type_effect::type_effect_lines;

@@ -17,6 +17,7 @@ mod plan;
 mod portion;
 mod prompt;
 mod recorder;
+mod reference;
 mod request;
 mod run;
 mod share;

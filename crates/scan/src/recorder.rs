@@ -22,6 +22,10 @@ struct Kept {
     rows: Vec<bool>,
     /// For each path and question the place of its sample in [`RunData::samples`].
     samples: Vec<Vec<Option<usize>>>,
+    /// For each question whether the baseline's answer of unquantised weights is there.
+    reference: Vec<bool>,
+    /// Indices of the questions by their identifiers.
+    questions: HashMap<String, usize>,
 }
 
 impl Recorder {
@@ -33,7 +37,7 @@ impl Recorder {
 
     /// Keeps everything in memory only.
     pub(crate) fn memory(plan: &Plan) -> Self {
-        let data = RunData { info: plan.info().clone(), rows: Vec::new(), samples: Vec::new() };
+        let data = RunData { info: plan.info().clone(), rows: Vec::new(), samples: Vec::new(), reference: Vec::new() };
         Self::new(plan, None, data)
     }
 
@@ -46,7 +50,14 @@ impl Recorder {
                 name: probe.name().to_owned(),
                 rows: vec![false; paths.len()],
                 samples: vec![vec![None; questions.len()]; paths.len()],
+                reference: vec![false; questions.len()],
+                questions: questions.iter().map(|(id, &index)| ((*id).to_owned(), index)).collect(),
             };
+            for sample in data.reference.iter().filter(|sample| sample.probe == kept.name) {
+                if let Some(&question) = questions.get(sample.question.as_str()) {
+                    kept.reference[question] = true;
+                }
+            }
             for row in data.rows.iter().filter(|row| row.probe == kept.name) {
                 if let Some(&path) = paths.get(row.path.as_str()) {
                     kept.rows[path] = true;
@@ -107,6 +118,26 @@ impl Recorder {
         for (question, sample) in questions.into_iter().zip(new) {
             places[question] = Some(self.data.samples.len());
             self.data.samples.push(sample);
+        }
+        Ok(())
+    }
+
+    /// Whether the baseline has answered the question with unquantised weights.
+    pub(crate) fn has_reference(&self, probe: usize, question: usize) -> bool {
+        self.probes[probe].reference[question]
+    }
+
+    /// Adds the baseline's samples of unquantised weights and returns when they are safe.
+    pub(crate) fn add_reference(&mut self, probe: usize, samples: Vec<Sample>) -> Result<()> {
+        let kept = &mut self.probes[probe];
+        if let Some(writer) = &mut self.writer {
+            writer.append_reference(&kept.name, &samples)?;
+        }
+        for sample in samples {
+            if let Some(&question) = kept.questions.get(&sample.question) {
+                kept.reference[question] = true;
+            }
+            self.data.reference.push(sample);
         }
         Ok(())
     }

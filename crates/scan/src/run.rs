@@ -76,6 +76,7 @@ fn carry_out(
             break;
         }
     }
+    complete = complete && experiment.reference(subject)?;
     Ok(Outcome { data: experiment.recorder.into_data(), interrupted: !complete })
 }
 
@@ -91,10 +92,10 @@ fn path_work(plan: &Plan, portions: &[Portion]) -> Vec<u64> {
 }
 
 /// A plan being carried out.
-struct Experiment<'a> {
-    plan: &'a Plan,
-    recorder: Recorder,
-    observer: &'a mut dyn Observer,
+pub(crate) struct Experiment<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) recorder: Recorder,
+    pub(crate) observer: &'a mut dyn Observer,
     interrupted: &'a AtomicBool,
     progress: Progress,
     begin: Instant,
@@ -181,7 +182,7 @@ impl Experiment<'_> {
         Ok(true)
     }
 
-    fn stop(&self) -> bool {
+    pub(crate) fn stop(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 
@@ -215,7 +216,9 @@ impl Experiment<'_> {
         });
         let session = match session {
             Err(EngineError::Interrupted) => return Ok(None),
-            session => session.map_err(|source| self.failed(&plan.printed[0], probe, portion, source))?,
+            session => {
+                session.map_err(|source| self.failed(&plan.printed[0], probe, portion.questions.clone(), source))?
+            }
         };
         let sharing = (0..plan.paths.len()).filter(|&path| self.is_path_open(probe, path, portion));
         shares.trunk(begin.elapsed(), sharing.map(|path| (path, &plan.paths[path])));
@@ -243,7 +246,9 @@ impl Experiment<'_> {
         });
         let raw = match raw {
             Err(EngineError::Interrupted) => return Ok(false),
-            raw => raw.map_err(|source| self.failed(&plan.printed[portion.paths.start], probe, portion, source))?,
+            raw => raw.map_err(|source| {
+                self.failed(&plan.printed[portion.paths.start], probe, portion.questions.clone(), source)
+            })?,
         };
         let time = begin.elapsed();
         for (path, raw) in portion.paths.clone().zip(raw) {
@@ -283,10 +288,16 @@ impl Experiment<'_> {
         self.progress.path.clear();
     }
 
-    fn failed(&self, path: &str, probe: usize, portion: &Portion, source: EngineError) -> ScanError {
+    pub(crate) fn failed(
+        &self,
+        path: &str,
+        probe: usize,
+        questions: std::ops::Range<usize>,
+        source: EngineError,
+    ) -> ScanError {
         let probe = &self.plan.probes[probe];
         let id = |index: usize| probe.questions()[index].id.clone();
-        let (first, last) = (id(portion.questions.start), id(portion.questions.end - 1));
+        let (first, last) = (id(questions.start), id(questions.end - 1));
         ScanError::Unit { path: path.to_owned(), probe: probe.name().to_owned(), first, last, source: Box::new(source) }
     }
 }

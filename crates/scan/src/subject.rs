@@ -95,6 +95,10 @@ impl Subject {
         &self.checkpoint
     }
 
+    pub(crate) fn shared_checkpoint(&self) -> Arc<Checkpoint> {
+        self.checkpoint.clone()
+    }
+
     /// Its description.
     pub fn config(&self) -> &DecoderConfig {
         &self.checkpoint.config

@@ -28,10 +28,15 @@ pub(crate) struct Asking<'a> {
 
 impl<'a> Asking<'a> {
     pub(crate) fn new(subject: &'a Subject, probe: &'a Probe, residence: Residence) -> Result<Self> {
+        Self::with_decoder(subject, probe, subject.decoder_with(residence)?)
+    }
+
+    /// The same with a decoder of its own.
+    pub(crate) fn with_decoder(subject: &'a Subject, probe: &'a Probe, decoder: Arc<Decoder>) -> Result<Self> {
         let chat = subject.is_chat();
         let strings = probe.stop_strings(chat).iter().map(|string| (*string).to_owned());
         Ok(Self {
-            decoder: subject.decoder_with(residence)?,
+            decoder,
             text: subject.require_text()?,
             probe,
             end_tokens: subject.end_tokens(),

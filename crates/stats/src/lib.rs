@@ -15,6 +15,7 @@ mod overhead;
 mod planted;
 mod race;
 mod skyline;
+mod type_effect;
 
 pub use bootstrap::{Delta, Interval, LEVEL, Resampler, paired_delta};
 pub use error::StatsError;
@@ -23,3 +24,4 @@ pub use overhead::overhead;
 pub use planted::{OVERLAP, PlantedVerdict, planted_verdict};
 pub use race::{Race, RaceError, RaceOptions, Stage, question_order};
 pub use skyline::Skyline;
+pub use type_effect::{TypeEffect, type_effect};

@@ -36,7 +36,7 @@ fn empty_run() -> RunData {
         plan: Plan { paths: PlannedPaths::Triangle, chunks: Vec::new(), groups: Vec::new(), memory_bytes: 0 },
         phantom: Some(Planted { block: [1, 5], group: "k=2".to_owned() }),
     };
-    RunData { info, rows: Vec::new(), samples: Vec::new() }
+    RunData { info, rows: Vec::new(), samples: Vec::new(), reference: Vec::new() }
 }
 
 /// Adds a path with its scores per question; the first half of the questions is group `k=1`, the rest `k=2`.

@@ -4,6 +4,7 @@ use neuro_record::{PlannedPaths, RunData};
 
 use crate::escape::markup;
 use crate::number::{count, counted};
+use crate::type_effect::type_effect_lines;
 
 /// The section "Provenance": a list of terms and values.
 pub(super) fn section(data: &RunData) -> String {
@@ -38,12 +39,11 @@ pub(super) fn section(data: &RunData) -> String {
             format!("{}, {}, hash {}", probe.id, counted(probe.questions, "question"), probe.hash),
         ));
     }
+    facts.extend(type_effect_lines(data).into_iter().map(|line| ("effect of the weights' type".to_owned(), line)));
     facts.extend(info.settings.iter().map(|(key, value)| (format!("setting {key}"), value.to_string())));
     facts.push(("paths".to_owned(), paths));
-    facts.push((
-        "plan".to_owned(),
-        format!("{}, {} bytes of memory for states", counted(chunks, "chunk"), info.plan.memory_bytes),
-    ));
+    facts
+        .push(("plan".to_owned(), format!("{}, {} bytes of memory", counted(chunks, "chunk"), info.plan.memory_bytes)));
     if let Some(planted) = &info.phantom {
         let [start, end] = planted.block;
         facts.push(("planted".to_owned(), format!("block ({start}, {end}), questions of group {}", planted.group)));

@@ -56,7 +56,7 @@ fn data(model: &str, layers: usize) -> RunData {
         },
         phantom: Some(Planted { block: [1, 5], group: "k2".to_owned() }),
     };
-    RunData { info, rows: vec![row], samples: Vec::new() }
+    RunData { info, rows: vec![row], samples: Vec::new(), reference: Vec::new() }
 }
 
 fn embedded(page: &str) -> serde_json::Value {

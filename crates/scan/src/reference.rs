@@ -1,0 +1,58 @@
+//! What the weights' type does: the baseline once more, with weights as they are stored.
+
+use neuro_model::WeightType;
+use neuro_path::LayerPath;
+
+use crate::run::Experiment;
+use crate::unit::Asking;
+use crate::{Result, Subject};
+
+impl Experiment<'_> {
+    /// Measures the baseline in f32 on every question, where the run's weights are quantised and it is planned; `false`
+    /// when interrupted. The weights are streamed: two sets need not fit into memory.
+    pub(crate) fn reference(&mut self, subject: &Subject) -> Result<bool> {
+        let plan = self.plan;
+        let baseline = plan.paths.iter().position(LayerPath::is_baseline);
+        let Some(baseline) = baseline.filter(|_| subject.weight_type() != WeightType::F32) else { return Ok(true) };
+        let (path, printed) = (&plan.paths[baseline], &plan.printed[baseline]);
+        for (index, probe) in plan.probes.iter().enumerate() {
+            let chunks = self.recorder.info().plan.chunks[index].clone();
+            let mut asking: Option<Asking<'_>> = None;
+            for [start, end] in chunks {
+                let questions: Vec<usize> =
+                    (start..end).filter(|&question| !self.recorder.has_reference(index, question)).collect();
+                if questions.is_empty() {
+                    continue;
+                }
+                if self.stop() {
+                    return Ok(false);
+                }
+                if asking.is_none() {
+                    self.observer.note(&format!("measuring the baseline in f32 on {}", probe.name()));
+                    asking = Some(Asking::with_decoder(subject, probe, subject.reference_decoder())?);
+                }
+                let Some(asking) = &asking else { continue };
+                let run = asking.session(&questions, &plan.asked[index]).and_then(|mut session| {
+                    let raw = session.run(std::slice::from_ref(path), &mut |_| !self.stop())?;
+                    Ok((session, raw))
+                });
+                let (session, raw) = match run {
+                    Err(neuro_engine::EngineError::Interrupted) => return Ok(false),
+                    run => run.map_err(|source| self.failed(printed, index, start..end, source))?,
+                };
+                for raw in raw {
+                    let samples = session.grade(printed, raw)?;
+                    self.recorder.add_reference(index, samples)?;
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl Subject {
+    /// The weights as they are stored, computed in f32 and read layer by layer.
+    fn reference_decoder(&self) -> std::sync::Arc<neuro_model::Decoder> {
+        std::sync::Arc::new(neuro_model::Decoder::stream(&self.shared_checkpoint(), self.device(), WeightType::F32))
+    }
+}
