@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
 use neuro_checkpoint::{Activation, MlpConfig};
+use rayon::prelude::*;
 
 #[path = "../src/error.rs"]
 mod error;
@@ -25,6 +26,7 @@ mod source;
 
 use error::ModelError;
 use kernels::attention::{Dims, Span, attend};
+use kernels::lanes::{LANES, Lanes};
 use kernels::norm::add_scaled;
 use kernels::rope::{Angles, rotate};
 use kernels::values::Values;
@@ -153,7 +155,55 @@ fn operations(part: &str, rows: usize) -> f64 {
     }
 }
 
+/// Bytes per second that all threads read of memory that no cache holds.
+fn read_rate() -> f64 {
+    let values = vec![1f32; 1 << 27];
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let start = Instant::now();
+        let sums = values.par_chunks(1 << 20).map(|chunk| {
+            let mut sums = [Lanes::splat(0.0); 8];
+            for block in chunk.as_chunks::<{ 8 * LANES }>().0 {
+                for (sum, line) in sums.iter_mut().zip(block.as_chunks::<LANES>().0) {
+                    *sum = sum.add(Lanes::load(line));
+                }
+            }
+            sums.map(Lanes::sum).iter().sum::<f32>()
+        });
+        assert_eq!(sums.sum::<f32>(), values.len() as f32);
+        best = f64::min(best, start.elapsed().as_secs_f64());
+    }
+    size_of_val(values.as_slice()) as f64 / best
+}
+
+/// One row through 24 layers of their own weights, as decoding does it: seconds.
+fn decode(kind: WeightType) -> f64 {
+    let layers: Vec<_> = (0..24).map(|_| Layer::random(kind).unwrap()).collect();
+    let mut best = f64::INFINITY;
+    for _ in 0..10 {
+        let mut x = Tensor::randn(0f32, 1., (1, HIDDEN), &Device::Cpu).unwrap();
+        let start = Instant::now();
+        for layer in &layers {
+            x = layer.forward(&x, &mut |_| ()).unwrap();
+        }
+        best = f64::min(best, start.elapsed().as_secs_f64());
+    }
+    best
+}
+
 fn main() {
+    let read = read_rate();
+    println!("memory: {:.1} GB/s", read / 1e9);
+    for (kind, bytes) in [(WeightType::F32, 4.0), (WeightType::Q8_0, 34.0 / 32.0)] {
+        let weights = (24 * HIDDEN * (2 * HIDDEN + 2 * KV + 3 * INTERMEDIATE)) as f64;
+        let (time, needed) = (decode(kind), weights * bytes);
+        let (rate, least) = (needed / time / 1e9, needed / read * 1e3);
+        println!(
+            "{} decode, 24 layers: {:.2} ms, {rate:.1} GB/s; reading takes {least:.2} ms",
+            kind.name(),
+            time * 1e3
+        );
+    }
     for (kind, input) in [(WeightType::F32, HIDDEN), (WeightType::Q8_0, 1024)] {
         let layer = Layer::random(kind).unwrap();
         let weight = Tensor::randn(0f32, 1., (INTERMEDIATE, input), &Device::Cpu).unwrap();

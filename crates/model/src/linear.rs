@@ -2,6 +2,7 @@ use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{Module, Tensor};
 
 use crate::Result;
+use crate::kernels::norm::add_to_rows;
 use crate::kernels::values::Values;
 use crate::source::{ParameterSource, WeightType};
 
@@ -76,44 +77,46 @@ impl Linear {
 
     /// `(rows, in)` → `(rows, out)`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (rows, _input) = x.dims2()?;
-        let y = match &self.weight {
+        let in_memory = x.device().is_cpu() && !x.track_op();
+        match &self.weight {
             Weight::Dense(weight) => {
+                let tile = if in_memory && !weight.track_op() { DENSE_TILE } else { usize::MAX };
                 let weight = weight.t()?;
-                let tile = if x.track_op() || weight.track_op() { rows } else { DENSE_TILE };
-                self.tiled(x, rows, tile, |x| Ok(x.matmul(&weight)?))?
+                self.tiled(x, tile, |x| Ok(x.matmul(&weight)?))
             }
             Weight::Quantised(matmul, _) => {
-                let x = x.pad_with_zeros(1, 0, padded(self.input) - self.input)?;
-                self.tiled(&x, rows, QUANTISED_TILE, |x| Ok(matmul.forward(x)?))?
+                let tile = if in_memory { QUANTISED_TILE } else { usize::MAX };
+                self.tiled(x, tile, |x| Ok(matmul.forward(&pad(x, padded(self.input))?)?))
             }
-        };
-        Ok(match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        })
+        }
     }
 
-    /// Multiplies so many rows at once as the processor likes; a graphics card likes all of them.
-    fn tiled(
-        &self,
-        x: &Tensor,
-        rows: usize,
-        tile: usize,
-        multiply: impl Fn(&Tensor) -> Result<Tensor>,
-    ) -> Result<Tensor> {
-        if rows <= tile || !x.device().is_cpu() {
-            return multiply(x);
+    /// Multiplies so many rows at once as the processor likes, and adds the bias; a graphics card likes all rows, and a
+    /// gradient needs them.
+    fn tiled(&self, x: &Tensor, tile: usize, multiply: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Tensor> {
+        let (rows, _input) = x.dims2()?;
+        let bias = self.bias.as_ref().map(|bias| (bias, Values::of(bias)));
+        if rows <= tile {
+            match bias {
+                None => return multiply(x),
+                Some((bias, values)) if tile == usize::MAX || values.is_none() => {
+                    return Ok(multiply(x)?.broadcast_add(bias)?);
+                }
+                Some(_) => {}
+            }
         }
-        let mut values = Vec::with_capacity(rows * self.output);
+        let mut out = Vec::with_capacity(rows * self.output);
         for start in (0..rows).step_by(tile) {
             let y = multiply(&x.narrow(0, start, tile.min(rows - start))?)?;
             match Values::of(&y) {
-                Some(y) => values.extend_from_slice(y.get()),
-                None => return multiply(x),
+                Some(y) => out.extend_from_slice(y.get()),
+                None => return self.tiled(x, usize::MAX, multiply),
             }
         }
-        Ok(Tensor::from_vec(values, (rows, self.output), x.device())?)
+        if let Some((_, Some(bias))) = bias {
+            add_to_rows(&mut out, bias.get());
+        }
+        Ok(Tensor::from_vec(out, (rows, self.output), x.device())?)
     }
 
     /// Bytes held.
@@ -141,6 +144,22 @@ impl Linear {
 
 fn join(parts: Vec<Tensor>) -> Result<Tensor> {
     Ok(if let [part] = parts.as_slice() { part.clone() } else { Tensor::cat(&parts, 0)? })
+}
+
+/// Rows padded with zeros to the given width.
+fn pad(x: &Tensor, width: usize) -> Result<Tensor> {
+    let (rows, input) = x.dims2()?;
+    match Values::of(x) {
+        _ if input == width => Ok(x.clone()),
+        None => Ok(x.pad_with_zeros(1, 0, width - input)?),
+        Some(values) => {
+            let mut out = vec![0.0; rows * width];
+            for (out, x) in out.chunks_exact_mut(width).zip(values.get().chunks_exact(input)) {
+                out[..input].copy_from_slice(x);
+            }
+            Ok(Tensor::from_vec(out, (rows, width), x.device())?)
+        }
+    }
 }
 
 fn padded(input: usize) -> usize {

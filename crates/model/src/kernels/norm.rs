@@ -1,4 +1,4 @@
-//! Normalisation and the residual stream's additions.
+//! Normalisation, and what is added to rows.
 
 use super::lanes::{LANES, Lanes};
 use super::rows::for_rows;
@@ -48,6 +48,17 @@ pub(crate) fn add_scaled(out: &mut [f32], x: &[f32], scale: f32) {
     });
 }
 
+/// `out += bias` in each row.
+pub(crate) fn add_to_rows(out: &mut [f32], bias: &[f32]) {
+    for_rows(out, bias.len(), |_, out| {
+        for row in out.chunks_exact_mut(bias.len()) {
+            for (out, bias) in row.iter_mut().zip(bias) {
+                *out += bias;
+            }
+        }
+    });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,6 +84,16 @@ mod tests {
             let mut alone = vec![0.0; width];
             rms_norm(&x[width..2 * width], &weight, 1e-5, &mut alone);
             assert_eq!(alone, out[width..2 * width]);
+        }
+    }
+
+    #[test]
+    fn adds_a_bias_to_each_row() {
+        let (mut out, bias) = (rows(300, 500), rows(1, 500));
+        add_to_rows(&mut out, &bias);
+        for (found, before) in out.chunks(500).zip(rows(300, 500).chunks(500)) {
+            let expected: Vec<f32> = before.iter().zip(&bias).map(|(x, bias)| x + bias).collect();
+            assert_eq!(found, expected);
         }
     }
 
