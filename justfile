@@ -36,3 +36,14 @@ golden:
 # Run one fuzz target for some seconds on stable Rust: `just fuzz config 60`.
 fuzz target seconds="60":
     cargo run --release --manifest-path fuzz/Cargo.toml -- {{target}} {{seconds}}
+
+# Measure the speed against the peers and print the table; bench/README.md says what each part needs.
+bench *options:
+    python3 bench/run.py {{options}}
+
+# One part of it.
+bench-a *options: (bench "a" options)
+bench-b *options: (bench "b" options)
+bench-c *options: (bench "c" options)
+bench-d *options: (bench "d" options)
+bench-e *options: (bench "e" options)

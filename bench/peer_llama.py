@@ -1,0 +1,83 @@
+"""Peer (c): one configuration in one process of llama.cpp, the way of llm-circuit-finder.
+
+    python peer_llama.py MODEL.gguf PROMPTS.json --threads 2            answers all prompts
+    python peer_llama.py MODEL.gguf PROMPTS.json --threads 2 --rates    prefill and decode rates alone
+
+Prints one line of JSON. Prompts are answered one after the other, as a server with one slot does, and what a prompt has
+in common with the one before it is taken from the cache. Loading counts: every configuration is a file of its own.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+from llama_cpp import Llama
+
+# A prompt long enough for full batches, and an answer long enough for a steady rate.
+RATE_PREFILL = 512
+RATE_DECODE = 64
+
+
+def answer(model, prompt, new_tokens):
+    """Greedy tokens behind a prompt, always `new_tokens` of them, with the seconds until the first and for the rest."""
+    tokens, start = [], time.perf_counter()
+    first = start
+    for token in model.generate(prompt, temp=0.0, repeat_penalty=1.0, reset=True):
+        tokens.append(token)
+        if len(tokens) == 1:
+            first = time.perf_counter()
+        if len(tokens) == new_tokens:
+            break
+    return tokens, first - start, time.perf_counter() - first
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("prompts", type=Path)
+    parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--rates", action="store_true")
+    arguments = parser.parse_args()
+    shared = json.loads(arguments.prompts.read_text())
+    start = time.perf_counter()
+    model = Llama(
+        model_path=str(arguments.model),
+        n_ctx=1024,
+        n_batch=512,
+        n_threads=arguments.threads,
+        n_threads_batch=arguments.threads,
+        verbose=False,
+    )
+    load = time.perf_counter() - start
+    if arguments.rates:
+        result = rates(model, shared)
+    else:
+        answers = [answer(model, prompt, shared["new_tokens"]) for prompt in shared["prompts"]]
+        result = {
+            "tokens": [tokens for tokens, _, _ in answers],
+            "prefill_seconds": sum(prefill for _, prefill, _ in answers),
+            "decode_seconds": sum(decode for _, _, decode in answers),
+        }
+    seconds = time.perf_counter() - start
+    print(json.dumps({"load_seconds": load, "seconds": seconds, **result}))
+
+
+def rates(model, shared):
+    """Tokens per second of a long prefill and of decoding at batch 1, each the best of three."""
+    prompt = [token for tokens in shared["prompts"] for token in tokens][:RATE_PREFILL]
+    prefill, decode = [], []
+    for _ in range(3):
+        model.reset()
+        # A new beginning: otherwise the cache holds the whole prompt.
+        prompt = [*prompt[1:], prompt[0]]
+        _, seconds, rest = answer(model, prompt, RATE_DECODE)
+        prefill.append(len(prompt) / seconds)
+        model.reset()
+        _, _, rest = answer(model, prompt[:32], RATE_DECODE)
+        decode.append((RATE_DECODE - 1) / rest)
+    return {"prefill_tokens_per_second": max(prefill), "decode_tokens_per_second": max(decode)}
+
+
+if __name__ == "__main__":
+    main()

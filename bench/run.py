@@ -1,0 +1,159 @@
+"""Runs the benchmark, or parts of it, and prints its table.
+
+    python3 bench/run.py [a] [b] [c] [d] [e] [--quick] [--out FILE]
+
+Ours and the peers take turns in one run on the same prompts; a part whose input is missing is skipped by name. Raw
+numbers go to target/bench/results.json as they come. See bench/README.md.
+"""
+
+import argparse
+import datetime
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+from settings import DEPTH, PEER_BLOCKS, PLAIN_BLOCKS, REPOSITORY, WORK, stratified, write_json
+from sides import THREADS, Llama, Missing, Ours, Rys, prompts, talk
+from table import table
+
+PARTS = {
+    "a": "against our own plain way",
+    "b": "against the author's worker",
+    "c": "against one process of llama.cpp per configuration",
+    "d": "efficiency against the matmul peak",
+    "e": "growth with depth and questions",
+}
+TYPES = ("f32", "q8_0")
+# Whole triangles that a part needs, (type, scoring).
+NEEDS = {
+    "a": [("f32", "generation"), ("f32", "likelihood")],
+    "b": [(compute, scoring) for scoring in ("generation", "likelihood") for compute in TYPES],
+    "c": [("q8_0", "generation")],
+    "d": [(compute, "likelihood") for compute in TYPES],
+    "e": [],
+}
+# llama.cpp is timed on the baseline and on a long path; the line through both gives the mean length.
+SHORT, LONG = (0, 0), (3, 21)
+QUICK_BLOCKS = 2
+GROWTH_TYPE = "f32"
+GROWTH_DEPTHS = (8, 16, 32)
+GROWTH_QUESTIONS = (4, 8, 16)
+
+
+class Run:
+    """The measurements of one run, by name, written after each."""
+
+    def __init__(self, file, parts, quick):
+        self.file, self.quick = file, quick
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=REPOSITORY, text=True, capture_output=True, check=False
+        )
+        self.results = {
+            "begun": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "commit": commit.stdout.strip(),
+            "machine": f"{platform.system()} {platform.machine()}",
+            "threads": THREADS,
+            "parts": parts,
+            "quick": quick,
+            "skipped": {},
+            "measurements": [],
+        }
+
+    def add(self, side, name, measure, *arguments, **options):
+        """Takes one measurement; what cannot be measured is named and left out."""
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        try:
+            numbers = measure(*arguments, **options)
+        except Missing as missing:
+            self.skip(f"{side} {name}", missing)
+            return
+        talk(f"{side} {name}: {numbers.get('seconds', float('nan')):.2f} s")
+        self.results["measurements"].append({"side": side, "name": name, "load_before": load, **numbers})
+        write_json(self.file, self.results)
+
+    def skip(self, what, why):
+        talk(f"skipped: {what}, for want of {why}")
+        self.results["skipped"][what] = str(why)
+        write_json(self.file, self.results)
+
+
+def peers(run, parts, prompts_file):
+    """Measurements of the peers in groups that stay together, each call (side, name, function, arguments), and
+    what to close in the end."""
+    groups, workers = [], {}
+    if "b" in parts:
+        for dtype in ("float32", "bfloat16"):
+            try:
+                workers[dtype] = Rys(dtype, prompts_file)
+            except Missing as missing:
+                run.skip(f"part b, {dtype}", missing)
+        # All types of a block together, so that they meet the same state of the machine.
+        for block in stratified(DEPTH, QUICK_BLOCKS if run.quick else PEER_BLOCKS):
+            groups.append([(f"rys {dtype}", str(block), worker.measure, block) for dtype, worker in workers.items()])
+    if "c" in parts:
+        try:
+            llama = Llama(prompts_file)
+            blocks = [SHORT, LONG] * (1 if run.quick else 2)
+            groups += [[("llama", str(block), llama.measure, block)] for block in blocks]
+            groups.append([("llama", "rates", llama.rates)])
+        except Missing as missing:
+            run.skip("part c", missing)
+    return groups, workers.values()
+
+
+def compare(run, parts, ours, prompts_file):
+    """Parts a to d: whole triangles of ours, and the peers' measurements spread evenly between them."""
+    scans = list(dict.fromkeys(need for part in parts for need in NEEDS[part]))
+    groups, workers = peers(run, parts, prompts_file)
+    try:
+        blocks = [(0, 0), *stratified(DEPTH, QUICK_BLOCKS)] if run.quick else None
+        for turn, (compute, scoring) in enumerate(scans):
+            for group in groups[turn :: len(scans)]:
+                for call in group:
+                    run.add(*call)
+            run.add("ours", f"{compute} {scoring}", ours.measure, compute, scoring, blocks=blocks)
+    finally:
+        for worker in workers:
+            worker.close()
+    if "a" in parts:
+        for block in stratified(DEPTH, 1 if run.quick else PLAIN_BLOCKS):
+            for scoring in ("generation", "likelihood"):
+                name = f"f32 {scoring} {block}"
+                run.add("plain", name, ours.measure, "f32", scoring, blocks=[block], way="plain")
+
+
+def growth(run, ours):
+    """Part e: the whole triangle by log-probability, deeper and with more questions."""
+    depths, counts = (GROWTH_DEPTHS, GROWTH_QUESTIONS) if not run.quick else ((2, 4), (2, 4))
+    cells = [(depth, counts[0]) for depth in depths] + [(depths[1], count) for count in counts[1:]]
+    for depth, count in cells:
+        name = f"{GROWTH_TYPE} {depth} layers, {count} questions"
+        run.add("growth", name, ours.measure, GROWTH_TYPE, "likelihood", depth=depth, questions=count)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="a to e; all when none is named")
+    parser.add_argument(
+        "--quick", action="store_true", help="few paths, to see that everything runs; no numbers to keep"
+    )
+    parser.add_argument("--out", type=Path, default=WORK / "results.json")
+    arguments = parser.parse_args()
+    unknown = [part for part in arguments.parts if part not in PARTS]
+    if unknown:
+        parser.error(f"unknown part {unknown[0]}; parts are " + ", ".join(f"{k} ({v})" for k, v in PARTS.items()))
+    parts = arguments.parts or list(PARTS)
+    WORK.mkdir(parents=True, exist_ok=True)
+    run = Run(arguments.out, parts, arguments.quick)
+    prompts_file = prompts()
+    ours = Ours(prompts_file)
+    if set(parts) - {"e"}:
+        compare(run, parts, ours, prompts_file)
+    if "e" in parts:
+        growth(run, ours)
+    print(table(run.results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""The sides of the comparison as run.py sees them: ours, the author's worker, llama.cpp."""
+
+import filecmp
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from settings import CACHE, DEPTH, REPOSITORY, SEED, SHAPE, TARGET, WORK, layers, write_json
+
+BENCH = Path(__file__).resolve().parent
+THREADS = os.cpu_count() or 1
+
+
+class Missing(Exception):
+    """An input that is not there; says which and how to get it."""
+
+
+def talk(text):
+    print(text, file=sys.stderr, flush=True)
+
+
+def environment(name):
+    """The Python of a peer's virtual environment."""
+    venv = CACHE / f"bench-{name}"
+    wanted, found = BENCH / f"requirements-{name}.txt", venv / "complete.txt"
+    if not found.is_file() or not filecmp.cmp(wanted, found, shallow=False):
+        raise Missing(f"the environment {name} (bench/setup.sh {name})")
+    return venv / "bin" / "python"
+
+
+def folder_of(variable, what, contains):
+    """The folder that an environment variable names."""
+    folder = Path(os.environ.get(variable, ""))
+    if not os.environ.get(variable) or not (folder / contains).exists():
+        raise Missing(f"{what}: {variable} must name a folder with {contains}")
+    return folder.resolve()
+
+
+def rys_checkout():
+    return folder_of("RYS_REPO", "the author's checkout", "src/workers/math_worker.py")
+
+
+def checkpoint():
+    """The random checkpoint with the real tokenizer, made when it is not there."""
+    tokenizer = folder_of("QWEN_TOKENIZER", "the tokenizer of Qwen2.5", "vocab.json")
+    folder = WORK / f"checkpoint-{DEPTH}-{SEED}"
+    python(environment("transformers"), "make_checkpoint.py", folder, "--tokenizer", tokenizer)
+    return folder
+
+
+def bare_checkpoint(depth):
+    """A folder with a config alone, for our side with weights drawn from a seed."""
+    folder = WORK / f"config-{depth}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", SHAPE | {"num_hidden_layers": depth})
+    return folder
+
+
+def prompts():
+    """The file of prompts that every side reads: the author's questions, or random tokens of the same counts."""
+    try:
+        inputs = (environment("transformers"), checkpoint(), ["--rys", rys_checkout()])
+        file = WORK / "prompts.json"
+    except Missing as missing:
+        talk(f"prompts are random tokens: without {missing}")
+        inputs, file = (sys.executable, WORK, []), WORK / "prompts-random.json"
+    interpreter, folder, options = inputs
+    python(interpreter, "make_prompts.py", folder, file, *options)
+    return file
+
+
+def python(interpreter, script, *arguments):
+    """Runs a script of this folder to its end; its stdout is thrown away, its complaints are shown."""
+    command = [str(part) for part in (interpreter, BENCH / script, *arguments)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+class Ours:
+    """The example `speed` of the scan room: one process per measurement."""
+
+    def __init__(self, prompts_file):
+        command = ["cargo", "build", "--release", "--quiet", "-p", "neuro-scan", "--example", "speed"]
+        subprocess.run(command, cwd=REPOSITORY, check=True)
+        self.program = TARGET / "release" / "examples" / "speed"
+        shared = json.loads(prompts_file.read_text())
+        pairs = zip(shared["prompts"], shared["continuations"])
+        self.questions = [{"prompt": prompt, "continuation": continuation} for prompt, continuation in pairs]
+        self.new_tokens = shared["new_tokens"]
+
+    def measure(self, compute, scoring, *, depth=DEPTH, questions=None, blocks=None, way="engine"):
+        try:
+            folder, seed = (checkpoint(), None) if depth == DEPTH else (bare_checkpoint(depth), SEED)
+        except Missing:
+            folder, seed = bare_checkpoint(depth), SEED
+        request = {
+            "checkpoint": str(folder),
+            "random_weights": seed,
+            "compute": compute,
+            "scoring": scoring,
+            "way": way,
+            "blocks": blocks,
+            "questions": self.questions[:questions],
+            "new_tokens": self.new_tokens,
+        }
+        done = subprocess.run([self.program], input=json.dumps(request), text=True, capture_output=True, check=False)
+        if done.returncode != 0:
+            raise Missing(f"our own measurement: {done.stderr.strip()}")
+        return json.loads(done.stdout)
+
+
+class Rys:
+    """The author's worker: a process that stays, so that its paths can be measured between ours."""
+
+    def __init__(self, dtype, prompts_file):
+        script = [environment("transformers"), BENCH / "peer_rys.py", rys_checkout(), checkpoint(), prompts_file]
+        command = [str(part) for part in script] + ["--dtype", dtype, "--threads", str(THREADS)]
+        log = (WORK / f"rys-{dtype}.log").open("w")
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1
+        )
+        self.log = log.name
+        self.reply()
+        # The first call compiles and allocates.
+        self.measure((0, 0))
+
+    def measure(self, block):
+        self.process.stdin.write("{},{}\n".format(*block))
+        self.process.stdin.flush()
+        return self.reply()
+
+    def reply(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise Missing(f"the author's worker ended; see {self.log}")
+        return json.loads(line)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+class Llama:
+    """llama.cpp on a rewritten file, one process per configuration."""
+
+    def __init__(self, prompts_file):
+        self.interpreter, self.maker = environment("llama"), environment("transformers")
+        self.prompts_file = prompts_file
+        self.base = WORK / f"checkpoint-{DEPTH}-{SEED}.gguf"
+        python(self.maker, "make_gguf.py", checkpoint(), self.base)
+
+    def measure(self, block):
+        """Rewrites the file along the path and answers all prompts on it; rewriting is timed apart."""
+        path = layers(block, DEPTH)
+        file = WORK / "path.gguf"
+        file.unlink(missing_ok=True)
+        start = time.perf_counter()
+        order = ",".join(map(str, path))
+        python(self.maker, "make_gguf.py", checkpoint(), file, "--base", self.base, "--layers", order)
+        rewrite = time.perf_counter() - start
+        result = self.run(file)
+        file.unlink()
+        return {"block": list(block), "visits": len(path), "rewrite_seconds": rewrite, **result}
+
+    def rates(self):
+        return self.run(self.base, "--rates")
+
+    def run(self, file, *options):
+        script = [self.interpreter, BENCH / "peer_llama.py", file, self.prompts_file, "--threads", THREADS, *options]
+        done = subprocess.run([str(part) for part in script], text=True, capture_output=True, check=False)
+        if done.returncode != 0:
+            raise Missing(f"llama.cpp: {done.stderr.strip()[-500:]}")
+        return json.loads(done.stdout)

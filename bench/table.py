@@ -1,0 +1,212 @@
+"""The table of a run's raw numbers, in Markdown: `python3 bench/table.py [results.json]`."""
+
+import json
+import sys
+from pathlib import Path
+
+from settings import DEPTH, WORK, mean_length
+
+# Ratios that the project aims at: part b by (scoring, type), part c, part d by type, part e.
+WANTED = {
+    ("generation", "f32"): 3.0,
+    ("generation", "q8_0"): 4.0,
+    ("likelihood", "f32"): 4.5,
+    ("likelihood", "q8_0"): 6.5,
+    "c": 6.0,
+    "f32": 0.70,
+    "q8_0": 0.60,
+    "growth": 0.15,
+}
+
+
+def of_side(results, side):
+    return [entry for entry in results["measurements"] if entry["side"] == side]
+
+
+def scans(results):
+    """Our whole triangles by (scoring, type)."""
+    pairs = {}
+    for entry in of_side(results, "ours"):
+        compute, scoring = entry["name"].split(" ")
+        pairs[scoring, compute] = entry
+    return pairs
+
+
+def at_mean_length(points):
+    """Seconds at the triangle's mean path length, on the line through (visits, seconds) by least squares."""
+    if not points:
+        return None
+    length = mean_length(DEPTH)
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else mean_y / mean_x
+    return mean_y + slope * (length - mean_x)
+
+
+def number(value, digits=2, unit=""):
+    return "–" if value is None else f"{value:.{digits}f}{unit}"
+
+
+def ratio(peer, ours):
+    return None if peer is None or ours is None else peer / ours
+
+
+def rows(title, header, lines):
+    if not lines:
+        return []
+    bar = "|".join(["---", *["---:"] * (len(header) - 1)])
+    return (
+        [f"**{title}**", "", "| " + " | ".join(header) + " |", f"|{bar}|"]
+        + ["| " + " | ".join(line) + " |" for line in lines]
+        + [""]
+    )
+
+
+def part_a(results):
+    lines = []
+    for scoring in ("generation", "likelihood"):
+        plain = [entry for entry in of_side(results, "plain") if entry["name"].startswith(f"f32 {scoring}")]
+        points = [(entry["mean_visits"], entry["seconds_per_path"]) for entry in plain]
+        engine = scans(results).get((scoring, "f32"), {}).get("seconds_per_path")
+        slow = at_mean_length(points)
+        if slow is not None:
+            blocks = ", ".join(entry["name"].split(" ", 2)[2] for entry in plain)
+            lines.append(
+                [
+                    f"{scoring}, f32; plain on {blocks}",
+                    number(slow),
+                    number(engine),
+                    number(ratio(slow, engine), 1, "×"),
+                ]
+            )
+    return rows("a. Against our own plain way, seconds per path", ["", "plain", "engine", "ratio"], lines)
+
+
+def part_b(results):
+    peers = {}
+    for dtype in ("float32", "bfloat16"):
+        points = [(entry["visits"], entry["seconds"]) for entry in of_side(results, f"rys {dtype}")]
+        if points:
+            peers[dtype] = at_mean_length(points)
+    if not peers:
+        return []
+    best = min(peers.values())
+    lines = [[f"the author's worker, {dtype}", number(seconds), "", "", ""] for dtype, seconds in peers.items()]
+    for (scoring, compute), entry in scans(results).items():
+        ours = entry["seconds_per_path"]
+        wanted = number(WANTED[scoring, compute], 1, "×")
+        lines.append(
+            [
+                f"ours, {scoring}, {compute}",
+                number(ours),
+                number(ratio(best, ours), 1, "×"),
+                wanted,
+                same(results, entry),
+            ]
+        )
+    header = ["", "s per path", "ratio to his best", "wanted", "answers equal to his f32"]
+    return rows(f"b. Against the author's worker, at {mean_length(DEPTH):.1f} layers", header, lines)
+
+
+def same(results, entry):
+    """How many of the author's f32 answers our f32 scan gives, token for token."""
+    if "f32 generation" not in entry["name"]:
+        return ""
+    ours = {tuple(result["block"]): result["given"] for result in entry["results"]}
+    pairs = [
+        (mine, theirs)
+        for peer in of_side(results, "rys float32")
+        if tuple(peer["block"]) in ours
+        for mine, theirs in zip(ours[tuple(peer["block"])], peer["tokens"])
+    ]
+    return f"{sum(mine == theirs for mine, theirs in pairs)} of {len(pairs)}" if pairs else ""
+
+
+def part_c(results):
+    entries = of_side(results, "llama")
+    paths = [entry for entry in entries if entry["name"] != "rates"]
+    if not paths:
+        return []
+    lines = []
+    for visits in sorted({entry["visits"] for entry in paths}):
+        best = min((entry for entry in paths if entry["visits"] == visits), key=lambda entry: entry["seconds"])
+        parts = [best["seconds"], best["load_seconds"], best["prefill_seconds"], best["decode_seconds"]]
+        lines.append([f"llama.cpp Q8_0, {visits} layers", *map(number, parts), ""])
+    mean = at_mean_length([(entry["visits"], entry["seconds"]) for entry in paths])
+    ours = scans(results).get(("generation", "q8_0"), {}).get("seconds_per_path")
+    verdict = f"{number(ratio(mean, ours), 1, '×')} (wanted {WANTED['c']:.1f}×)"
+    lines.append([f"llama.cpp Q8_0, {mean_length(DEPTH):.1f} layers", number(mean), "", "", "", ""])
+    lines.append(["ours, generation, q8_0", number(ours), "", "", "", verdict])
+    header = ["", "s per path", "of it load", "prefill", "decode", "ratio"]
+    table = rows("c. Against one process of llama.cpp per configuration", header, lines)
+    for entry in (entry for entry in entries if entry["name"] == "rates"):
+        prefill, decode = entry["prefill_tokens_per_second"], entry["decode_tokens_per_second"]
+        table += [f"llama.cpp alone at 24 layers: prefill {prefill:.0f}, decode {decode:.1f} tokens/s.", ""]
+    return table
+
+
+def part_d(results):
+    lines = []
+    for (scoring, compute), entry in scans(results).items():
+        work, peak = entry["work"], entry["peaks"][0]
+        necessary = work["layers"] + work["attention"] + work["head"]
+        whole = entry["efficiency"] * (necessary + work["last_layers_whole"]) / necessary
+        lines.append(
+            [
+                f"{scoring}, {compute}",
+                number(necessary / entry["paths"] / 1e12, 3),
+                number(entry["seconds_per_path"]),
+                f"{peak['gflops']:.0f} at {peak['rows']} rows",
+                number(entry["efficiency"]),
+                number(whole),
+                number(WANTED[compute]),
+            ]
+        )
+    header = [
+        "",
+        "necessary TFLOP per path",
+        "s per path",
+        "peak GFLOP/s",
+        "efficiency",
+        "with whole last layers",
+        "wanted",
+    ]
+    return rows("d. Efficiency: necessary operations ÷ (time × peak)", header, lines)
+
+
+def part_e(results):
+    entries = of_side(results, "growth")
+    if not entries:
+        return []
+    cost = [entry["seconds"] / entry["work"]["layer_tokens"] * 1e6 for entry in entries]
+    reference = sorted(cost)[len(cost) // 2]
+    lines = [
+        [
+            entry["name"],
+            f"{entry['work']['layer_tokens']:,}",
+            number(entry["seconds"], 1),
+            number(each),
+            f"{each / reference - 1:+.0%}",
+        ]
+        for entry, each in zip(entries, cost)
+    ]
+    header = ["", "layer-tokens", "s", "µs per layer-token", "against the median"]
+    title = f"e. Growth against the count of layer-tokens (wanted: within {WANTED['growth']:.0%})"
+    return rows(title, header, lines)
+
+
+def table(results):
+    parts = {"a": part_a, "b": part_b, "c": part_c, "d": part_d, "e": part_e}
+    lines = [f"{results['begun']}, {results['threads']} threads, commit {results['commit'][:12]}", ""]
+    if results["quick"]:
+        lines += ["A quick run on a few paths: it shows that everything works, its numbers mean nothing.", ""]
+    for name in results["parts"]:
+        lines += parts[name](results)
+    lines += [f"Skipped: {what}, for want of {why}" for what, why in results["skipped"].items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    file = Path(sys.argv[1]) if len(sys.argv) > 1 else WORK / "results.json"
+    print(table(json.loads(file.read_text())))
