@@ -135,7 +135,7 @@ fn branches_of_a_token_trie_are_single_runs() {
         let (trunk, straight) = tokens.split_at(half);
         let reversed: Vec<u32> = straight.iter().rev().copied().collect();
         let rest = straight.len();
-        let branch = |asked| Segment { past: Vec::from([0..half]), len: rest, asked, span: tokens.len() };
+        let branch = |asked| Segment { past: std::iter::once(0..half).collect(), len: rest, asked, span: tokens.len() };
         let run = |asked: usize| {
             let trunk_segment = Segment { asked: if asked < rest { 0 } else { half }, ..Segment::sequence(half) };
             let trunk_segment = Segment { span: tokens.len(), ..trunk_segment };
