@@ -296,7 +296,7 @@ impl Generation {
             match (stop, token) {
                 (Some(StopReason::EndOfText), _) => drafts.saw_end(line.node),
                 (_, Some(token)) => {
-                    let next = forest.tokens.child(Some(line.node), forest.tokens.span(line.node), token);
+                    let next = forest.tokens.answer(line.node, token);
                     drafts.saw(line.node, next);
                     line.node = next;
                 }

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
+/// Tells answers from prompts; no text is planned to be that long.
+const ANSWER: usize = usize::MAX;
+
 /// A node of the trie: a token behind all that come before it.
 #[derive(Debug, Clone, Copy)]
 struct Node {
@@ -37,22 +40,28 @@ impl TokenTrie {
         self.nodes[node as usize].span
     }
 
-    /// The node of a token behind another, or at a beginning; made where it is new. Sequences of different spans share
+    /// The node of a token behind another, or at a beginning; made where it is new. `key` tells apart what must share
     /// nothing.
-    pub(crate) fn child(&mut self, parent: Option<u32>, span: usize, token: u32) -> u32 {
+    fn child(&mut self, parent: Option<u32>, key: usize, token: u32, span: usize) -> u32 {
         let next = self.nodes.len() as u32;
-        let node = *self.children.entry((parent, span, token)).or_insert(next);
+        let node = *self.children.entry((parent, key, token)).or_insert(next);
         if node == next {
             self.nodes.push(Node { token, parent, span });
         }
         node
     }
 
-    /// The nodes of a sequence.
+    /// The node of an answer's token behind another token. It is never one of a prompt, though a longer prompt may go on
+    /// with the same token: what is asked for behind answers is not known of prompts.
+    pub(crate) fn answer(&mut self, parent: u32, token: u32) -> u32 {
+        self.child(Some(parent), ANSWER, token, self.span(parent))
+    }
+
+    /// The nodes of a sequence. Sequences of different spans share nothing.
     pub(crate) fn insert(&mut self, span: usize, tokens: &[u32]) -> Vec<u32> {
         let mut parent = None;
         let mut follow = |&token: &u32| {
-            let node = self.child(parent, span, token);
+            let node = self.child(parent, span, token, span);
             parent = Some(node);
             node
         };
@@ -111,6 +120,7 @@ mod tests {
         assert_eq!(trie.past(4, |node| Some(node as usize)), Some(vec![0..2, 3..4]));
         assert_eq!(trie.past(0, |node| Some(node as usize)), Some(vec![]));
         assert_eq!(trie.past(4, |_| None), None);
+        assert_eq!([trie.answer(1, 9), trie.answer(1, 9), trie.answer(2, 4)], [7, 7, 8]);
         trie.truncate(3);
         assert_eq!(trie.insert(0, &[7, 8, 5]), [0, 1, 3]);
     }

@@ -244,11 +244,11 @@ pub(crate) struct AskArgs {
     pub(crate) max_tokens: usize,
     #[command(flatten)]
     pub(crate) load: LoadArgs,
-    #[command(flatten)]
-    pub(crate) sampling: SamplingArgs,
     /// Print one JSON document instead of the answer as it comes
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
 }
 
 const ASK_EXAMPLES: &str = "\

@@ -37,13 +37,6 @@ fn unknown_command() {
 }
 
 #[test]
-fn flags_of_later_versions_do_not_exist() {
-    for flag in ["--quantize", "--screen"] {
-        assert_eq!(Place::new().output(&["scan", flag, "Q8_0"]).status.code(), Some(2), "{flag}");
-    }
-}
-
-#[test]
 fn values_that_are_none() {
     let place = Place::new();
     assert_output!(place.run(&["logits", "phantom", "--tokens", "1,x", "--out", "f"]), @r"
