@@ -79,13 +79,14 @@ class Run:
 
 
 def peers(run, parts, prompts_file):
-    """Measurements of the peers in groups that stay together, each call (side, name, function, arguments), and
-    what to close in the end."""
-    groups, workers = [], {}
+    """The peers that can be measured: their groups of calls (side, name, function, arguments), the parts that they
+    serve, and the processes to close in the end."""
+    groups, served, workers = [], set(), {}
     if "b" in parts:
         for dtype in ("float32", "bfloat16"):
             try:
                 workers[dtype] = Rys(dtype, prompts_file)
+                served.add("b")
             except Missing as missing:
                 run.skip(f"part b, {dtype}", missing)
         # All types of a block together, so that they meet the same state of the machine.
@@ -94,18 +95,20 @@ def peers(run, parts, prompts_file):
     if "c" in parts:
         try:
             llama = Llama(prompts_file)
+            served.add("c")
             blocks = [SHORT, LONG] * (1 if run.quick else 2)
             groups += [[("llama", str(block), llama.measure, block)] for block in blocks]
             groups.append([("llama", "rates", llama.rates)])
         except Missing as missing:
             run.skip("part c", missing)
-    return groups, workers.values()
+    return groups, served, workers.values()
 
 
 def compare(run, parts, ours, prompts_file):
     """Parts a to d: whole triangles of ours, and the peers' measurements spread evenly between them."""
-    scans = list(dict.fromkeys(need for part in parts for need in NEEDS[part]))
-    groups, workers = peers(run, parts, prompts_file)
+    groups, served, workers = peers(run, parts, prompts_file)
+    # Without its peer a part needs no scan of ours either.
+    scans = list(dict.fromkeys(need for part in parts if part in served | {"a", "d"} for need in NEEDS[part]))
     try:
         blocks = [(0, 0), *stratified(DEPTH, QUICK_BLOCKS)] if run.quick else None
         for turn, (compute, scoring) in enumerate(scans):
