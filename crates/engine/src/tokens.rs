@@ -11,6 +11,8 @@ const ANSWER: usize = usize::MAX;
 struct Node {
     token: u32,
     parent: Option<u32>,
+    /// First node of the run of numbers in which each follows the one before.
+    run: u32,
     /// Planned length that its RoPE depends on, or 0 where none does.
     span: usize,
 }
@@ -46,7 +48,9 @@ impl TokenTrie {
         let next = self.nodes.len() as u32;
         let node = *self.children.entry((parent, key, token)).or_insert(next);
         if node == next {
-            self.nodes.push(Node { token, parent, span });
+            let continues = parent.filter(|&parent| parent + 1 == next);
+            let run = continues.map_or(next, |parent| self.nodes[parent as usize].run);
+            self.nodes.push(Node { token, parent, run, span });
         }
         node
     }
@@ -84,12 +88,19 @@ impl TokenTrie {
         let mut ranges: Vec<Range<usize>> = Vec::new();
         let mut next = self.parent(node);
         while let Some(node) = next {
-            let row = row(node)?;
+            let end = row(node)? + 1;
+            // A long prompt is taken in one step where its rows lie as its nodes are numbered.
+            let first = self.nodes[node as usize].run;
+            let len = (node - first) as usize + 1;
+            let (start, first) = match row(first) {
+                Some(start) if start + len == end => (start, first),
+                _ => (end - 1, node),
+            };
             match ranges.last_mut() {
-                Some(range) if range.start == row + 1 => range.start = row,
-                _ => ranges.push(row..row + 1),
+                Some(range) if range.start == end => range.start = start,
+                _ => ranges.push(start..end),
             }
-            next = self.parent(node);
+            next = self.parent(first);
         }
         ranges.reverse();
         Some(ranges)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use common::{options, prompt};
 use neuro_checkpoint::Checkpoint;
 use neuro_engine::{Generation, Plain, Prompt, Stats};
-use neuro_model::{Decoder, Device};
+use neuro_model::{Decoder, Device, WeightType};
 use neuro_path::LayerPath;
 
 /// Paths of every kind that a model of this depth has: the baseline, blocks, a repeat, a skip, a reorder, a damped pass.
@@ -34,9 +34,9 @@ fn folders(parent: &Path) -> Vec<PathBuf> {
     folders
 }
 
-fn assert_same_texts(folder: &Path, new_tokens: usize) -> Stats {
-    let checkpoint = Checkpoint::open(folder).expect("a checkpoint");
-    let decoder = Arc::new(Decoder::load(&checkpoint, &Device::Cpu).expect("its weights"));
+fn assert_same_texts(folder: &Path, new_tokens: usize, weights: WeightType) -> Stats {
+    let checkpoint = Arc::new(Checkpoint::open(folder).expect("a checkpoint"));
+    let decoder = Arc::new(Decoder::load_as(&checkpoint, &Device::Cpu, weights).expect("its weights"));
     let (depth, vocab) = (decoder.config().num_layers(), decoder.config().vocab_size as u32);
     // Beginnings in common, one prompt twice, and lengths from 1 on.
     let text: Vec<u32> = (0..9).map(|position| (position * 37 + 5) % vocab).collect();
@@ -61,7 +61,7 @@ fn on_every_fixture() {
     let fixtures = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures"));
     assert!(fixtures.len() >= 17, "{fixtures:?}");
     for folder in fixtures {
-        assert_same_texts(&folder, 4);
+        assert_same_texts(&folder, 4, WeightType::F32);
     }
 }
 
@@ -70,8 +70,10 @@ fn on_the_phantoms() {
     let phantoms = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../phantoms"));
     assert_eq!(phantoms.len(), 2);
     for folder in phantoms {
-        let stats = assert_same_texts(&folder, 6);
-        println!("{}: {stats:?}", folder.display());
+        for weights in WeightType::ALL {
+            let stats = assert_same_texts(&folder, 6, weights);
+            println!("{} {}: {stats:?}", folder.display(), weights.name());
+        }
     }
 }
 
@@ -82,7 +84,7 @@ fn on_small_trained_models() {
         println!("skipped: there is no ../shared/data/models");
     }
     for folder in models {
-        let stats = assert_same_texts(&folder, 24);
+        let stats = assert_same_texts(&folder, 24, WeightType::F32);
         println!("{}: {stats:?}", folder.display());
     }
 }
