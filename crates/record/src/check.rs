@@ -3,7 +3,7 @@
 use neuro_path::LayerPath;
 
 use crate::info::SCHEMA;
-use crate::{Row, Sample};
+use crate::{Row, Sample, Screened};
 
 /// Why the row's values are impossible for its parsed path and its probe's number of questions.
 pub(crate) fn check_row_values(row: &Row, path: &LayerPath, questions: usize) -> Result<(), String> {
@@ -19,6 +19,14 @@ pub(crate) fn check_row_values(row: &Row, path: &LayerPath, questions: usize) ->
     }
     if row.n == 0 || row.n > questions {
         return Err(format!("n is {}, expected 1 to the probe's {questions} questions", row.n));
+    }
+    if let Some(Screened { seen, of }) = row.screened
+        && (seen != row.n || of != questions || seen >= of)
+    {
+        return Err(format!(
+            "screened says {seen} of {of} questions, expected its n, {}, of more, the probe's {questions}",
+            row.n
+        ));
     }
     check_score("score", row.score)?;
     for (name, group) in &row.groups {

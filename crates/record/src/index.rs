@@ -11,6 +11,7 @@ use crate::{Row, RunInfo, Sample};
 #[derive(Debug)]
 pub(crate) struct Index {
     depth: usize,
+    is_screened: bool,
     /// Number of questions by probe name.
     probes: HashMap<String, (u32, usize)>,
     paths: HashMap<String, u32>,
@@ -26,6 +27,7 @@ impl Index {
             info.probes.iter().zip(0..).map(|(probe, id)| (probe.name.clone(), (id, probe.questions))).collect();
         Self {
             depth: info.model.layers,
+            is_screened: info.screen.is_some(),
             probes,
             paths: HashMap::new(),
             questions: HashMap::new(),
@@ -39,6 +41,9 @@ impl Index {
     pub(crate) fn check_row(&self, row: &Row) -> Result<(), String> {
         let questions = self.questions_of(&row.probe)?;
         let path = self.check_path(&row.path)?;
+        if row.screened.is_some() && !self.is_screened {
+            return Err("screened is there, but run.json says of no screening".to_owned());
+        }
         check_row_values(row, &path, questions)
     }
 

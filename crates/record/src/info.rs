@@ -37,6 +37,9 @@ pub struct RunInfo {
     pub settings: BTreeMap<String, serde_json::Value>,
     /// Which paths are measured, in which portions.
     pub plan: Plan,
+    /// How paths were screened; none where every path answers every question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen: Option<Screen>,
     /// What is planted in the model, if it is a phantom.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phantom: Option<Planted>,
@@ -88,7 +91,7 @@ impl RunInfo {
                 }
             }
         }
-        Ok(())
+        self.screen.as_ref().map_or(Ok(()), |screen| screen.check(&self.probes))
     }
 }
 
@@ -130,7 +133,8 @@ pub struct ProbeInfo {
 pub struct Plan {
     /// The paths, in order.
     pub paths: PlannedPaths,
-    /// For each probe (in the order of [`RunInfo::probes`]) its chunks: half-open ranges `[start, end)` of question indices. Empty: no chunks.
+    /// For each probe (in the order of [`RunInfo::probes`]) its chunks: half-open ranges `[start, end)` of question indices. Empty: no chunks,
+    /// as in a screened run, whose portions follow from its samples and from `memory_bytes`.
     pub chunks: Vec<Vec<[usize; 2]>>,
     /// For each probe the groups of paths that are run together: half-open ranges `[start, end)` of the paths in their
     /// order. Empty: every path alone.
@@ -138,6 +142,55 @@ pub struct Plan {
     pub groups: Vec<Vec<[usize; 2]>>,
     /// Memory that the states may use, in bytes.
     pub memory_bytes: u64,
+}
+
+/// A race of paths over questions: everybody answers the first ones, the best go on, and the finalists answer all. From
+/// this and the samples follows who goes on, so a resumed run decides as an uninterrupted one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Screen {
+    /// Fraction of the paths that is wanted.
+    pub keep: f64,
+    /// Most of the full scan's layer-tokens that may be spent, as a fraction.
+    pub budget: f64,
+    /// Questions that a path has seen at each look, as fractions of all, ascending.
+    pub looks: Vec<f64>,
+    /// Finalists that the looks plan for, as a multiple of `keep`.
+    pub finalists: f64,
+    /// The race of each probe, in the order of [`RunInfo::probes`].
+    pub probes: Vec<ScreenedProbe>,
+}
+
+/// What the race of one probe has of its own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ScreenedProbe {
+    /// What a path costs anew in every stage, in questions: tokens that all prompts begin with ÷ mean tokens after them.
+    pub prefix: f64,
+    /// The budget in the race's own count, in which every question costs alike: less than [`Screen::budget`] where few
+    /// questions together cost more than their part of all, because they share fewer tokens.
+    pub budget: f64,
+    /// Indices of the questions in the order in which they are asked.
+    pub order: Vec<usize>,
+}
+
+impl Screen {
+    /// Why this screens no run with these probes, or `Ok`.
+    fn check(&self, probes: &[ProbeInfo]) -> Result<(), String> {
+        if self.probes.len() != probes.len() {
+            let (found, expected) = (self.probes.len(), probes.len());
+            return Err(format!("screen.probes has {found} entries, expected one for each of the {expected} probes"));
+        }
+        for (probe, screened) in probes.iter().zip(&self.probes) {
+            let mut order = screened.order.clone();
+            order.sort_unstable();
+            if order.len() != probe.questions || order.iter().enumerate().any(|(place, &question)| place != question) {
+                return Err(format!(
+                    "screen.probes: the order of probe `{}` does not name each of its {} questions once",
+                    probe.name, probe.questions
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The paths of a plan: in JSON the string `"triangle"`, or a list of inclusive maps.

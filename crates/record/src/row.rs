@@ -34,6 +34,9 @@ pub struct Row {
     pub score: f64,
     /// Number of questions.
     pub n: usize,
+    /// How far the path came, where it dropped out of a screening; such a row takes no part in a ranking.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screened: Option<Screened>,
     /// Answers in which no answer could be found.
     pub parse_failures: usize,
     /// Answers cut off at their token limit.
@@ -54,6 +57,15 @@ pub struct Row {
     /// Seed of the weights when the model's are random instead of trained.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub random_weights: Option<u64>,
+}
+
+/// How many questions a path saw before it dropped out of a screening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Screened {
+    /// Questions that it saw: the first ones of the run's order.
+    pub seen: usize,
+    /// Questions of the probe.
+    pub of: usize,
 }
 
 /// Score of one group of questions within a row.
@@ -95,7 +107,7 @@ pub struct Sample {
 impl Row {
     /// The row of `path` on `probe` from all its samples: means, groups and counts. Sums run in the order of question
     /// identifiers, so that a resumed run, which meets its samples in another order, writes the same digits. Time,
-    /// notes and the seed of random weights are the caller's to add.
+    /// notes, the seed of random weights and that it dropped out are the caller's to add.
     ///
     /// # Errors
     /// No samples, samples of another path or probe, or a question asked twice.
@@ -134,6 +146,7 @@ impl Row {
             probe: probe.to_owned(),
             score: total / ordered.len() as f64,
             n: ordered.len(),
+            screened: None,
             parse_failures: count(&|sample| sample.parse_failure),
             truncated: count(&|sample| sample.stop.as_deref() == Some(STOP_LENGTH)),
             loops: count(&|sample| sample.stop.as_deref() == Some(STOP_LOOP)),
@@ -156,6 +169,7 @@ impl Row {
             probe,
             score,
             n,
+            screened,
             parse_failures,
             truncated,
             loops,
@@ -172,6 +186,7 @@ impl Row {
             && *probe == other.probe
             && *score == other.score
             && *n == other.n
+            && *screened == other.screened
             && *parse_failures == other.parse_failures
             && *truncated == other.truncated
             && *loops == other.loops

@@ -103,6 +103,10 @@ fn settings(info: &Value) -> BTreeMap<String, Value> {
                     flat.insert("plan.paths".to_owned(), paths.clone());
                 }
             }
+            // Kept whole, like paths: another seed orders every question anew.
+            ("screen", Value::Object(_)) => {
+                flat.insert(key.clone(), value.clone());
+            }
             _ => flatten(key.clone(), value, &mut flat),
         }
     }

@@ -9,7 +9,8 @@ use std::path::Path;
 use common::{DEPTH, info, pair, row, sample};
 use neuro_path::{LayerPath, triangle};
 use neuro_record::{
-    PlannedPaths, RecordError, Row, RunData, RunWriter, samples_file, settings_differences, settings_hash,
+    PlannedPaths, RecordError, Row, RunData, RunInfo, RunWriter, Screen, Screened, ScreenedProbe, samples_file,
+    settings_differences, settings_hash,
 };
 use proptest::prelude::*;
 
@@ -257,6 +258,55 @@ fn runs_of_equal_settings_merge_by_concatenation() {
     fs::write(&rows, format!("{text}{changed}\n")).unwrap();
     let error = RunData::read(left.path()).unwrap_err().to_string();
     assert!(error.contains("rows.jsonl, line 5: the row of path 0..3 on probe `math`"), "{error}");
+}
+
+fn screen(order: &[usize]) -> Screen {
+    let probe = ScreenedProbe { prefix: 0.7, budget: 0.2, order: order.to_vec() };
+    Screen { keep: 0.1, budget: 0.2, looks: vec![0.25, 0.5], finalists: 1.2, probes: vec![probe; 2] }
+}
+
+#[test]
+fn a_row_says_how_many_questions_its_path_saw_in_a_screening() {
+    let dir = tempfile::tempdir().unwrap();
+    let info = RunInfo { screen: Some(screen(&[1, 0])), ..info() };
+    let (mut writer, _) = RunWriter::open(dir.path(), &info).unwrap();
+    let early = sample("1..3", "math", "q2", 0.5);
+    writer.append_samples("math", std::slice::from_ref(&early)).unwrap();
+    let dropped = |seen, of| Row { screened: Some(Screened { seen, of }), ..row(std::slice::from_ref(&early)) };
+    for (seen, of) in [(1, 1), (2, 2), (0, 2), (1, 3)] {
+        let error = writer.append_row(&dropped(seen, of)).unwrap_err().to_string();
+        assert!(error.contains(&format!("screened says {seen} of {of} questions")), "{error}");
+    }
+    writer.append_row(&dropped(1, 2)).unwrap();
+    drop(writer);
+    let data = RunData::read(dir.path()).unwrap();
+    assert_eq!((data.rows[0].screened, &data.info), (Some(Screened { seen: 1, of: 2 }), &info));
+    // A run that says of no screening has no such rows.
+    let file = dir.path().join("run.json");
+    let mut raw: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    raw.as_object_mut().unwrap().remove("screen");
+    fs::write(&file, raw.to_string()).unwrap();
+    let error = RunData::read(dir.path()).unwrap_err().to_string();
+    assert!(error.contains("rows.jsonl, line 1: screened is there"), "{error}");
+}
+
+#[test]
+fn a_screening_belongs_to_the_settings() {
+    let screened = |order: &[usize]| RunInfo { screen: Some(screen(order)), ..info() };
+    let (plain, other) = (info(), screened(&[1, 0]));
+    assert_ne!(settings_hash(&plain), settings_hash(&other));
+    assert_ne!(settings_hash(&screened(&[0, 1])), settings_hash(&other));
+    assert!(settings_differences(&other, &screened(&[1, 0])).is_empty());
+    let keys = |found: &RunInfo| {
+        settings_differences(found, &other).into_iter().map(|difference| difference.key).collect::<Vec<_>>()
+    };
+    assert_eq!((keys(&plain), keys(&screened(&[0, 1]))), (vec!["screen".to_owned()], vec!["screen".to_owned()]));
+
+    let dir = tempfile::tempdir().unwrap();
+    for order in [&[0, 0][..], &[0], &[0, 1, 2], &[1, 2]] {
+        let error = RunWriter::open(dir.path(), &screened(order)).unwrap_err().to_string();
+        assert!(error.contains("does not name each of its 2 questions once"), "{error}");
+    }
 }
 
 #[test]

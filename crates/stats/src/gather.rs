@@ -12,7 +12,7 @@ const ROUNDING: f64 = 1e-9;
 
 /// The measured blocks of one probe and group.
 pub(crate) struct Measured {
-    /// Questions per block.
+    /// Questions of a block that saw all of them.
     pub(crate) n: usize,
     pub(crate) blocks: HashMap<Block, Scores>,
 }
@@ -23,6 +23,8 @@ pub(crate) struct Scores {
     pub(crate) score: f64,
     /// Per question, in order of question identifiers.
     pub(crate) scores: Vec<f64>,
+    /// Where it dropped out of a screening: which of the probe's questions, in the same order, it saw.
+    pub(crate) seen: Option<Vec<usize>>,
 }
 
 /// Collects the finished blocks of a probe, checking every row against its samples and against the other rows.
@@ -39,6 +41,7 @@ pub(crate) fn gather(data: &RunData, probe: &str, group: Option<&str>) -> Result
         samples.entry(&sample.path).or_default().push(sample);
     }
     let mut questions: Option<Vec<&str>> = None;
+    let mut dropped: Vec<(Block, Vec<&str>)> = Vec::new();
     let mut blocks = HashMap::new();
     for row in data.rows_of(probe) {
         let Some([start, end]) = row.block else {
@@ -50,22 +53,42 @@ pub(crate) fn gather(data: &RunData, probe: &str, group: Option<&str>) -> Result
         check_against_samples(row, &own).map_err(inconsistent)?;
         own.sort_unstable_by(|a, b| a.question.cmp(&b.question));
         own.retain(|sample| group.is_none_or(|group| sample.group == group));
-        let expected = questions.get_or_insert_with(|| own.iter().map(|sample| sample.question.as_str()).collect());
-        if !own.iter().map(|sample| sample.question.as_str()).eq(expected.iter().copied()) {
-            return Err(inconsistent(
-                "it answers other questions than the rows before it, expected the same ones".to_owned(),
-            ));
-        }
+        let asked = own.iter().map(|sample| sample.question.as_str());
         let block = Block::new(start, end, data.info.model.layers).map_err(|error| inconsistent(error.to_string()))?;
+        if row.screened.is_some() && data.info.screen.is_some() {
+            dropped.push((block, asked.collect()));
+        } else {
+            let expected = questions.get_or_insert_with(|| asked.clone().collect());
+            if !asked.eq(expected.iter().copied()) {
+                return Err(inconsistent(
+                    "it answers other questions than the rows before it, expected the same ones".to_owned(),
+                ));
+            }
+        }
         let Some(score) = score_of(row, &own, group).map_err(inconsistent)? else {
             continue;
         };
         let scores = own.iter().map(|sample| sample.score).collect();
-        if blocks.insert(block, Scores { score, scores }).is_some() {
+        if blocks.insert(block, Scores { score, scores, seen: None }).is_some() {
             return Err(inconsistent("the block has a second row, expected one".to_owned()));
         }
     }
-    Ok(Measured { n: questions.map_or(0, |questions| questions.len()), blocks })
+    // While a screening runs nobody has seen everything: its questions are then those that somebody saw.
+    let questions = questions.unwrap_or_else(|| {
+        let all: BTreeSet<&str> = dropped.iter().flat_map(|(_, asked)| asked.iter().copied()).collect();
+        all.into_iter().collect()
+    });
+    for (block, asked) in dropped {
+        let Some(scores) = blocks.get_mut(&block) else { continue };
+        let places = asked.iter().map(|question| questions.binary_search(question));
+        let places = places.collect::<Result<_, _>>().map_err(|_| StatsError::Inconsistent {
+            path: block.to_string(),
+            probe: probe.to_owned(),
+            reason: "it answers questions that the rows which saw all of them do not answer".to_owned(),
+        })?;
+        scores.seen = Some(places);
+    }
+    Ok(Measured { n: questions.len(), blocks })
 }
 
 /// The groups of a probe's samples in order of name, without the empty one.

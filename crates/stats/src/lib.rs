@@ -19,7 +19,7 @@ mod type_effect;
 
 pub use bootstrap::{Delta, Interval, LEVEL, Resampler, paired_delta};
 pub use error::StatsError;
-pub use map::{BlockMap, Cell, DEEPEST, RESAMPLES};
+pub use map::{BlockMap, Cell, DEEPEST, Dropped, RESAMPLES};
 pub use overhead::overhead;
 pub use planted::{OVERLAP, PlantedVerdict, planted_verdict};
 pub use race::{Race, RaceError, RaceOptions, Stage, question_order};

@@ -5,7 +5,7 @@ use neuro_record::RunData;
 
 use crate::StatsError;
 use crate::bootstrap::{Interval, Resampler};
-use crate::gather::gather;
+use crate::gather::{Scores, gather};
 use crate::skyline::{Skyline, skyline};
 
 /// Bootstrap resamples of every cell's interval.
@@ -24,7 +24,7 @@ pub struct BlockMap {
     pub group: Option<String>,
     /// The baseline's score; none while it is not measured.
     pub baseline: Option<f64>,
-    /// Questions per cell.
+    /// Questions of a cell whose path saw all of them.
     pub n: usize,
     /// The baseline, then the blocks in the order of [`triangle`].
     pub cells: Vec<Cell>,
@@ -39,8 +39,23 @@ pub struct Cell {
     pub score: Option<f64>,
     /// Score − the baseline's, on the same questions; none where either is not measured.
     pub delta: Option<f64>,
-    /// Interval of the delta; none where there is no delta, for the baseline, and for fewer than two questions.
+    /// Interval of the delta; none where there is no delta, for the baseline, for fewer than two questions, and for a
+    /// path that dropped out of a screening: it did so because it looked bad, which no bootstrap knows.
     pub interval: Option<Interval>,
+    /// Questions that its path saw before it dropped out of a screening; none for a path that saw all of them. Such a
+    /// cell is drawn and never ranked.
+    pub screened: Option<usize>,
+}
+
+/// The blocks of a map that dropped out of a screening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dropped {
+    /// How many they are.
+    pub blocks: usize,
+    /// Fewest questions that one of them saw.
+    pub fewest: usize,
+    /// Most questions that one of them saw.
+    pub most: usize,
 }
 
 impl BlockMap {
@@ -59,17 +74,24 @@ impl BlockMap {
         let resampler = Resampler::new(measured.n, RESAMPLES, data.info.seed);
         let cells = triangle(depth).map(|block| {
             let found = measured.blocks.get(&block);
-            let pair = found.zip(baseline);
+            let pair = found.zip(baseline.filter(|baseline| baseline.seen.is_none()));
+            let screened = found.and_then(|found| found.seen.as_ref());
+            // The baseline on the questions of a path that dropped out. The baseline itself never does.
+            let baseline_score = |(found, baseline): (&Scores, &Scores)| match &found.seen {
+                None => baseline.score,
+                Some(seen) => seen.iter().map(|&place| baseline.scores[place]).sum::<f64>() / seen.len() as f64,
+            };
             Cell {
                 block,
                 score: found.map(|found| found.score),
-                delta: pair.map(|(found, baseline)| found.score - baseline.score),
+                delta: pair.map(|(found, baseline)| found.score - baseline_score((found, baseline))),
                 // The baseline's own delta is 0 by definition, not by measurement.
-                interval: pair.filter(|_| !block.is_baseline()).and_then(|(found, baseline)| {
+                interval: pair.filter(|_| !block.is_baseline() && screened.is_none()).and_then(|(found, baseline)| {
                     let differences: Vec<f64> =
                         found.scores.iter().zip(&baseline.scores).map(|(path, base)| path - base).collect();
                     resampler.delta(&differences)?.interval
                 }),
+                screened: screened.map(Vec::len),
             }
         });
         Ok(Self {
@@ -104,13 +126,14 @@ impl BlockMap {
         self.cells.get(1 + before + end - start - 1)
     }
 
-    /// The measured block with the highest score, whether or not it beats the baseline.
+    /// The measured block with the highest score, whether or not it beats the baseline; none that dropped out of a
+    /// screening.
     #[must_use]
     pub fn best(&self) -> Option<&Cell> {
         self.cells.iter().filter(|cell| is_candidate(cell)).min_by(|a, b| rank(a, b))
     }
 
-    /// The `top` measured blocks without the baseline: highest score first, of equal ones the smaller overhead, then
+    /// The `top` measured blocks without the baseline and without those that dropped out of a screening: highest score first, of equal ones the smaller overhead, then
     /// the smaller start.
     #[must_use]
     pub fn ranked(&self, top: usize) -> Vec<&Cell> {
@@ -118,6 +141,14 @@ impl BlockMap {
         cells.sort_by(|a, b| rank(a, b));
         cells.truncate(top);
         cells
+    }
+
+    /// Who dropped out of a screening; none where nobody did.
+    #[must_use]
+    pub fn dropped(&self) -> Option<Dropped> {
+        let seen = || self.cells.iter().filter_map(|cell| cell.screened);
+        let (fewest, most) = (seen().min()?, seen().max()?);
+        Some(Dropped { blocks: seen().count(), fewest, most })
     }
 
     /// E(j): mean delta of the measured blocks that end at j, for j = 0 … depth. The index is j; none where nothing
@@ -136,7 +167,7 @@ impl BlockMap {
 }
 
 fn is_candidate(cell: &Cell) -> bool {
-    cell.score.is_some() && !cell.block.is_baseline()
+    cell.score.is_some() && cell.screened.is_none() && !cell.block.is_baseline()
 }
 
 /// Order of a ranking, best first. A block's overhead grows with its size alone.

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 
 use neuro_path::{Block, LayerPath, triangle};
-use neuro_record::{ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, Row, RunData, RunInfo, SCHEMA, Sample};
-use neuro_stats::{BlockMap, Interval, RESAMPLES, StatsError, overhead, paired_delta, planted_verdict};
+use neuro_record::{
+    ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, Row, RunData, RunInfo, SCHEMA, Sample, Screen, Screened,
+    ScreenedProbe,
+};
+use neuro_stats::{BlockMap, Dropped, Interval, RESAMPLES, StatsError, overhead, paired_delta, planted_verdict};
 use proptest::prelude::*;
 
 const DEPTH: usize = 6;
@@ -34,6 +37,7 @@ fn empty_run() -> RunData {
         seed: 11,
         settings: BTreeMap::new(),
         plan: Plan { paths: PlannedPaths::Triangle, chunks: Vec::new(), groups: Vec::new(), memory_bytes: 0 },
+        screen: None,
         phantom: Some(Planted { block: [1, 5], group: "k=2".to_owned() }),
     };
     RunData { info, rows: Vec::new(), samples: Vec::new(), reference: Vec::new() }
@@ -195,6 +199,72 @@ fn contradictions_are_errors() {
     let mut deep = empty_run();
     deep.info.model.layers = 60_000;
     assert!(matches!(BlockMap::from_run(&deep, "phantom", None), Err(StatsError::TooDeep { found: 60_000, .. })));
+}
+
+/// A path that dropped out of a screening after the questions `q03` and `q01`.
+fn drop_out(data: &mut RunData, start: usize, end: usize, scores: [f64; 2]) {
+    let path = Block::new(start, end, DEPTH).unwrap().path(DEPTH).unwrap();
+    let mut whole = empty_run();
+    measure(&mut whole, &path, &[0.0, scores[1], 0.0, scores[0]]);
+    whole.samples.retain(|sample| ["q01", "q03"].contains(&sample.question.as_str()));
+    let row = Row::from_samples(&path, "phantom", &whole.samples.iter().collect::<Vec<_>>()).unwrap();
+    // Rows of those that drop out come before those of the finalists.
+    data.rows.insert(0, Row { screened: Some(Screened { seen: 2, of: 4 }), ..row });
+    data.samples.extend(whole.samples);
+}
+
+fn screened_run() -> RunData {
+    let mut data = small_run();
+    let probe = ScreenedProbe { prefix: 0.0, budget: 0.2, order: vec![3, 1, 0, 2] };
+    let (looks, probes) = (vec![0.5], vec![probe.clone(), probe]);
+    data.info.screen = Some(Screen { keep: 0.1, budget: 0.2, looks, finalists: 1.2, probes });
+    drop_out(&mut data, 0, 6, [1.0, 1.0]);
+    drop_out(&mut data, 3, 4, [0.0, 0.5]);
+    data
+}
+
+#[test]
+fn who_dropped_out_of_a_screening_is_compared_on_its_questions_and_not_ranked() {
+    let map = BlockMap::from_run(&screened_run(), "phantom", None).unwrap();
+    let (high, low) = (map.cell(0, 6).unwrap(), map.cell(3, 4).unwrap());
+    // The baseline answered q01 right and q03 wrong.
+    assert_eq!((high.score, high.delta, high.interval, high.screened), (Some(1.0), Some(0.5), None, Some(2)));
+    assert_eq!((low.score, low.delta, low.screened), (Some(0.25), Some(-0.25), Some(2)));
+    assert_eq!((map.n, map.dropped()), (4, Some(Dropped { blocks: 2, fewest: 2, most: 2 })));
+    let full = BlockMap::from_run(&small_run(), "phantom", None).unwrap();
+    assert_eq!(full.dropped(), None);
+    assert_eq!((map.ranked(usize::MAX), map.best()), (full.ranked(usize::MAX), full.best()));
+    // (0, 6) scores 1 as (1, 5) does, whose map it does not change.
+    assert_eq!(map.cell(1, 5), full.cell(1, 5));
+    let verdict = planted_verdict(&map, Block { start: 1, end: 5 }).unwrap();
+    assert_eq!((verdict.best, verdict.found), (Block { start: 1, end: 5 }, true));
+
+    let group = BlockMap::from_run(&screened_run(), "phantom", Some("k=2")).unwrap();
+    assert_eq!((group.n, group.cell(0, 6).unwrap().screened, group.cell(0, 6).unwrap().delta), (2, Some(1), Some(1.0)));
+}
+
+#[test]
+fn a_screening_under_way_has_scores_and_no_deltas() {
+    let mut data = screened_run();
+    data.rows.retain(|row| row.screened.is_some());
+    let map = BlockMap::from_run(&data, "phantom", None).unwrap();
+    assert_eq!((map.n, map.baseline, map.cell(0, 6).unwrap().delta, map.best()), (2, None, None, None));
+}
+
+#[test]
+fn fewer_questions_need_a_screening_that_the_run_knows_of() {
+    let message = |data: &RunData| BlockMap::from_run(data, "phantom", None).unwrap_err().to_string();
+    let mut unsaid = screened_run();
+    unsaid.info.screen = None;
+    assert!(message(&unsaid).contains("other questions"));
+    let mut unmarked = screened_run();
+    unmarked.rows[0].screened = None;
+    assert!(message(&unmarked).contains("other questions"));
+    let mut foreign = screened_run();
+    for sample in foreign.samples.iter_mut().filter(|sample| sample.path == "0..5,0..5" && sample.question == "q03") {
+        sample.question = "q99".to_owned();
+    }
+    assert!(message(&foreign).contains("do not answer"));
 }
 
 #[test]
