@@ -39,7 +39,8 @@
         facts.push(["interval", `[${signed(low, digits)}, ${signed(high, digits)}]${noise ? ", includes 0" : ""}`]);
       }
       if (score !== null) facts.push(["score", number(score, map.decimals + 1)]);
-      facts.push(["questions", String(map.n)]);
+      const seen = map.dropped?.[index] ?? null;
+      facts.push(["questions", seen === null ? String(map.n) : `${seen} of ${map.n}: dropped out of the screening, not ranked`]);
     }
     if (row) {
       const scope = map.group === null ? "" : ` of ${row[0]} in all groups`;
@@ -157,8 +158,8 @@
     csv: () => {
       const map = data.maps[shown];
       const lines = map.cells.map((cell, index) =>
-        [quoted(map.probe), quoted(map.group ?? ""), ...data.blocks[index].slice(0, 2), quoted(data.blocks[index][2]), ...(cell ?? ["", "", "", ""])].join(","));
-      save(`${named(map)}.csv`, "text/csv", ["probe,group,i,j,path,score,delta,low,high", ...lines, ""].join("\n"));
+        [quoted(map.probe), quoted(map.group ?? ""), ...data.blocks[index].slice(0, 2), quoted(data.blocks[index][2]), ...(cell ?? ["", "", "", ""]), cell ? map.dropped?.[index] ?? map.n : ""].join(","));
+      save(`${named(map)}.csv`, "text/csv", ["probe,group,i,j,path,score,delta,low,high,questions", ...lines, ""].join("\n"));
     },
     svg: () => {
       const picture = sections[shown].querySelector("svg.heatmap").cloneNode(true);

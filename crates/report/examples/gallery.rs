@@ -7,7 +7,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use neuro_path::{Block, triangle};
-use neuro_record::{GroupScore, ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, Row, RunData, RunInfo};
+use neuro_record::{GroupScore, ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, Row, RunData, RunInfo, Screened};
 use neuro_report::{ColorLevel, html_report, png, svg_heatmap, terminal_heatmap, top_table};
 use neuro_stats::{BlockMap, Cell, Interval};
 
@@ -19,6 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("cortex", "org/model-0.6B", vec![map(28, "math:likelihood", 32, cortex)]),
         ("deep", "org/model-72B", vec![map(80, "math", 120, cortex), map(80, "eq:likelihood", 64, late)]),
         ("small", "org/stories-260K", vec![map(5, "math:likelihood", 16, small)]),
+        ("screened", "org/model-0.6B", vec![screened(28)]),
         ("losses", "org/fragile-1B", vec![map(16, "math", 32, losses)]),
     ];
     for (name, model, maps) in scenes {
@@ -59,6 +60,7 @@ fn map(depth: usize, probe: &str, n: usize, shape: Shape) -> BlockMap {
             score: delta.map(|delta| baseline + delta),
             delta,
             interval: interval.map(|(delta, (_, half))| Interval { low: delta - half, high: delta + half }),
+            screened: None,
         }
     });
     BlockMap { depth, probe: probe.to_owned(), group: None, baseline: Some(baseline), n, cells: cells.collect() }
@@ -93,6 +95,25 @@ fn cortex(i: f64, j: f64, depth: f64) -> Option<(f64, f64)> {
     let late = -0.3 * ((end - 1.0) / 0.07).exp();
     let long = -0.35 * (end - start).powi(2);
     Some((warm + early + late + long, 0.035))
+}
+
+/// The same after a screening: most blocks dropped out.
+fn screened(depth: usize) -> BlockMap {
+    let mut map = map(depth, "math:likelihood", 64, cortex);
+    let edge = map.ranked(40).last().and_then(|cell| cell.score).unwrap_or_default();
+    for cell in map.cells.iter_mut().filter(|cell| !cell.block.is_baseline()) {
+        let below = edge - cell.score.unwrap_or_default();
+        let seen = if below > 0.15 {
+            2
+        } else if below > 0.05 {
+            10
+        } else {
+            24
+        };
+        cell.screened = (below > 0.0).then_some(seen);
+        cell.interval = cell.interval.filter(|_| cell.screened.is_none());
+    }
+    map
 }
 
 fn late(i: f64, j: f64, depth: f64) -> Option<(f64, f64)> {
@@ -136,7 +157,8 @@ fn run(model: &str, maps: &[BlockMap]) -> RunData {
                 block: Some([cell.block.start, cell.block.end]),
                 probe: map.probe.clone(),
                 score,
-                n: map.n,
+                n: cell.screened.unwrap_or(map.n),
+                screened: cell.screened.map(|seen| Screened { seen, of: map.n }),
                 parse_failures: failures,
                 truncated: failures / 2,
                 loops: failures / 3,
@@ -176,6 +198,7 @@ fn run(model: &str, maps: &[BlockMap]) -> RunData {
             seed: 0,
             settings: BTreeMap::from([("max_new_tokens".to_owned(), serde_json::json!(16))]),
             plan: Plan { paths: PlannedPaths::Triangle, chunks: Vec::new(), groups: Vec::new(), memory_bytes: 4 << 30 },
+            screen: None,
             phantom: (model == "phantom").then(|| Planted { block: [4, 8], group: "k2".to_owned() }),
         },
         rows,

@@ -1,6 +1,6 @@
 //! The one sentence under which a map may be shown. It never says "gain": only `confirm` may.
 
-use neuro_stats::BlockMap;
+use neuro_stats::{BlockMap, Dropped};
 
 use crate::number::counted;
 use crate::precision::{FLAT, Precision, is_uncertain, largest_delta, leader};
@@ -20,7 +20,13 @@ pub fn headline(map: &BlockMap) -> String {
         return "Only the baseline is measured yet.".to_owned();
     }
     let questions = counted(map.n, "question");
-    let of_blocks = counted(measured, "block");
+    let of_blocks = match map.dropped() {
+        None => counted(measured, "block"),
+        Some(Dropped { blocks, .. }) => {
+            let finalists = map.ranked(usize::MAX).len();
+            format!("{} of {}", counted(finalists, "finalist"), counted(finalists + blocks, "screened block"))
+        }
+    };
     if largest_delta(map) < FLAT {
         return format!("None of {of_blocks} differs from the baseline on {questions}.");
     }
@@ -42,11 +48,19 @@ pub fn headline(map: &BlockMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{map_of, six_layers, small};
+    use crate::testing::{map_of, screened, six_layers, small};
 
     #[test]
     fn a_clear_best_is_a_candidate() {
         insta::assert_snapshot!(headline(&six_layers()), @"Best block (1, 4): +0.750 [+0.720, +0.780] on 40 questions. A candidate, not a confirmed gain: it is the best of 20 blocks on the questions that chose it.");
+    }
+
+    #[test]
+    fn a_screening_compares_its_finalists() {
+        insta::assert_snapshot!(headline(&screened()), @"Best block (1, 4): +0.750 [+0.720, +0.780] on 40 questions. A candidate, not a confirmed gain: it is the best of 8 finalists of 20 screened blocks on the questions that chose it.");
+        let mut losses = map_of(4, |_| Some(-0.1));
+        losses.cells[3].screened = Some(2);
+        insta::assert_snapshot!(headline(&losses), @"None of 9 finalists of 10 screened blocks beats the baseline on 40 questions.");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! How finely the numbers of one map are written, and what they allow to be said.
 
-use neuro_stats::{BlockMap, Cell, Interval};
+use neuro_stats::{BlockMap, Cell, Dropped, Interval};
 
-use crate::number::{count, score, shows_nothing, signed};
+use crate::number::{count, counted, score, shows_nothing, signed};
 
 /// A delta below this is no difference: it says how sums were rounded, not what a block does.
 pub(crate) const FLAT: f64 = 1e-6;
@@ -34,6 +34,13 @@ pub(crate) fn includes_zero(bounds: &Interval) -> bool {
 /// Whether the cell was measured but cannot be told from the baseline.
 pub(crate) fn is_uncertain(cell: &Cell) -> bool {
     !cell.block.is_baseline() && cell.delta.is_some() && cell.interval.as_ref().is_some_and(includes_zero)
+}
+
+/// What a legend says of the blocks that dropped out of a screening: `saw 2 to 24 of 64 questions, not ranked`.
+pub(crate) fn dropped_out(map: &BlockMap) -> Option<String> {
+    let Dropped { fewest, most, .. } = map.dropped()?;
+    let seen = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
+    Some(format!("saw {seen} of {}, not ranked", counted(map.n, "question")))
 }
 
 /// Decimals and unit of one map, after its largest delta; the same for all its numbers, so that they can be compared.

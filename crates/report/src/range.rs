@@ -26,7 +26,9 @@ impl ColorRange {
     /// gains, and would otherwise wash them out. A gain below a twentieth of the losses stays pale, since it is small.
     pub(crate) fn of(map: &BlockMap) -> Self {
         let deltas = || map.cells.iter().filter_map(|cell| cell.delta).filter(|delta| delta.is_finite());
-        let best = deltas().fold(0.0, f64::max);
+        // Few questions make large deltas: a block that dropped out of a screening may be clipped.
+        let seen_all = map.cells.iter().filter(|cell| cell.screened.is_none());
+        let best = seen_all.filter_map(|cell| cell.delta).filter(|delta| delta.is_finite()).fold(0.0, f64::max);
         let mut losses: Vec<f64> = deltas().filter(|delta| *delta < 0.0).map(f64::abs).collect();
         losses.sort_by(f64::total_cmp);
         let rank = (losses.len() * 95).div_ceil(100);

@@ -62,19 +62,19 @@ pub fn top_table(map: &BlockMap, top: usize, color: ColorLevel) -> String {
     table
 }
 
-/// Every cell of the map as CSV, in the order of the triangle: `probe,group,i,j,path,score,delta,low,high`. What is not
+/// Every cell of the map as CSV, in the order of the triangle: `probe,group,i,j,path,score,delta,low,high,questions`. What is not
 /// measured stays empty. Numbers are written in full.
 #[must_use]
 pub fn csv_table(map: &BlockMap) -> String {
     let number = |value: Option<f64>| value.map(full).unwrap_or_default();
-    let mut table = "probe,group,i,j,path,score,delta,low,high\n".to_owned();
+    let mut table = "probe,group,i,j,path,score,delta,low,high,questions\n".to_owned();
     let (probe, group) = (csv(&map.probe), csv(map.group.as_deref().unwrap_or_default()));
     for cell in &map.cells {
         let path = cell.block.path(map.depth).map(|path| path.to_string()).unwrap_or_default();
         let (low, high) =
             (cell.interval.as_ref().map(|bounds| bounds.low), cell.interval.as_ref().map(|bounds| bounds.high));
         table.push_str(&format!(
-            "{probe},{group},{},{},{},{},{},{},{}\n",
+            "{probe},{group},{},{},{},{},{},{},{},{}\n",
             cell.block.start,
             cell.block.end,
             csv(&path),
@@ -82,6 +82,7 @@ pub fn csv_table(map: &BlockMap) -> String {
             number(cell.delta),
             number(low),
             number(high),
+            cell.screened.or(cell.score.map(|_| map.n)).map(|seen| seen.to_string()).unwrap_or_default(),
         ));
     }
     table
@@ -90,7 +91,7 @@ pub fn csv_table(map: &BlockMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{map_of, six_layers, small};
+    use crate::testing::{map_of, screened, six_layers, small};
 
     #[test]
     fn the_best_come_first_with_interval_and_path() {
@@ -120,9 +121,20 @@ mod tests {
         let csv = csv_table(&six_layers());
         let lines: Vec<&str> = csv.lines().collect();
         assert_eq!(lines.len(), 1 + 22);
-        assert_eq!(lines[1], "math,,0,0,0..5,0.2,0,,");
-        assert!(lines.contains(&"math,,2,6,\"0..5,2..5\",,,,"), "{csv}");
+        assert_eq!(lines[1], "math,,0,0,0..5,0.2,0,,,40");
+        assert!(lines.contains(&"math,,2,6,\"0..5,2..5\",,,,,"), "{csv}");
         assert!(lines.iter().any(|line| line.starts_with("math,,1,4,\"0..3,1..5\",0.95,0.75,0.72,0.78")), "{csv}");
+    }
+
+    #[test]
+    fn who_dropped_out_is_in_the_csv_and_in_no_ranking() {
+        let map = screened();
+        let csv = csv_table(&map);
+        assert!(csv.lines().any(|line| line.starts_with("math,,0,3,") && line.ends_with(",,,2")), "{csv}");
+        assert!(csv.lines().any(|line| line.starts_with("math,,1,4,") && line.ends_with(",40")), "{csv}");
+        let table = top_table(&map, 99, ColorLevel::Plain);
+        // The header, five blocks that start at 1, two at 4 and one at 5.
+        assert_eq!(table.lines().count(), 1 + 5 + 2 + 1, "{table}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub(crate) fn map_of(depth: usize, delta: impl Fn(Block) -> Option<f64>) -> Bloc
             let delta = if block.is_baseline() { Some(0.0) } else { delta(block) };
             let interval =
                 delta.filter(|_| !block.is_baseline()).map(|delta| Interval { low: delta - 0.03, high: delta + 0.03 });
-            Cell { block, score: delta.map(|delta| 0.2 + delta), delta, interval }
+            Cell { block, score: delta.map(|delta| 0.2 + delta), delta, interval, screened: None }
         })
         .collect();
     BlockMap { depth, probe: "math".to_owned(), group: None, baseline: Some(0.2), n: 40, cells }
@@ -25,6 +25,20 @@ pub(crate) fn six_layers() -> BlockMap {
         (0, end) => Some(-0.1 * end as f64),
         (start, end) => Some(0.02 * start as f64 - 0.01 * end as f64),
     })
+}
+
+/// The same after a screening: what starts at 0 or 3 saw 2 questions, what starts at 2 saw 10.
+pub(crate) fn screened() -> BlockMap {
+    let mut map = six_layers();
+    for cell in map.cells.iter_mut().filter(|cell| cell.delta.is_some() && !cell.block.is_baseline()) {
+        cell.screened = match cell.block.start {
+            0 | 3 => Some(2),
+            2 => Some(10),
+            _ => None,
+        };
+        cell.interval = cell.interval.filter(|_| cell.screened.is_none());
+    }
+    map
 }
 
 /// Five layers whose deltas are some ten thousandths, as a tiny model's are on a likelihood probe.

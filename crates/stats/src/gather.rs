@@ -1,6 +1,6 @@
 //! From rows and samples to one vector of scores per block, in the same order of questions.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use neuro_path::Block;
 use neuro_record::{Row, RunData, Sample};
@@ -15,6 +15,8 @@ pub(crate) struct Measured {
     /// Questions of a block that saw all of them.
     pub(crate) n: usize,
     pub(crate) blocks: HashMap<Block, Scores>,
+    /// Blocks that dropped out of a screening before they saw a question of the group.
+    pub(crate) unseen: HashSet<Block>,
 }
 
 /// What one block scored.
@@ -42,7 +44,7 @@ pub(crate) fn gather(data: &RunData, probe: &str, group: Option<&str>) -> Result
     }
     let mut questions: Option<Vec<&str>> = None;
     let mut dropped: Vec<(Block, Vec<&str>)> = Vec::new();
-    let mut blocks = HashMap::new();
+    let (mut blocks, mut unseen) = (HashMap::new(), HashSet::new());
     for row in data.rows_of(probe) {
         let Some([start, end]) = row.block else {
             continue;
@@ -66,6 +68,9 @@ pub(crate) fn gather(data: &RunData, probe: &str, group: Option<&str>) -> Result
             }
         }
         let Some(score) = score_of(row, &own, group).map_err(inconsistent)? else {
+            if row.screened.is_some() {
+                unseen.insert(block);
+            }
             continue;
         };
         let scores = own.iter().map(|sample| sample.score).collect();
@@ -88,7 +93,7 @@ pub(crate) fn gather(data: &RunData, probe: &str, group: Option<&str>) -> Result
         })?;
         scores.seen = Some(places);
     }
-    Ok(Measured { n: questions.len(), blocks })
+    Ok(Measured { n: questions.len(), blocks, unseen })
 }
 
 /// The groups of a probe's samples in order of name, without the empty one.

@@ -43,7 +43,7 @@ pub struct Cell {
     /// path that dropped out of a screening: it did so because it looked bad, which no bootstrap knows.
     pub interval: Option<Interval>,
     /// Questions that its path saw before it dropped out of a screening; none for a path that saw all of them. Such a
-    /// cell is drawn and never ranked.
+    /// cell is drawn, where it saw any of the group, and never ranked.
     pub screened: Option<usize>,
 }
 
@@ -91,7 +91,7 @@ impl BlockMap {
                         found.scores.iter().zip(&baseline.scores).map(|(path, base)| path - base).collect();
                     resampler.delta(&differences)?.interval
                 }),
-                screened: screened.map(Vec::len),
+                screened: screened.map(Vec::len).or_else(|| measured.unseen.contains(&block).then_some(0)),
             }
         });
         Ok(Self {

@@ -239,6 +239,15 @@ fn who_dropped_out_of_a_screening_is_compared_on_its_questions_and_not_ranked() 
     let verdict = planted_verdict(&map, Block { start: 1, end: 5 }).unwrap();
     assert_eq!((verdict.best, verdict.found), (Block { start: 1, end: 5 }, true));
 
+    let mut data = screened_run();
+    data.rows[0].groups.remove("k=2");
+    data.rows[0].groups.get_mut("k=1").unwrap().n = 2;
+    for sample in data.samples.iter_mut().filter(|sample| sample.path == data.rows[0].path) {
+        sample.group = "k=1".to_owned();
+    }
+    let unseen = BlockMap::from_run(&data, "phantom", Some("k=2")).unwrap();
+    let cell = unseen.cell(3, 4).unwrap();
+    assert_eq!((cell.score, cell.delta, cell.screened), (None, None, Some(0)));
     let group = BlockMap::from_run(&screened_run(), "phantom", Some("k=2")).unwrap();
     assert_eq!((group.n, group.cell(0, 6).unwrap().screened, group.cell(0, 6).unwrap().delta), (2, Some(1), Some(1.0)));
 }

@@ -31,6 +31,10 @@ struct Map<'a> {
     decimals: usize,
     /// Score, delta, and both ends of its interval; null where the block is not measured.
     cells: Vec<Option<[Option<f64>; 4]>>,
+    /// Questions that a block saw before it dropped out of a screening; null where it saw all of them. Left out where
+    /// nothing was screened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped: Option<Vec<Option<usize>>>,
 }
 
 #[derive(Serialize)]
@@ -76,6 +80,7 @@ pub(super) fn json(data: &RunData, maps: &[BlockMap]) -> String {
                         Some([cell.score, cell.delta, bounds.map(|it| it.low), bounds.map(|it| it.high)])
                     })
                     .collect(),
+                dropped: map.dropped().map(|_| map.cells.iter().map(|cell| cell.screened).collect()),
             })
             .collect(),
         rows,

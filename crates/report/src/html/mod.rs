@@ -153,8 +153,9 @@ fn table(data: &RunData, map: &BlockMap) -> String {
     let (range, precision) = (ColorRange::of(map), Precision::of(map));
     let mut table = String::from("<h2>Best blocks</h2>\n<div class=\"scroll\"><table>\n");
     let whole = if map.group.is_some() { " Failures, truncations and loops are counted over all groups." } else { "" };
+    let screened = if map.dropped().is_some() { " among those that saw every question" } else { "" };
     table.push_str(&format!(
-        "<caption>The {} of highest score. Candidates, not gains.{whole}</caption>\n<thead><tr>",
+        "<caption>The {} of highest score{screened}. Candidates, not gains.{whole}</caption>\n<thead><tr>",
         counted(ranked.len(), "block")
     ));
     for (column, class) in [

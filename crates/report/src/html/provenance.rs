@@ -42,8 +42,17 @@ pub(super) fn section(data: &RunData) -> String {
     facts.extend(type_effect_lines(data).into_iter().map(|line| ("effect of the weights' type".to_owned(), line)));
     facts.extend(info.settings.iter().map(|(key, value)| (format!("setting {key}"), value.to_string())));
     facts.push(("paths".to_owned(), paths));
-    facts
-        .push(("plan".to_owned(), format!("{}, {} bytes of memory", counted(chunks, "chunk"), info.plan.memory_bytes)));
+    if let Some(screen) = &info.screen {
+        facts.push((
+            "screening".to_owned(),
+            format!(
+                "a race over the questions for the best {} of the paths, at most {} of the full scan's layer-tokens",
+                screen.keep, screen.budget
+            ),
+        ));
+    }
+    let chunks = if info.screen.is_some() { "cut stage by stage".to_owned() } else { counted(chunks, "chunk") };
+    facts.push(("plan".to_owned(), format!("{chunks}, {} bytes of memory", info.plan.memory_bytes)));
     if let Some(planted) = &info.phantom {
         let [start, end] = planted.block;
         facts.push(("planted".to_owned(), format!("block ({start}, {end}), questions of group {}", planted.group)));

@@ -14,6 +14,7 @@ fn data(model: &str, layers: usize) -> RunData {
         probe: "math".to_owned(),
         score: 0.95,
         n: 40,
+        screened: None,
         parse_failures: 7,
         truncated: 2,
         loops: 1,
@@ -54,6 +55,7 @@ fn data(model: &str, layers: usize) -> RunData {
             groups: Vec::new(),
             memory_bytes: 1024,
         },
+        screen: None,
         phantom: Some(Planted { block: [1, 5], group: "k2".to_owned() }),
     };
     RunData { info, rows: vec![row], samples: Vec::new(), reference: Vec::new() }

@@ -1,4 +1,4 @@
-//! The cells of the map, their hatching, and the two rings.
+//! The cells of the map, their patterns, and the two rings.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use neuro_stats::{BlockMap, Cell};
 use super::{Layout, Purpose, Svg};
 use crate::color::{BEST, Rgb, UNMEASURED, diverging};
 use crate::escape::markup;
-use crate::number::{coordinate, typographic};
+use crate::number::{coordinate, counted, typographic};
 use crate::precision::{Precision, is_uncertain, leader};
 use crate::range::ColorRange;
 
@@ -26,7 +26,8 @@ pub(crate) fn draw(
     } else {
         by_color(svg, layout, range, map)
     }
-    hatching(svg, layout, map, purpose.suffix);
+    pattern(svg, layout, map, &format!("hatch{}", purpose.suffix), is_uncertain);
+    pattern(svg, layout, map, &format!("dots{}", purpose.suffix), |cell| cell.screened.is_some());
     if let Some((best, _)) = leader(map) {
         ring(svg, layout, best.block, BEST.hex().as_str());
     }
@@ -90,11 +91,11 @@ fn by_color(svg: &mut Svg, layout: &Layout, range: &ColorRange, map: &BlockMap) 
     svg.line("</g>");
 }
 
-fn hatching(svg: &mut Svg, layout: &Layout, map: &BlockMap, suffix: &str) {
-    let path: String =
-        map.cells.iter().filter(|cell| is_uncertain(cell)).map(|cell| square(layout, cell.block)).collect();
+/// Draws a pattern over the cells for which `is_meant` holds.
+fn pattern(svg: &mut Svg, layout: &Layout, map: &BlockMap, id: &str, is_meant: impl Fn(&Cell) -> bool) {
+    let path: String = map.cells.iter().filter(|cell| is_meant(cell)).map(|cell| square(layout, cell.block)).collect();
     if !path.is_empty() {
-        svg.line(&format!("<path fill=\"url(#hatch{suffix})\" pointer-events=\"none\" d=\"{path}\"/>"));
+        svg.line(&format!("<path fill=\"url(#{id})\" pointer-events=\"none\" d=\"{path}\"/>"));
     }
 }
 
@@ -130,6 +131,9 @@ fn tooltip(precision: Precision, map: &BlockMap, cell: &Cell) -> String {
     }
     if let Some(value) = cell.score {
         text.push_str(&format!("\nscore {}", precision.score(value)));
+    }
+    if let Some(seen) = cell.screened {
+        text.push_str(&format!("\nsaw {seen} of {}, not ranked", counted(map.n, "question")));
     }
     text
 }

@@ -5,7 +5,7 @@ use neuro_stats::BlockMap;
 use super::{INK, Layout, MUTED, Svg};
 use crate::color::{BEST, BETTER, UNMEASURED, WORSE};
 use crate::number::{coordinate, counted, typographic};
-use crate::precision::{Precision, is_uncertain, leader, nothing_beats_the_baseline};
+use crate::precision::{Precision, dropped_out, is_uncertain, leader, nothing_beats_the_baseline};
 use crate::range::ColorRange;
 
 const BAR_WIDTH: f64 = 220.0;
@@ -70,6 +70,9 @@ pub(crate) fn draw(
     }
     if map.cells.iter().any(is_uncertain) {
         entries.swatch("fill=\"#ffffff\"", Some(&format!("url(#hatch{suffix})")), "interval includes 0");
+    }
+    if let Some(dropped) = dropped_out(map) {
+        entries.swatch("fill=\"#ffffff\"", Some(&format!("url(#dots{suffix})")), &dropped);
     }
     if map.cells.iter().any(|cell| cell.delta.is_none()) {
         entries.swatch(&format!("class=\"unmeasured\" fill=\"{}\"", UNMEASURED.hex()), None, "not measured");

@@ -30,7 +30,7 @@ pub(crate) struct Purpose<'a> {
 }
 
 /// The heatmap of a map as a stand-alone SVG document (about 800 × 850 pixels): y = i downwards, x = j, red = better,
-/// blue = worse, white = 0, grey = not measured, hatched where the interval includes 0, a black ring around the
+/// blue = worse, white = 0, grey = not measured, hatched where the interval includes 0, dotted where a path dropped out of a screening, a black ring around the
 /// baseline and a green one around the best block if it beats the baseline, skylines E(j) above and S(i) to the right, and a legend that names
 /// the ends of the colour scale and says when it is clipped. Each cell has a tooltip. `title` may be any text.
 #[must_use]
@@ -56,7 +56,7 @@ pub(crate) fn draw(map: &BlockMap, purpose: &Purpose<'_>) -> String {
         svg.line(&format!("<title>{}: {}</title>", markup(title), markup(&subtitle(map))));
     }
     svg.line(&format!("<desc>{}</desc>", markup(&crate::headline(map))));
-    definitions(&mut svg, purpose.suffix);
+    definitions(&mut svg, map, purpose.suffix);
     svg.line(&format!("<rect class=\"paper\" width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>"));
     if let Some(title) = purpose.title {
         svg.line(&format!(
@@ -84,13 +84,20 @@ pub(crate) fn subtitle(map: &BlockMap) -> String {
     format!("probe {}{group}, {}", map.probe, counted(map.n, "question"))
 }
 
-/// The hatch of cells whose interval includes 0, and the two sides of the colour bar.
-fn definitions(svg: &mut Svg, suffix: &str) {
+/// The hatch of cells whose interval includes 0, the dots of those that dropped out of a screening, and the two sides of
+/// the colour bar.
+fn definitions(svg: &mut Svg, map: &BlockMap, suffix: &str) {
     svg.line("<defs>");
     svg.line(&format!(
         "<pattern id=\"hatch{suffix}\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" \
          patternTransform=\"rotate(45)\"><rect width=\"1.1\" height=\"5\" fill=\"#3a4150\" fill-opacity=\"0.42\"/></pattern>"
     ));
+    if map.dropped().is_some() {
+        svg.line(&format!(
+            "<pattern id=\"dots{suffix}\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\">\
+             <circle cx=\"2.5\" cy=\"2.5\" r=\"1.2\" fill=\"#3a4150\" fill-opacity=\"0.6\"/></pattern>"
+        ));
+    }
     legend::gradient(svg, suffix);
     svg.line("</defs>");
 }
@@ -152,7 +159,7 @@ impl Svg {
 mod tests {
     use super::*;
     use crate::png;
-    use crate::testing::{map_of, six_layers, small};
+    use crate::testing::{map_of, screened, six_layers, small};
 
     #[test]
     fn six_layers_with_a_block_not_measured() {
@@ -181,6 +188,17 @@ mod tests {
         let uncertain = svg_heatmap(&map_of(4, |block| Some(if block.start == 3 { 0.01 } else { -0.2 })), "uncertain");
         // One cell, and its swatch in the legend.
         assert_eq!(uncertain.matches("fill=\"url(#hatch)\"").count(), 2);
+    }
+
+    #[test]
+    fn blocks_that_dropped_out_are_dotted_and_none_of_them_leads() {
+        let map = screened();
+        let svg = svg_heatmap(&map, "screened");
+        // The cells, and their swatch in the legend.
+        assert_eq!(svg.matches("fill=\"url(#dots)\"").count(), 2);
+        assert!(svg.contains("saw 2 to 10 of 40 questions, not ranked") && svg.contains("best (1, 4)"), "{svg}");
+        assert!(svg.contains("saw 10 of 40 questions, not ranked</title>"), "{svg}");
+        assert!(!svg_heatmap(&six_layers(), "full").contains("dots"));
     }
 
     #[test]

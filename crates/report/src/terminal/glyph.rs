@@ -18,6 +18,8 @@ pub(crate) enum Glyph {
     /// The interval includes 0.
     Uncertain(f64, f64),
     Best(f64, f64),
+    /// The path dropped out of a screening.
+    Dropped(f64, f64),
     /// A point of a skyline.
     Mean(f64, f64),
 }
@@ -25,7 +27,8 @@ pub(crate) enum Glyph {
 /// How much room a cell has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// A blank, the delta in the map's unit, then `*` for the best and `?` where the interval includes 0.
+    /// A blank, the delta in the map's unit, then `*` for the best, `?` where the interval includes 0 and `~` where the
+    /// path dropped out of a screening.
     Number {
         precision: Precision,
         /// Characters of the longest number.
@@ -73,9 +76,11 @@ impl Form {
             Glyph::Unmeasured => Ink::on(UNMEASURED, Hue::Fixed(Rgb(0xff, 0xff, 0xff))),
             Glyph::Best(..) => Ink { bold: true, ..Ink::on(Hue::Fixed(BEST), Hue::Fixed(Rgb(0, 0, 0))) },
             Glyph::Uncertain(position, _) if self == Self::Pair => Ink::on(Hue::Delta(position), Hue::Hatch(position)),
-            Glyph::Certain(position, _) | Glyph::Uncertain(position, _) | Glyph::Mean(position, _) => {
-                Ink::on_delta(position)
-            }
+            Glyph::Dropped(position, _) if self == Self::Pair => Ink::on(Hue::Delta(position), Hue::Hatch(position)),
+            Glyph::Certain(position, _)
+            | Glyph::Uncertain(position, _)
+            | Glyph::Dropped(position, _)
+            | Glyph::Mean(position, _) => Ink::on_delta(position),
         }
     }
 
@@ -100,6 +105,7 @@ fn number(glyph: Glyph, precision: Precision, columns: usize) -> String {
         Glyph::Certain(_, delta) | Glyph::Mean(_, delta) => format!("{:>width$} ", precision.cell(delta)),
         Glyph::Uncertain(_, delta) => format!("{:>width$}?", precision.cell(delta)),
         Glyph::Best(_, delta) => format!("{:>width$}*", precision.cell(delta)),
+        Glyph::Dropped(_, delta) => format!("{:>width$}~", precision.cell(delta)),
     }
 }
 
@@ -108,6 +114,7 @@ fn pair(glyph: Glyph) -> &'static str {
         Glyph::Baseline => "()",
         Glyph::Best(..) => "<>",
         Glyph::Uncertain(..) => "//",
+        Glyph::Dropped(..) => "::",
         Glyph::Unmeasured => " .",
         Glyph::Outside | Glyph::Certain(..) | Glyph::Mean(..) => "  ",
     }
@@ -130,11 +137,18 @@ fn plain_pair(glyph: Glyph) -> String {
         }
         // Marks of the same height as the sign is high: an apostrophe for better, a comma for worse.
         Glyph::Uncertain(position, _) => format!("{}{}", if position < 0.0 { ',' } else { '\'' }, ninths(position)),
+        Glyph::Dropped(position, _) => format!("{}{}", dropped(position), ninths(position)),
     }
+}
+
+/// Arrows, up for better.
+fn dropped(position: f64) -> char {
+    if position < 0.0 { 'v' } else { '^' }
 }
 
 fn single(glyph: Glyph) -> char {
     match glyph {
+        Glyph::Dropped(position, _) => dropped(position),
         Glyph::Outside => ' ',
         Glyph::Baseline => '=',
         Glyph::Best(..) => '*',
@@ -162,6 +176,7 @@ pub(crate) fn two_rows(upper: Glyph, lower: Glyph) -> (&'static str, Ink) {
         Glyph::Unmeasured => Some(UNMEASURED),
         Glyph::Best(..) => Some(Hue::Fixed(BEST)),
         Glyph::Uncertain(position, _) => Some(Hue::Dimmed(position)),
+        Glyph::Dropped(position, _) => Some(Hue::Faded(position)),
         Glyph::Certain(position, _) | Glyph::Mean(position, _) => Some(Hue::Delta(position)),
     };
     match (hue(upper), hue(lower)) {

@@ -7,7 +7,7 @@ use neuro_stats::{BlockMap, Skyline};
 
 use crate::escape;
 use crate::number::counted;
-use crate::precision::{Precision, is_uncertain, leader, nothing_beats_the_baseline};
+use crate::precision::{Precision, dropped_out, is_uncertain, leader, nothing_beats_the_baseline};
 use crate::range::ColorRange;
 use crate::svg::{subtitle, tick_step};
 use glyph::{Form, Glyph};
@@ -179,6 +179,9 @@ impl Picture<'_> {
         if leader(self.map).is_some_and(|(best, _)| best.block == cell.block) {
             return Glyph::Best(position, delta);
         }
+        if cell.screened.is_some() {
+            return Glyph::Dropped(position, delta);
+        }
         if is_uncertain(cell) { Glyph::Uncertain(position, delta) } else { Glyph::Certain(position, delta) }
     }
 
@@ -217,6 +220,9 @@ impl Picture<'_> {
         if all().any(|(start, end)| matches!(self.glyph(start, end), Glyph::Uncertain(..))) {
             let half = self.range.position(self.range.better / 2.0);
             entry(Glyph::Uncertain(half, self.range.better / 2.0), "interval includes 0");
+        }
+        if let Some(dropped) = dropped_out(self.map) {
+            entry(Glyph::Dropped(-0.5, self.range.worse * -0.5), &dropped);
         }
         if all().any(|(start, end)| self.glyph(start, end) == Glyph::Unmeasured) {
             entry(Glyph::Unmeasured, "not measured");
@@ -258,7 +264,7 @@ impl Picture<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{map_of, six_layers, small};
+    use crate::testing::{map_of, screened, six_layers, small};
 
     /// What a terminal would show: the text without its escape sequences.
     fn visible(text: &str) -> String {
@@ -280,6 +286,17 @@ mod tests {
     #[test]
     fn plain_with_one_column() {
         insta::assert_snapshot!(terminal_heatmap(&six_layers(), ColorLevel::Plain, 18));
+    }
+
+    #[test]
+    fn blocks_that_dropped_out_are_marked_in_every_form() {
+        insta::assert_snapshot!(terminal_heatmap(&screened(), ColorLevel::Plain, 80));
+        insta::assert_snapshot!(terminal_heatmap(&screened(), ColorLevel::Plain, 30));
+        insta::assert_snapshot!(terminal_heatmap(&screened(), ColorLevel::Plain, 18));
+        let pair = visible(&terminal_heatmap(&screened(), ColorLevel::Ansi256, 30));
+        assert_eq!(pair.matches("::").count(), 6 + 4 - 1 + 3 + 1, "{pair}");
+        let half = |map: &BlockMap| terminal_heatmap(map, ColorLevel::TrueColor, 14);
+        assert_ne!(half(&screened()).lines().nth(4), half(&six_layers()).lines().nth(4));
     }
 
     #[test]

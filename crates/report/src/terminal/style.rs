@@ -20,6 +20,8 @@ pub(crate) enum Hue {
     Delta(f64),
     /// The same, greyed: the interval includes 0 and there is no room for hatching.
     Dimmed(f64),
+    /// The same, nearly grey: the path dropped out of a screening.
+    Faded(f64),
     /// The hatching on top of it.
     Hatch(f64),
     /// Always this one.
@@ -31,6 +33,7 @@ impl Hue {
         match self {
             Self::Delta(position) => diverging(position),
             Self::Dimmed(position) => diverging(position).mix(Rgb(0x80, 0x84, 0x8c), 0.42),
+            Self::Faded(position) => diverging(position).mix(Rgb(0x80, 0x84, 0x8c), 0.75),
             Self::Hatch(position) => diverging(position).mix(Rgb(0x3a, 0x41, 0x50), 0.38),
             Self::Fixed(color) => color,
         }
