@@ -105,7 +105,8 @@ impl StoredWeights {
         shard.file.bytes().get(shard.header.tensors().get(stored)?.range.clone())
     }
 
-    /// Reads numbers of a tensor from the one at flat position `first` on, as many as `values` holds.
+    /// Reads numbers of a tensor from the one at flat position `first` on, as many as `values` holds. Gives the format
+    /// in which they are stored.
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl StoredWeights {
         first: usize,
         values: &mut [f32],
         buffer: &mut Vec<u8>,
-    ) -> Result<(), CheckpointError> {
+    ) -> Result<Dtype, CheckpointError> {
         let refuse = |problem: String| CheckpointError::tensor(self.file_of(name), name, problem);
         let (entry, dtype) = self.readable_entry(name)?;
         let start = entry.range.start + first * dtype.size();
@@ -129,7 +130,7 @@ impl StoredWeights {
             shard.file.read(range, buffer).map_err(|error| CheckpointError::read(shard.file.path(), name, error))?;
         match convert::to_f32(dtype, bytes, values) {
             Some(position) => Err(refuse(convert::not_finite(values[position], first + position, &entry.shape))),
-            None => Ok(()),
+            None => Ok(dtype),
         }
     }
 

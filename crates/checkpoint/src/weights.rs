@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::config::DecoderConfig;
 use crate::dtype::Dtype;
@@ -17,6 +18,7 @@ use crate::{convert, fit, pieces};
 /// The tensors of a checkpoint, in files or drawn from a seed. Shared by reference; threads may read at once.
 pub struct Weights {
     source: Source,
+    bytes_read: AtomicU64,
 }
 
 enum Source {
@@ -39,12 +41,12 @@ pub struct TensorView<'a> {
 
 impl Weights {
     pub(crate) fn stored(weights: StoredWeights) -> Self {
-        Self { source: Source::Files(weights) }
+        Self { source: Source::Files(weights), bytes_read: AtomicU64::new(0) }
     }
 
     pub(crate) fn random(folder: &Path, config: &DecoderConfig, seed: u64) -> Self {
         let weights = RandomWeights::new(config, seed);
-        Self { source: Source::Random { folder: folder.to_path_buf(), weights } }
+        Self { source: Source::Random { folder: folder.to_path_buf(), weights }, bytes_read: AtomicU64::new(0) }
     }
 
     /// Compares the files with the config, tensor by tensor, and settles which matrix is the head.
@@ -149,13 +151,21 @@ impl Weights {
         values: &mut [f32],
         buffer: &mut Vec<u8>,
     ) -> Result<(), CheckpointError> {
-        match &self.source {
-            Source::Files(weights) => weights.read(name, first, values, buffer),
+        let bytes_of_number = match &self.source {
+            Source::Files(weights) => weights.read(name, first, values, buffer)?.size(),
             Source::Random { weights, .. } => {
                 weights.draw(name, first, values);
-                Ok(())
+                size_of::<f32>()
             }
-        }
+        };
+        self.bytes_read.fetch_add((values.len() * bytes_of_number) as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Bytes of numbers that have been read so far, as they are stored; of random weights, drawn as f32.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
     }
 
     fn zeroed(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, CheckpointError> {

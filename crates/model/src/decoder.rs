@@ -343,6 +343,15 @@ impl Decoder {
         &self.device
     }
 
+    /// Bytes of weights that were read while the decoder ran, as they are stored: those of every layer and of the head in
+    /// every sweep where they are streamed, what was read ahead in vain included; none where they are held.
+    pub fn streamed_bytes(&self) -> u64 {
+        match &self.weights {
+            Residence::Held { .. } => 0,
+            Residence::Streamed(stream) => stream.bytes_read(),
+        }
+    }
+
     /// Bytes of weights held; none where they are streamed. No path changes them.
     pub fn weight_bytes(&self) -> usize {
         let Residence::Held { embedding, layers, head } = &self.weights else { return 0 };

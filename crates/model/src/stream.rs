@@ -19,6 +19,8 @@ pub(crate) struct Stream {
     device: Device,
     weight_type: WeightType,
     ahead: Mutex<Ahead>,
+    /// What had been read of the checkpoint when streaming began.
+    read_before: u64,
 }
 
 /// What is in memory.
@@ -27,13 +29,34 @@ struct Ahead {
     /// The layer asked for last.
     held: Option<(usize, Arc<DecoderLayer>)>,
     /// The layer that will probably be asked for next.
-    coming: Option<(usize, JoinHandle<Result<DecoderLayer>>)>,
+    coming: Option<(usize, Coming)>,
+    /// The head, until a layer is asked for.
+    head: Option<Arc<Head>>,
+}
+
+/// A layer that is read ahead.
+#[derive(Debug)]
+enum Coming {
+    /// By this thread.
+    Reading(JoinHandle<Result<DecoderLayer>>),
+    Read(Result<DecoderLayer>),
+}
+
+impl Coming {
+    /// What was read; `None` where the thread failed in a way of its own.
+    fn wait(self) -> Option<Result<DecoderLayer>> {
+        match self {
+            Self::Reading(thread) => thread.join().ok(),
+            Self::Read(read) => Some(read),
+        }
+    }
 }
 
 impl Stream {
     pub(crate) fn new(checkpoint: Arc<Checkpoint>, device: &Device, weight_type: WeightType) -> Self {
         let embedding = Embedding::OnDisk(checkpoint.clone());
-        Self { checkpoint, embedding, device: device.clone(), weight_type, ahead: Mutex::default() }
+        let read_before = checkpoint.weights.bytes_read();
+        Self { checkpoint, embedding, device: device.clone(), weight_type, ahead: Mutex::default(), read_before }
     }
 
     pub(crate) fn embedding(&self) -> &Embedding {
@@ -51,17 +74,10 @@ impl Stream {
         if let Some((_, held)) = ahead.held.as_ref().filter(|(held, _)| *held == layer) {
             return Ok(held.clone());
         }
-        ahead.held = None;
-        let coming = ahead.coming.take();
-        let read = match coming {
-            Some((coming, thread)) if coming == layer => thread.join().ok(),
-            // Waited for, so that no more than two layers are in memory.
-            Some((_, thread)) => {
-                drop(thread.join());
-                None
-            }
-            None => None,
-        };
+        (ahead.held, ahead.head) = (None, None);
+        // Waited for also where another layer is wanted, so that no more than two are in memory.
+        let coming = ahead.coming.take().and_then(|(coming, read)| Some((coming, read.wait()?)));
+        let read = coming.filter(|(coming, _)| *coming == layer).map(|(_, read)| read);
         let weight_type = self.weight_type;
         let load = move |index: usize, checkpoint: &Checkpoint, device: &Device, rope: Arc<Rope>| {
             let source = CheckpointSource { checkpoint, device, weight_type };
@@ -78,20 +94,33 @@ impl Stream {
         let thread = std::thread::Builder::new().name("read-ahead".to_owned());
         // Without a thread to spare the next layer is read when it is asked for.
         if let Ok(thread) = thread.spawn(move || load(next, &checkpoint, &device, rope)) {
-            ahead.coming = Some((next, thread));
+            ahead.coming = Some((next, Coming::Reading(thread)));
         }
         Ok(read)
     }
 
-    /// The head. What was read ahead is forgotten for it.
+    /// The head, read once until a layer is asked for again.
     pub(crate) fn head(&self, config: &DecoderConfig) -> Result<Arc<Head>> {
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(head) = &ahead.head {
+            return Ok(head.clone());
+        }
         ahead.held = None;
+        // First the one and then the other: what is needed only while reading is not needed twice.
+        if let Some((coming, read)) = ahead.coming.take() {
+            ahead.coming = read.wait().map(|read| (coming, Coming::Read(read)));
+        }
         let (checkpoint, device) = (&self.checkpoint, &self.device);
         let source = CheckpointSource { checkpoint, device, weight_type: self.weight_type };
         let tied =
             config.tie_word_embeddings.then(|| source.parameter(EMBEDDING, &[config.vocab_size, config.hidden_size]));
-        let tied = tied.transpose()?;
-        Ok(Arc::new(Head::load(&source, config, Kernels::Fused, tied)?))
+        let head = Arc::new(Head::load(&source, config, Kernels::Fused, tied.transpose()?)?);
+        ahead.head = Some(head.clone());
+        Ok(head)
+    }
+
+    /// Bytes of weights read from files so far, as they are stored.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.checkpoint.weights.bytes_read() - self.read_before
     }
 }
