@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use neuro_model::{Batch, Decoder, Part, Segment, Slot};
+use neuro_model::{Batch, Decoder, Device, Part, Segment, Slot};
 use neuro_path::LayerPath;
 
 use crate::strands::{Strand, cut};
@@ -18,6 +18,13 @@ const CPU_TILE: usize = 512;
 const DEVICE_TILE: usize = 8192;
 /// What a row costs that leaves only keys and values behind, in rows.
 const UNASKED: f64 = 0.1;
+
+/// Rows that may run through a layer at once on a device: those that are asked for behind it, and all of them, of which
+/// then few are asked for.
+pub fn tile_rows(device: &Device) -> (usize, usize) {
+    let asked = if device.is_cpu() { CPU_TILE } else { DEVICE_TILE };
+    (asked, (asked as f64 / UNASKED) as usize)
+}
 
 /// Called between tiles with the layer-tokens done since the last call; `false` ends the sweep.
 pub type Watch<'a> = dyn FnMut(u64) -> bool + 'a;
@@ -240,7 +247,7 @@ impl Forest {
     }
 
     fn tile(&self) -> usize {
-        if self.decoder.device().is_cpu() { CPU_TILE } else { DEVICE_TILE }
+        tile_rows(self.decoder.device()).0
     }
 
     /// The residual stream at the beginning of a strand: from what its parent gives, from the trunk, or from the
@@ -341,6 +348,11 @@ impl Forest {
                         outputs[piece.flow].push(out.narrow(0, first, piece.asked)?);
                     }
                     first += piece.asked;
+                    let flow = &mut flows[piece.flow];
+                    // What goes into the layer is let go flow by flow: never are all flows in memory twice.
+                    if piece.segments.end == jobs[&flow.strand].segments.len() {
+                        self.step(flow, std::mem::take(&mut outputs[piece.flow]))?;
+                    }
                 }
                 self.stats.layer_tokens += rows as u64;
                 if !watch(rows as u64) {
@@ -349,21 +361,26 @@ impl Forest {
             }
             start += alike;
         }
-        let mut behind = Vec::with_capacity(flows.len());
-        for (mut flow, pieces) in flows.into_iter().zip(outputs) {
-            if !self.keeps {
-                self.strands[flow.strand].slots[flow.at] = Slot::default();
-            }
-            flow.resid = match pieces.as_slice() {
-                // Nothing is asked for behind it.
-                [] => flow.resid.narrow(0, 0, 0)?,
-                [one] => one.clone(),
-                several => Tensor::cat(several, 0)?,
-            };
-            flow.at += 1;
-            behind.push(flow);
+        // Where there was nothing to run.
+        for flow in flows.iter_mut().filter(|flow| jobs[&flow.strand].segments.is_empty()) {
+            self.step(flow, Vec::new())?;
         }
-        Ok(behind)
+        Ok(flows)
+    }
+
+    /// Takes a flow behind its visit, from whose tiles these rows came.
+    fn step(&mut self, flow: &mut Flow, pieces: Vec<Tensor>) -> Result<()> {
+        if !self.keeps {
+            self.strands[flow.strand].slots[flow.at] = Slot::default();
+        }
+        flow.resid = match pieces.as_slice() {
+            // Nothing is asked for behind it.
+            [] => Tensor::zeros((0, flow.resid.dim(1)?), flow.resid.dtype(), flow.resid.device())?,
+            [one] => one.clone(),
+            several => Tensor::cat(several, 0)?,
+        };
+        flow.at += 1;
+        Ok(())
     }
 
     /// Cuts the segments of the flows, in order, into tiles.

@@ -22,7 +22,7 @@ mod strands;
 mod tokens;
 
 pub use error::EngineError;
-pub use forest::Watch;
+pub use forest::{Watch, tile_rows};
 pub use generation::{Answer, GenerateOptions, Generation, NEAR_TIE, Prompt, StopReason};
 pub use head::HEAD_ROWS;
 pub use likelihood::{Likelihood, Scored};
