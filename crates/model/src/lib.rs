@@ -48,7 +48,7 @@ pub use error::ModelError;
 pub use peak::{MatmulPeak, PeakType, measure_matmul_peak};
 pub use sizes::WeightBytes;
 pub use source::{Kernels, ParameterSource, WeightType};
-pub use state::{Slot, State, state_bytes_per_token};
+pub use state::{Slot, State, slot_room, state_bytes_per_token};
 pub use tap::{Site, Tap};
 
 /// Result of the model room.

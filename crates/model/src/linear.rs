@@ -14,7 +14,7 @@ const DENSE_TILE: usize = 512;
 const QUANTISED_TILE: usize = 256;
 
 /// candle's fast quantised kernels want the inner dimension in whole super-blocks.
-const SUPER_BLOCK: usize = 256;
+pub(crate) const SUPER_BLOCK: usize = 256;
 
 /// `y = x Wᵀ + b`, with `W` as the checkpoint stores it: `(out, in)`.
 #[derive(Debug)]

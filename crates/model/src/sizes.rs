@@ -2,7 +2,7 @@
 
 use neuro_checkpoint::{DecoderConfig, LayerConfig};
 
-use crate::linear::Linear;
+use crate::linear::{Linear, SUPER_BLOCK};
 use crate::source::WeightType;
 
 /// Bytes that a decoder's weights take in memory.
@@ -14,8 +14,10 @@ pub struct WeightBytes {
     pub layer: u64,
     /// Final norm and head.
     pub head: u64,
-    /// The largest tensor while it is read: as f32, before it takes its type.
-    pub reading: u64,
+    /// What a layer takes on top while it is read: its largest projection as f32, joined and padded.
+    pub layer_reading: u64,
+    /// What the head takes on top while it is read.
+    pub head_reading: u64,
 }
 
 impl WeightBytes {
@@ -46,12 +48,30 @@ impl WeightBytes {
             _ => 0,
         };
         let mlp = config.layers.iter().map(|layer| layer.mlp.intermediate_size).max().unwrap_or(0);
+        let q = config.layers.iter().map(|layer| layer.attention.heads * layer.attention.head_dim).max().unwrap_or(0);
+        // A weight that stays f32 is read to where it stays. One that does not is there as f32, perhaps padded as well,
+        // beside what it becomes.
+        let reading = |input: usize, output: usize| match weight_type {
+            WeightType::F32 => 0,
+            _ => (input + padded_copy(input)) as u64 * output as u64 * float,
+        };
+        // Gate and up are joined from their parts, which are gone when the joined one is padded.
+        let parts = 2 * (mlp * hidden) as u64 * float;
+        let joined = match weight_type {
+            WeightType::F32 => parts,
+            _ => (2 * parts).max(reading(hidden, 2 * mlp)),
+        };
         Self {
             held: layers.iter().sum::<u64>() + head + embedding_held,
             layer: layers.into_iter().max().unwrap_or(0),
             head,
-            // Gate and up are joined, from their parts.
-            reading: embedding.max(4 * (mlp * hidden) as u64 * float),
+            layer_reading: joined.max(reading(mlp, hidden)).max(reading(hidden, q)).max(reading(q, hidden)),
+            head_reading: reading(hidden, vocab),
         }
     }
+}
+
+/// Columns of the copy that is padded for quantising; none is made where nothing is to be padded.
+fn padded_copy(input: usize) -> usize {
+    if input.is_multiple_of(SUPER_BLOCK) { 0 } else { input.next_multiple_of(SUPER_BLOCK) }
 }

@@ -10,6 +10,12 @@ use crate::{ModelError, Result};
 /// Fewest rows that a growing slot makes room for.
 const ROOM: usize = 64;
 
+/// Rows that a slot has room for when it has grown to `len`. An eighth more is little memory, and little copying where
+/// attention reads all rows for every few that come.
+pub fn slot_room(len: usize) -> usize {
+    len.saturating_add((len / 8).max(ROOM))
+}
+
 /// The state of one visit: keys and values of every token that was met there, in order of arrival. Which of them belong
 /// to a sequence is known by who fills it, see [`Segment::past`](crate::Segment::past).
 #[derive(Debug, Default)]
@@ -47,7 +53,7 @@ impl Slot {
             Some((keys, values)) => {
                 let (room, _width) = keys.dims2()?;
                 let grown = |old: &Tensor| -> Result<Tensor> {
-                    let larger = Tensor::zeros((len + (len / 2).max(ROOM), width), old.dtype(), old.device())?;
+                    let larger = Tensor::zeros((slot_room(len), width), old.dtype(), old.device())?;
                     larger.slice_set(&old.narrow(0, 0, self.len)?, 0, 0)?;
                     Ok(larger)
                 };

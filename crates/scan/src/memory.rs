@@ -1,7 +1,10 @@
 //! Which questions and which paths are run together: as many as the memory budget holds.
 
-use neuro_engine::HEAD_ROWS;
-use neuro_model::WeightBytes;
+use std::sync::OnceLock;
+
+use neuro_checkpoint::{DecoderConfig, LayerConfig, Memory};
+use neuro_engine::{HEAD_ROWS, tile_rows};
+use neuro_model::{WeightBytes, slot_room};
 use neuro_path::LayerPath;
 use neuro_probe::{Probe, Scoring};
 
@@ -12,8 +15,20 @@ use crate::{Residence, Result, ScanError, Subject};
 /// Rows that keep a device busy: a group of paths grows until it has as many in each step of decoding, or reads as many
 /// logits. More would only lose more when a scan is killed.
 const BUSY_ROWS: u64 = 512;
-/// Rows that run through a layer at once, a long segment on top.
-const TILE_ROWS: u64 = 1024;
+/// Rows that run through an MLP at once on a CPU.
+const MLP_ROWS: u64 = 256;
+/// Threads whose scratch is counted, and what attention packs in each: at most so much, or else one head's part of the
+/// longest text.
+const THREADS: u64 = 16;
+const PACKED: u64 = 1 << 20;
+/// What a generated token takes as text: its node, its place among the nodes, and what came behind it.
+const TEXT: u64 = 200;
+/// Generated tokens that are remembered at most.
+const REMEMBERED: u64 = 1 << 20;
+/// What the process holds before is counted in steps of this size, so that equal scans are planned alike.
+const BASE_STEP: u64 = 16 << 20;
+/// Memory that the allocator keeps beside what is in use.
+const SLACK: u64 = 32 << 20;
 
 /// What questions and paths cost in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,18 +37,34 @@ pub(crate) struct Costs {
     resid: u64,
     /// Bytes of keys and values of one token at one visit of the widest layer.
     visit: u64,
-    /// Bytes per row that the widest layer works in.
-    work: u64,
-    /// Most query heads of a layer.
-    heads: u64,
-    /// Bytes of the head's logits, which it needs whatever is asked.
-    head: u64,
+    /// Bytes that a row takes in the widest layer, where it is asked for behind it and where not.
+    work: [u64; 2],
+    /// Rows at once, asked for and in all.
+    tile: [u64; 2],
+    /// Bytes that the widest MLP takes beside.
+    mlp: u64,
+    /// Bytes of scores for one query and one key, where they are written out; none where attention keeps them.
+    scores: u64,
+    /// Bytes of keys and values that one head sees of a token.
+    head_dim: u64,
+    /// Bytes of the head's logits.
+    logits: u64,
     /// Layers of the trunk.
     trunk: u64,
-    /// Bytes of weights.
-    weights: u64,
-    /// Whether those are read layer by layer, which larger groups of paths then pay for together.
-    is_streamed: bool,
+    /// All paths that are planned.
+    paths: u64,
+    weights: Weights,
+    /// What the process held before.
+    base: u64,
+}
+
+/// What weights cost in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weights {
+    /// All of them, and what reading them takes beside.
+    Held { held: u64, reading: u64 },
+    /// While a layer runs, and while the head does.
+    Streamed { layer: u64, head: u64 },
 }
 
 impl Costs {
@@ -41,63 +72,154 @@ impl Costs {
         let config = subject.config();
         let bytes = WeightBytes::of(config, subject.weight_type());
         let float = size_of::<f32>() as u64;
-        let largest =
-            |size: fn(&neuro_checkpoint::LayerConfig) -> u64| config.layers.iter().map(size).max().unwrap_or(0);
-        let kv = largest(|layer| 2 * (layer.attention.kv_heads * layer.attention.head_dim) as u64);
-        let q = largest(|layer| (layer.attention.heads * layer.attention.head_dim) as u64);
-        let mlp = largest(|layer| layer.mlp.intermediate_size as u64);
+        let Widths { q, kv, mlp, heads, head_dim } = Widths::of(config);
         let hidden = config.hidden_size as u64;
+        let on_cpu = subject.device().is_cpu();
+        let (asked, all) = tile_rows(subject.device());
+        // Gate, up and their product; the inputs of both projections once more where they are padded.
+        let mlp = float.saturating_mul(4 * mlp + 2 * hidden);
         Self {
             resid: float.saturating_mul(hidden),
-            visit: kv.saturating_mul(float),
-            // Residual stream, its norm, both branches; query, keys, values and their rotated copies; gate, up, product.
-            work: float.saturating_mul(4 * hidden + 3 * q + 2 * kv + 3 * mlp),
-            heads: largest(|layer| layer.attention.heads as u64),
-            // Once as a tensor, and what the matmul packs.
-            head: (2 * HEAD_ROWS as u64 * float).saturating_mul(config.vocab_size as u64),
+            visit: (2 * float).saturating_mul(kv),
+            // Residual stream before, between and behind, norms and both branches; queries, rotated, attended; keys and
+            // values, and what they are rotated from. Where it is not asked for, a row stops before its queries.
+            work: [float.saturating_mul(7 * hidden + 3 * q + 6 * kv), float.saturating_mul(2 * hidden + 6 * kv)],
+            tile: [asked as u64, all as u64],
+            mlp: mlp.saturating_mul(if on_cpu { MLP_ROWS } else { asked as u64 }),
+            scores: if on_cpu { 0 } else { 3 * float * heads },
+            head_dim: (2 * float).saturating_mul(head_dim),
+            logits: (HEAD_ROWS as u64 * float).saturating_mul(config.vocab_size as u64),
             trunk: trunk_layers(paths) as u64,
+            paths: paths.len() as u64,
             weights: match residence {
-                Residence::Held => bytes.held + bytes.reading,
-                // The layer that runs and the next one, or that and the head.
-                Residence::Streamed => bytes.layer + bytes.layer.max(bytes.head) + bytes.reading,
+                Residence::Held => {
+                    Weights::Held { held: bytes.held, reading: bytes.layer_reading.max(bytes.head_reading) }
+                }
+                // With the one that runs the next one is read; with the head it has been.
+                Residence::Streamed => Weights::Streamed {
+                    layer: 2 * bytes.layer + bytes.layer_reading,
+                    head: bytes.layer + bytes.head + bytes.head_reading,
+                },
             },
-            is_streamed: residence == Residence::Streamed,
+            base: held_before(subject),
         }
     }
 
-    /// Bytes that are needed once: the trunk of the prompts, the tile that is being run, the head.
-    fn fixed(&self, volume: Volume, scoring: Scoring) -> u64 {
-        let kept = if scoring == Scoring::Generation { self.trunk.saturating_mul(self.visit) } else { 0 };
-        let trunk = (self.trunk + 1).saturating_mul(self.resid).saturating_add(kept).saturating_mul(volume.read);
-        let tile = TILE_ROWS.min(volume.read.max(volume.new));
-        // Scores, masked scores and their softmax.
-        let attention = (3 * size_of::<f32>() as u64).saturating_mul(self.heads).saturating_mul(volume.longest);
-        let tile = tile.saturating_mul(self.work.saturating_add(attention));
-        trunk.saturating_add(tile).saturating_add(self.head).saturating_add(self.weights)
+    /// Whether weights are read layer by layer, which larger groups of paths then pay for together.
+    fn is_streamed(&self) -> bool {
+        matches!(self.weights, Weights::Streamed { .. })
+    }
+
+    /// Bytes of the trunk of the prompts.
+    fn trunk(&self, volume: Volume, scoring: Scoring) -> u64 {
+        let streams = (self.trunk + 1).saturating_mul(self.resid).saturating_mul(volume.read);
+        let kept = match scoring {
+            Scoring::Likelihood => 0,
+            Scoring::Generation => self.trunk.saturating_mul(self.slot(volume.read)),
+        };
+        streams.saturating_add(kept)
+    }
+
+    /// Bytes of a slot of so many rows.
+    fn slot(&self, rows: u64) -> u64 {
+        self.visit.saturating_mul(usize::try_from(rows).map_or(u64::MAX, |rows| slot_room(rows) as u64))
     }
 
     /// Bytes that a path holds while its group is run.
     fn of(&self, path: &LayerPath, volume: Volume, scoring: Scoring) -> u64 {
-        // The stream before and behind a layer, and its pieces while they are joined.
-        let streams = self.resid.saturating_mul(3).saturating_mul(volume.read);
+        let own = own_visits(path) as u64;
+        // What the trunk has done to its end is a view of it.
+        let streams = if own == 0 { 0 } else { self.resid.saturating_mul(volume.read) };
         let states = match scoring {
             // A visit's keys and values are forgotten behind it.
-            Scoring::Likelihood => self.visit.saturating_mul(volume.read),
+            Scoring::Likelihood => 0,
             Scoring::Generation => {
-                let prompts = (own_visits(path) as u64).saturating_mul(volume.read);
-                let rows = prompts.saturating_add((path.len() as u64).saturating_mul(volume.new));
-                // A growing slot has room for half as much again.
-                self.visit.saturating_mul(rows).saturating_mul(3) / 2
+                let own_slots = own.saturating_mul(self.slot(volume.read.saturating_add(volume.new)));
+                // New tokens run through the trunk's layers as well.
+                let shared = (path.len() as u64 - own).saturating_mul(self.visit).saturating_mul(volume.new);
+                own_slots.saturating_add(shared)
             }
         };
         streams.saturating_add(states)
     }
 
+    /// Bytes that are taken while something is computed: a tile and the flow that it is cut from, or the head.
+    fn passing(&self, paths: u64, volume: Volume, scoring: Scoring) -> u64 {
+        let rows = paths.max(1).saturating_mul(volume.read.max(volume.new));
+        let [asked, all] = self.tile.map(|tile| tile.min(rows));
+        let scores = self.scores.saturating_mul(volume.longest);
+        let tile = asked.saturating_mul(self.work[0].saturating_add(scores)).saturating_add(self.mlp);
+        let tile = tile.max(all.saturating_mul(self.work[1]));
+        // A flow's rows behind the layer, first in pieces and then joined; its slot before and after growing.
+        let flow = volume.read.max(asked).min(rows).saturating_mul(2 * self.resid + 3 * self.visit);
+        let scratch = self.visit.saturating_mul(volume.longest).min(PACKED);
+        let scratch = THREADS.saturating_mul(scratch.max(self.head_dim.saturating_mul(volume.longest)));
+        let layer = tile.saturating_add(flow).saturating_add(scratch);
+        let texts = match scoring {
+            Scoring::Likelihood => 0,
+            Scoring::Generation => TEXT.saturating_mul(self.paths.saturating_mul(volume.new).min(REMEMBERED)),
+        };
+        let (layer, head) = match self.weights {
+            Weights::Held { .. } => (layer, self.logits),
+            Weights::Streamed { layer: weights, head } => {
+                (layer.saturating_add(weights), self.logits.saturating_add(head))
+            }
+        };
+        layer.max(head).saturating_add(texts)
+    }
+
+    /// Bytes that a group of paths needs on top of the weights that are held and the trunk of its questions.
+    pub(crate) fn group(&self, paths: &[LayerPath], volume: Volume, scoring: Scoring) -> u64 {
+        let states = paths.iter().fold(0_u64, |sum, path| sum.saturating_add(self.of(path, volume, scoring)));
+        states.saturating_add(self.passing(paths.len() as u64, volume, scoring))
+    }
+
     /// Bytes that a group of paths over some questions needs.
     pub(crate) fn needed(&self, paths: &[LayerPath], volume: Volume, scoring: Scoring) -> u64 {
-        let paths = paths.iter().fold(0_u64, |sum, path| sum.saturating_add(self.of(path, volume, scoring)));
-        self.fixed(volume, scoring).saturating_add(paths)
+        let running = self.trunk(volume, scoring).saturating_add(self.group(paths, volume, scoring));
+        match self.weights {
+            // They are read before anything runs.
+            Weights::Held { held, reading } => held.saturating_add(running.max(reading)),
+            Weights::Streamed { .. } => running,
+        }
     }
+
+    /// What of a budget goes to what the process holds already. Never more than half: who gives so little wants it tried.
+    fn reserve(&self, budget: u64) -> u64 {
+        self.base.saturating_add(SLACK).min(budget / 2)
+    }
+}
+
+/// The widest of each among a model's layers.
+struct Widths {
+    q: u64,
+    kv: u64,
+    mlp: u64,
+    heads: u64,
+    head_dim: u64,
+}
+
+impl Widths {
+    fn of(config: &DecoderConfig) -> Self {
+        let largest = |size: fn(&LayerConfig) -> usize| config.layers.iter().map(size).max().unwrap_or(0) as u64;
+        Self {
+            q: largest(|layer| layer.attention.heads * layer.attention.head_dim),
+            kv: largest(|layer| layer.attention.kv_heads * layer.attention.head_dim),
+            mlp: largest(|layer| layer.mlp.intermediate_size),
+            heads: largest(|layer| layer.attention.heads),
+            head_dim: largest(|layer| layer.attention.head_dim),
+        }
+    }
+}
+
+/// Anonymous memory of the process before its first scan, the subject's weights not counted; the same for all scans of
+/// a process, or two plans of one scan could differ.
+fn held_before(subject: &Subject) -> u64 {
+    static HELD: OnceLock<u64> = OnceLock::new();
+    *HELD.get_or_init(|| {
+        let held = Memory::anonymous_of_this_process().unwrap_or(0);
+        held.saturating_sub(subject.weight_bytes_held()).next_multiple_of(BASE_STEP)
+    })
 }
 
 /// How a probe is cut: questions into chunks, and for each chunk paths into groups, as half-open ranges `[start, end)`.
@@ -115,6 +237,8 @@ pub(crate) fn cut(probe: &Probe, asked: &[Asked], paths: &[LayerPath], costs: &C
         .iter()
         .max_by_key(|path| (costs.of(path, Volume { read: 1, new: 1, asked: 1, longest: 1 }, scoring), path.len()));
     let Some(greediest) = greediest else { return Ok(Cut { chunks: Vec::new(), groups: Vec::new() }) };
+    let reserve = costs.reserve(budget);
+    let room = budget - reserve;
     let needed = |range: std::ops::Range<usize>| {
         costs.needed(std::slice::from_ref(greediest), Volume::of(&asked[range]), scoring)
     };
@@ -122,17 +246,17 @@ pub(crate) fn cut(probe: &Probe, asked: &[Asked], paths: &[LayerPath], costs: &C
     let mut start = 0;
     while start < asked.len() {
         let alone = needed(start..start + 1);
-        if alone > budget {
-            let question = probe.questions()[start].id.clone();
-            return Err(ScanError::Memory { probe: probe.name().to_owned(), question, needed: alone, budget });
+        if alone > room {
+            let (probe, question) = (probe.name().to_owned(), probe.questions()[start].id.clone());
+            return Err(ScanError::Memory { probe, question, needed: alone.saturating_add(reserve), budget });
         }
         // The largest end that fits: what is needed only grows with the questions.
         let mut end = asked.len();
-        if needed(start..end) > budget {
+        if needed(start..end) > room {
             let (mut fits, mut exceeds) = (start + 1, end);
             while fits + 1 < exceeds {
                 let middle = fits + (exceeds - fits) / 2;
-                if needed(start..middle) > budget { exceeds = middle } else { fits = middle }
+                if needed(start..middle) > room { exceeds = middle } else { fits = middle }
             }
             end = fits;
         }
@@ -145,13 +269,13 @@ pub(crate) fn cut(probe: &Probe, asked: &[Asked], paths: &[LayerPath], costs: &C
     let questions = chunks.iter().map(|[start, end]| (end - start) as u64);
     let busy =
         volumes.iter().zip(questions).map(|(volume, questions)| rows(volume).max(questions)).min().unwrap_or(1).max(1);
-    let most = if costs.is_streamed { usize::MAX } else { BUSY_ROWS.div_ceil(busy) as usize };
+    let most = if costs.is_streamed() { usize::MAX } else { BUSY_ROWS.div_ceil(busy) as usize };
     let mut groups: Vec<[usize; 2]> = Vec::new();
     let mut open = false;
     for (index, path) in paths.iter().enumerate() {
         if let Some(group) = groups.last_mut().filter(|_| open)
             && group[1] - group[0] < most
-            && volumes.iter().all(|&volume| costs.needed(&paths[group[0]..=index], volume, scoring) <= budget)
+            && volumes.iter().all(|&volume| costs.needed(&paths[group[0]..=index], volume, scoring) <= room)
         {
             group[1] = index + 1;
             continue;
@@ -169,8 +293,20 @@ mod tests {
     use super::*;
 
     /// Four rows of resid and one of keys and values per token; nothing else costs.
-    const COSTS: Costs =
-        Costs { resid: 10, visit: 1, work: 0, heads: 0, head: 1000, trunk: 2, weights: 0, is_streamed: false };
+    const COSTS: Costs = Costs {
+        resid: 10,
+        visit: 1,
+        work: [0, 0],
+        tile: [0, 0],
+        mlp: 0,
+        scores: 0,
+        head_dim: 0,
+        logits: 1000,
+        trunk: 2,
+        paths: 4,
+        weights: Weights::Held { held: 0, reading: 0 },
+        base: 0,
+    };
 
     fn probe(questions: usize) -> Probe {
         let request = ProbeRequest { count: Count::Some(questions), seed: 0, role: Role::Search, phantom: None };
@@ -186,16 +322,19 @@ mod tests {
     fn questions_fill_a_chunk_and_paths_a_group() {
         let paths: Vec<LayerPath> = neuro_path::triangle(2).map(|block| block.path(2).unwrap()).collect();
         let (probe, asked) = (probe(5), asked(5));
-        // A question: 4 tokens × (3 of trunk + 3 of streams) × 10 bytes, and 4 of keys and values.
-        let question = 4 * 6 * 10 + 4;
+        // A question: 4 tokens × 3 of trunk × 10 bytes, and what a path runs itself, 4 tokens × 10 bytes.
+        let (trunk, own) = (4 * 3 * 10, 4 * 10);
         let volume = Volume::of(&asked[..1]);
-        assert_eq!(COSTS.needed(&paths[..1], volume, Scoring::Likelihood), 1000 + question);
-        let cut = |budget| cut(&probe, &asked, &paths, &COSTS, budget);
+        assert_eq!(COSTS.needed(&paths[..1], volume, Scoring::Likelihood), 1000 + trunk);
+        assert_eq!(COSTS.needed(&paths[..2], volume, Scoring::Likelihood), 1000 + trunk + own);
+        // Half of so little is the process's.
+        let cut = |room: u64| cut(&probe, &asked, &paths, &COSTS, room.saturating_mul(2));
+        let question = trunk + own;
         assert_eq!(cut(1000 + 2 * question).unwrap().chunks, [[0, 2], [2, 4], [4, 5]]);
         let error = cut(1000 + question - 1).unwrap_err();
-        assert!(matches!(error, ScanError::Memory { needed: 1244, budget: 1243, .. }), "{error}");
-        // Room for a second path over all questions, 5 × 4 tokens × 31 bytes.
-        let roomy = cut(1000 + 5 * question + 620).unwrap();
+        assert!(matches!(error, ScanError::Memory { needed: 2319, budget: 2318, .. }), "{error}");
+        // Room for a second path over all questions.
+        let roomy = cut(1000 + 5 * (question + own)).unwrap();
         assert_eq!((roomy.chunks, roomy.groups), (vec![[0, 5]], vec![[0, 1], [1, 3], [3, 4]]));
         assert_eq!(cut(u64::MAX).unwrap().groups, [[0, 1], [1, 4]]);
     }

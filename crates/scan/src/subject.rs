@@ -187,6 +187,12 @@ impl Subject {
         self.decoder.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
+    /// Bytes of weights that are in memory by now.
+    pub(crate) fn weight_bytes_held(&self) -> u64 {
+        let place = self.decoder.lock().unwrap_or_else(PoisonError::into_inner);
+        place.as_ref().map_or(0, |(_, decoder)| decoder.weight_bytes() as u64)
+    }
+
     /// Reads a path in any notation.
     ///
     /// # Errors

@@ -92,8 +92,9 @@ pub fn with_phantom(request: ScanRequest) -> ScanRequest {
 pub fn tight(subject: &Subject, base: &ScanRequest) -> ScanRequest {
     let with = |bytes| ScanRequest { memory_bytes: Some(bytes), ..base.clone() };
     match neuro_scan::plan(subject, &with(1)) {
-        // What the first question needs, and a little more: some have longer prompts.
-        Err(neuro_scan::ScanError::Memory { needed, .. }) => with(needed * 5 / 4),
+        // What the first question needs, and a little more: some have longer prompts. Twice as much, because half of so
+        // little goes to what the process holds anyhow.
+        Err(neuro_scan::ScanError::Memory { needed, .. }) => with(needed * 11 / 5),
         _ => panic!("a byte of memory is enough"),
     }
 }
