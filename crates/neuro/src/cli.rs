@@ -10,7 +10,7 @@ use neuro_scan::WeightType;
 
 use crate::device::DeviceName;
 use crate::sampling::SamplingArgs;
-use crate::values::{MemorySize, Questions, Tokens, probe_name};
+use crate::values::{MemorySize, Questions, Tokens, part, probe_name};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Yellow.on_default().bold())
@@ -125,6 +125,13 @@ pub(crate) struct ScanArgs {
     pub(crate) model: String,
     #[command(flatten)]
     pub(crate) measure: MeasureArgs,
+    /// Ask all paths a few questions and the best ones all of them, for at most PART of the full scan's layer-tokens
+    /// (default: a fifth)
+    ///
+    /// A path that drops out says how many questions it saw and is not ranked. --questions is then 64 by default: with
+    /// fewer good paths are lost, and under about 24 the budget cannot hold.
+    #[arg(long, value_name = "PART", num_args = 0..=1, require_equals = true, default_missing_value = "0.2", value_parser = part)]
+    pub(crate) screen: Option<f64>,
     /// Print what would be done and how long it would take, and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -141,6 +148,8 @@ Examples:
       says what a scan would do and how long it would take
   neuro scan ~/models/Qwen2.5-0.5B --probe math:likelihood --questions 64 --out runs/qwen
       asks 64 questions; Ctrl-C at any time, the same command continues
+  neuro scan ~/models/Qwen2.5-0.5B --screen
+      asks every block a few questions and the best ones 64, in a fifth of the layer-tokens
   neuro scan --json | jq '.best[0]'
       the best block as JSON";
 

@@ -114,6 +114,9 @@ fn advice(cause: &(dyn Error + 'static)) -> Option<&'static str> {
             checkpoint_advice(error)
         }
         (_, Some(ModelError::Checkpoint(error))) => checkpoint_advice(error),
+        (Some(ScanError::Screen { .. }), _) => Some(
+            "`--questions 64` is usually enough; of few layers the best blocks are a large part: `--screen=0.4` allows more",
+        ),
         _ => None,
     }
 }

@@ -6,11 +6,22 @@ use neuro_record::{Row, RunData};
 /// Different notes of one probe that are told; not-finite notes may differ from path to path.
 const NOTES: usize = 4;
 
-/// Every note once, with the paths that it holds for where these are not all.
+/// Every note once, with the paths that it holds for where these are not all; and how far a screening let paths come.
 pub(crate) fn notes(data: &RunData) -> Vec<String> {
     let mut lines = Vec::new();
     for probe in &data.info.probes {
         let rows: Vec<&Row> = data.rows_of(&probe.name).collect();
+        let seen = || rows.iter().filter_map(|row| row.screened);
+        if let Some((fewest, most)) = seen().map(|it| it.seen).min().zip(seen().map(|it| it.seen).max()) {
+            let (finalists, of) = (rows.len() - seen().count(), probe.questions);
+            let range = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
+            lines.push(format!(
+                "note on {}: screened; {finalists} of {} paths saw all {of} questions, the others {range} of them and are not \
+                 ranked",
+                probe.name,
+                rows.len(),
+            ));
+        }
         let mut found: Vec<(&str, Vec<&Row>)> = Vec::new();
         for row in &rows {
             for note in &row.notes {

@@ -129,6 +129,7 @@ impl<'a> Results<'a> {
             "probe": map.probe,
             "group": map.group,
             "questions": map.n,
+            "screened": screened(map),
             "baseline": map.baseline,
             "best": best(map, top),
             "headline": headline(map),
@@ -144,6 +145,7 @@ impl<'a> Results<'a> {
                 "probe": map.probe,
                 "group": map.group,
                 "questions": map.n,
+                "screened": screened(map),
                 "baseline": map.baseline,
                 "best": best(map, top),
             })).collect::<Vec<_>>(),
@@ -182,6 +184,14 @@ fn type_effects(data: &RunData) -> Vec<Value> {
 /// `[low, high]`, or null.
 pub(crate) fn interval(bounds: Option<&Interval>) -> Value {
     bounds.map_or(Value::Null, |bounds| json!([bounds.low, bounds.high]))
+}
+
+/// Who dropped out of a screening and is not ranked; null where every block saw every question. Each row says how many
+/// its path saw.
+fn screened(map: &BlockMap) -> Value {
+    map.dropped().map_or(Value::Null, |dropped| {
+        json!({ "dropped": dropped.blocks, "fewest_questions": dropped.fewest, "most_questions": dropped.most })
+    })
 }
 
 fn best(map: &BlockMap, top: usize) -> Vec<Value> {

@@ -63,6 +63,14 @@ pub(crate) fn probe_name(text: &str) -> Result<String, String> {
     if known { Ok(text.to_owned()) } else { Err(format!("the probes are {}", neuro_probe::PROBES.join(", "))) }
 }
 
+/// A part of a whole, above 0 and up to 1.
+pub(crate) fn part(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(part) if part > 0.0 && part <= 1.0 => Ok(part),
+        _ => Err("write a part above 0 and up to 1, such as 0.2".to_owned()),
+    }
+}
+
 /// Token ids, written `1,2,3`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tokens(pub(crate) Vec<u32>);
@@ -139,6 +147,14 @@ mod tests {
         assert_eq!("all".parse(), Ok(Questions::All));
         assert_eq!("32".parse(), Ok(Questions::Some(32)));
         assert!("0".parse::<Questions>().is_err());
+    }
+
+    #[test]
+    fn a_part_is_none_and_more_than_all_neither() {
+        assert_eq!((part("0.2"), part("1")), (Ok(0.2), Ok(1.0)));
+        for wrong in ["0", "-0.1", "1.01", "nan", "inf", "a fifth", ""] {
+            assert!(part(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

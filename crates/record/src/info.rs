@@ -142,6 +142,9 @@ pub struct Plan {
     pub groups: Vec<Vec<[usize; 2]>>,
     /// Memory that the states may use, in bytes.
     pub memory_bytes: u64,
+    /// What the process that made the plan held of it before, in bytes.
+    #[serde(default)]
+    pub held_bytes: u64,
 }
 
 /// A race of paths over questions: everybody answers the first ones, the best go on, and the finalists answer all. From
@@ -152,8 +155,6 @@ pub struct Screen {
     pub keep: f64,
     /// Most of the full scan's layer-tokens that may be spent, as a fraction.
     pub budget: f64,
-    /// Questions that a path has seen at each look, as fractions of all, ascending.
-    pub looks: Vec<f64>,
     /// Finalists that the looks plan for, as a multiple of `keep`.
     pub finalists: f64,
     /// The race of each probe, in the order of [`RunInfo::probes`].
@@ -163,6 +164,8 @@ pub struct Screen {
 /// What the race of one probe has of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ScreenedProbe {
+    /// Questions that a path has seen at each look, as fractions of all, ascending.
+    pub looks: Vec<f64>,
     /// What a path costs anew in every stage, in questions: tokens that all prompts begin with ÷ mean tokens after them.
     pub prefix: f64,
     /// The budget in the race's own count, in which every question costs alike: less than [`Screen::budget`] where few

@@ -1,7 +1,7 @@
 //! Which parts of `run.json` change results: they are hashed for the default name, and compared on resume.
 //!
-//! Left out are `created`, `model.id` (the hash identifies a model, its folder may be renamed), `plan.chunks` and
-//! `plan.memory_bytes` (a resumed run follows the stored ones), `phantom` (it follows from the model), and of `tool`
+//! Left out are `created`, `model.id` (the hash identifies a model, its folder may be renamed), `plan.chunks`,
+//! `plan.memory_bytes` and what else a plan says beside its paths (a resumed run follows the stored ones), `phantom` (it follows from the model), and of `tool`
 //! everything behind the second number of the version: patch releases must not change results.
 
 use std::collections::BTreeMap;

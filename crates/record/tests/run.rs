@@ -261,8 +261,8 @@ fn runs_of_equal_settings_merge_by_concatenation() {
 }
 
 fn screen(order: &[usize]) -> Screen {
-    let probe = ScreenedProbe { prefix: 0.7, budget: 0.2, order: order.to_vec() };
-    Screen { keep: 0.1, budget: 0.2, looks: vec![0.25, 0.5], finalists: 1.2, probes: vec![probe; 2] }
+    let probe = ScreenedProbe { looks: vec![0.25, 0.5], prefix: 0.7, budget: 0.2, order: order.to_vec() };
+    Screen { keep: 0.1, budget: 0.2, finalists: 1.2, probes: vec![probe; 2] }
 }
 
 #[test]

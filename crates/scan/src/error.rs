@@ -4,6 +4,7 @@ use neuro_model::ModelError;
 use neuro_path::PathError;
 use neuro_probe::ProbeError;
 use neuro_record::RecordError;
+use neuro_stats::RaceError;
 use neuro_text::TextError;
 
 /// What can go wrong in an experiment.
@@ -122,6 +123,27 @@ pub enum ScanError {
         probe: String,
         /// How many there are.
         expected: usize,
+    },
+    /// The paths of a probe cannot race.
+    #[error("probe `{probe}`: {source}")]
+    Screen {
+        /// The probe.
+        probe: String,
+        /// Why.
+        source: Box<RaceError>,
+    },
+    /// A screening compares with the baseline, which must be there and first.
+    #[error("a screening needs the baseline among its paths; include it, or scan without screening")]
+    ScreenBaseline,
+    /// A screened run whose rows do not follow from its samples.
+    #[error(
+        "the run's samples on probe `{probe}` do not lead to the row of path {path}; restore the files, or choose another --out"
+    )]
+    Screened {
+        /// The path's printed map.
+        path: String,
+        /// The probe.
+        probe: String,
     },
     /// The engine failed on one unit.
     #[error("path {path} on probe `{probe}`, questions {first} to {last}: {source}")]

@@ -25,7 +25,7 @@ struct Look {
 }
 
 /// Measures, for each probe, the trunk and a few paths of middle length on a few questions, and multiplies up. Reads the
-/// weights first, whose time does not count. Rough: larger batches run faster, and answers differ in length.
+/// weights first, whose time does not count. For a screening at most its budget's part of that. Rough: larger batches run faster, and answers differ in length.
 ///
 /// # Errors
 /// When the weights are refused or a measured path fails.
@@ -39,7 +39,7 @@ pub fn estimate(subject: &Subject, plan: &Plan) -> Result<Duration> {
     let layers = trunk_layers(&plan.paths);
     let mut seconds = 0.0;
     for (index, (probe, asked)) in plan.probes.iter().zip(&plan.asked).enumerate() {
-        let Some(few) = questions(&plan.info.plan.chunks[index]) else { continue };
+        let Some(few) = questions(&plan.chunks[index]) else { continue };
         let asking = Asking::new(subject, probe, plan.residence)?;
         let look = || -> std::result::Result<Look, EngineError> {
             let begin = Instant::now();
@@ -70,8 +70,10 @@ pub fn estimate(subject: &Subject, plan: &Plan) -> Result<Duration> {
         };
         let seen: f64 = paths.iter().map(|path| work(path, small, few)).sum();
         let all: f64 = plan.paths.iter().map(|path| work(path, whole, asked.len())).sum();
-        seconds += look.trunk.as_secs_f64() * whole.read as f64 / small.read.max(1) as f64;
-        seconds += look.paths.as_secs_f64() * all / seen;
+        let trunk = look.trunk.as_secs_f64() * whole.read as f64 / small.read.max(1) as f64;
+        // A screening spends its budget.
+        let part = plan.info.screen.as_ref().map_or(1.0, |screen| screen.budget);
+        seconds += part * (trunk + look.paths.as_secs_f64() * all / seen);
     }
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }

@@ -105,6 +105,16 @@ impl Costs {
         }
     }
 
+    /// What the process that these costs were made in held before.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// The costs in a process that holds so much: what an earlier one held leads to the cuts that it made.
+    pub(crate) fn with_base(self, base: u64) -> Self {
+        Self { base, ..self }
+    }
+
     /// Whether weights are read layer by layer, which larger groups of paths then pay for together.
     fn is_streamed(&self) -> bool {
         matches!(self.weights, Weights::Streamed { .. })

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::memory::{Costs, cut};
 use crate::prompt::{Asked, ask};
-use crate::{Paths, Residence, Result, ScanError, ScanRequest, Subject, notes, turn};
+use crate::{Paths, Residence, Result, ScanError, ScanRequest, Subject, notes, screen, turn};
 
 /// What will be measured: the content of `run.json`, and the questions as tokens.
 #[derive(Debug)]
@@ -23,6 +23,11 @@ pub struct Plan {
     pub(crate) printed: Vec<String>,
     /// For each probe its questions as tokens.
     pub(crate) asked: Vec<Vec<Asked>>,
+    /// For each probe its questions, as indices, in the order in which they are asked.
+    pub(crate) order: Vec<Vec<usize>>,
+    /// For each probe the chunks and groups of a scan in which every path answers every question.
+    pub(crate) chunks: Vec<Vec<[usize; 2]>>,
+    pub(crate) groups: Vec<Vec<[usize; 2]>>,
     /// For each probe the notes that all its rows carry.
     pub(crate) notes: Vec<Vec<String>>,
     pub(crate) costs: Costs,
@@ -64,7 +69,22 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
         planned.probes.push(probe);
     }
     let memory_bytes = request.memory_bytes.unwrap_or_else(|| default_budget(&Memory::of_this_machine()));
-    let cut = cut_all(subject, &planned, &paths, memory_bytes)?;
+    if request.screen.is_some() && paths.first().is_none_or(|path| !path.is_baseline()) {
+        return Err(ScanError::ScreenBaseline);
+    }
+    let cut = cut_all(subject, &planned.probes, &planned.asked, &paths, memory_bytes, None)?;
+    let screen = match request.screen {
+        Some(budget) => Some(screen::screen(&planned.probes, &planned.asked, &paths, budget, request.seed)?),
+        None => None,
+    };
+    let order = |(index, asked): (usize, &Vec<Asked>)| match &screen {
+        Some(screen) => screen.probes[index].order.clone(),
+        None => (0..asked.len()).collect(),
+    };
+    let order = planned.asked.iter().enumerate().map(order).collect();
+    // A screening cuts each stage when it knows who goes on.
+    let (chunks, groups) =
+        if screen.is_some() { (Vec::new(), Vec::new()) } else { (cut.chunks.clone(), cut.groups.clone()) };
     let stored_paths = match request.paths {
         Paths::Triangle => PlannedPaths::Triangle,
         Paths::List(_) => PlannedPaths::List(printed.clone()),
@@ -82,19 +102,28 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
         probes: planned.probes.iter().map(probe_info).collect(),
         seed: request.seed,
         settings: settings(subject, request),
-        plan: neuro_record::Plan { paths: stored_paths, chunks: cut.chunks, groups: cut.groups, memory_bytes },
+        plan: neuro_record::Plan { paths: stored_paths, chunks, groups, memory_bytes, held_bytes: cut.costs.base() },
+        screen,
         phantom: request.planted.clone(),
     };
-    Ok(Plan {
+    let plan = Plan {
         info,
         probes: planned.probes,
         paths,
         printed,
         asked: planned.asked,
+        order,
+        chunks: cut.chunks,
+        groups: cut.groups,
         notes: planned.notes,
         costs: cut.costs,
         residence: cut.residence,
-    })
+    };
+    for probe in 0..plan.probes.len() {
+        // Refused now, not when the first probes are measured.
+        screen::race(&plan, probe)?;
+    }
+    Ok(plan)
 }
 
 /// This moment, RFC 3339, in whole seconds.
@@ -112,19 +141,31 @@ struct Planned {
 }
 
 /// All probes, cut into portions.
-struct CutAll {
+pub(crate) struct CutAll {
     chunks: Vec<Vec<[usize; 2]>>,
     groups: Vec<Vec<[usize; 2]>>,
-    costs: Costs,
+    pub(crate) costs: Costs,
     residence: Residence,
 }
 
-/// Cuts all probes with the weights in memory, or, where they leave no room there, with weights that are streamed.
-fn cut_all(subject: &Subject, planned: &Planned, paths: &[LayerPath], budget: u64) -> Result<CutAll> {
+/// Cuts all probes with the weights in memory, or, where they leave no room there, with weights that are streamed. `held`
+/// is what the process held before whose cuts are repeated.
+pub(crate) fn cut_all(
+    subject: &Subject,
+    probes: &[Probe],
+    asked: &[Vec<Asked>],
+    paths: &[LayerPath],
+    budget: u64,
+    held: Option<u64>,
+) -> Result<CutAll> {
     let attempt = |residence: Residence| {
         let costs = Costs::new(subject, paths, residence);
-        let probes = planned.probes.iter().zip(&planned.asked);
-        let cuts = probes.map(|(probe, asked)| cut(probe, asked, paths, &costs, budget)).collect::<Result<Vec<_>>>()?;
+        let costs = held.map_or(costs, |held| costs.with_base(held));
+        let cuts = probes
+            .iter()
+            .zip(asked)
+            .map(|(probe, asked)| cut(probe, asked, paths, &costs, budget))
+            .collect::<Result<Vec<_>>>()?;
         let (chunks, groups) = cuts.into_iter().map(|cut| (cut.chunks, cut.groups)).unzip();
         Ok(CutAll { chunks, groups, costs, residence })
     };

@@ -8,12 +8,12 @@ use crate::recorder::Recorder;
 use crate::work::{Volume, unit_work};
 use crate::{Plan, Result, ScanError};
 
-/// A group of paths over a chunk of questions, both as indices of the plan. A portion is always run whole, because
+/// A group of paths over a chunk of questions: paths as indices of the plan, questions as places in its order. A portion is always run whole, because
 /// floating-point order follows from what is run together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Portion {
     pub(crate) questions: Range<usize>,
-    pub(crate) paths: Range<usize>,
+    pub(crate) paths: Vec<usize>,
     /// What the questions cost.
     pub(crate) volume: Volume,
 }
@@ -21,11 +21,12 @@ pub(crate) struct Portion {
 impl Portion {
     /// What its paths count, of all that are planned.
     pub(crate) fn work(&self, paths: &[LayerPath]) -> u64 {
-        paths[self.paths.clone()].iter().map(|path| unit_work(path, self.volume)).sum()
+        self.paths.iter().map(|&path| unit_work(&paths[path], self.volume)).sum()
     }
 }
 
-/// The portions of each probe by the run's own plan, which may be an older one than this process would make.
+/// The portions of each probe by the run's own plan, which may be an older one than this process would make. Nothing is
+/// screened, so its questions are asked in their own order.
 pub(crate) fn stored_portions(plan: &Plan, recorder: &Recorder) -> Result<Vec<Vec<Portion>>> {
     let stored = &recorder.info().plan;
     let mut all = Vec::with_capacity(plan.probes.len());
@@ -45,8 +46,11 @@ pub(crate) fn stored_portions(plan: &Plan, recorder: &Recorder) -> Result<Vec<Ve
         };
         let portions = chunks.iter().flat_map(|&[first, end]| {
             let volume = Volume::of(&plan.asked[index][first..end]);
-            let portion =
-                move |&[path, path_end]: &[usize; 2]| Portion { questions: first..end, paths: path..path_end, volume };
+            let portion = move |&[path, path_end]: &[usize; 2]| Portion {
+                questions: first..end,
+                paths: (path..path_end).collect(),
+                volume,
+            };
             groups.iter().map(portion)
         });
         all.push(portions.collect());

@@ -20,11 +20,11 @@ struct Kept {
     name: String,
     /// For each path whether its row is there.
     rows: Vec<bool>,
-    /// For each path and question the place of its sample in [`RunData::samples`].
+    /// For each path and question, in the order in which they are asked, the place of its sample in [`RunData::samples`].
     samples: Vec<Vec<Option<usize>>>,
-    /// For each question whether the baseline's answer of unquantised weights is there.
+    /// For each question, in that order, whether the baseline's answer of unquantised weights is there.
     reference: Vec<bool>,
-    /// Indices of the questions by their identifiers.
+    /// Places of the questions in that order by their identifiers.
     questions: HashMap<String, usize>,
 }
 
@@ -43,9 +43,9 @@ impl Recorder {
 
     fn new(plan: &Plan, writer: Option<RunWriter>, data: RunData) -> Self {
         let paths: HashMap<&str, usize> = plan.printed.iter().map(String::as_str).zip(0..).collect();
-        let kept = |probe: &neuro_probe::Probe| {
+        let kept = |(probe, order): (&neuro_probe::Probe, &Vec<usize>)| {
             let questions: HashMap<&str, usize> =
-                probe.questions().iter().map(|question| question.id.as_str()).zip(0..).collect();
+                order.iter().map(|&question| probe.questions()[question].id.as_str()).zip(0..).collect();
             let mut kept = Kept {
                 name: probe.name().to_owned(),
                 rows: vec![false; paths.len()],
@@ -71,7 +71,7 @@ impl Recorder {
             }
             kept
         };
-        let probes = plan.probes().iter().map(kept).collect();
+        let probes = plan.probes().iter().zip(&plan.order).map(kept).collect();
         Self { writer, data, probes }
     }
 
@@ -94,9 +94,9 @@ impl Recorder {
         self.probes[probe].samples[path][range].iter().all(Option::is_some)
     }
 
-    /// All samples of a path in the order of the questions; `None` while one is missing.
-    pub(crate) fn samples(&self, probe: usize, path: usize) -> Option<Vec<&Sample>> {
-        let places = self.probes[probe].samples[path].iter();
+    /// The samples of a path on a range of questions, in their order; `None` while one is missing.
+    pub(crate) fn samples(&self, probe: usize, path: usize, range: Range<usize>) -> Option<Vec<&Sample>> {
+        let places = self.probes[probe].samples[path][range].iter();
         places.map(|place| place.map(|place| &self.data.samples[place])).collect()
     }
 

@@ -16,11 +16,14 @@ impl Experiment<'_> {
         let Some(baseline) = baseline.filter(|_| subject.weight_type() != WeightType::F32) else { return Ok(true) };
         let (path, printed) = (&plan.paths[baseline], &plan.printed[baseline]);
         for (index, probe) in plan.probes.iter().enumerate() {
-            let chunks = self.recorder.info().plan.chunks[index].clone();
+            let order = &plan.order[index];
+            // A screened run stores none: its stages are cut anew. Here every question is asked.
+            let stored = self.recorder.info().plan.chunks.get(index);
+            let chunks = stored.unwrap_or(&plan.chunks[index]).clone();
             let mut asking: Option<Asking<'_>> = None;
             for [start, end] in chunks {
-                let questions: Vec<usize> =
-                    (start..end).filter(|&question| !self.recorder.has_reference(index, question)).collect();
+                let open = (start..end).filter(|&place| !self.recorder.has_reference(index, place));
+                let questions: Vec<usize> = open.map(|place| order[place]).collect();
                 if questions.is_empty() {
                     continue;
                 }

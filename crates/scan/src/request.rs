@@ -15,6 +15,12 @@ pub const PHANTOM_PROBE: &str = "phantom";
 /// finite.
 pub const DEFAULT_QUESTIONS: usize = 32;
 
+/// The same for a screening, which under about 24 questions cannot stay within its budget and decides better with more.
+pub const SCREENED_QUESTIONS: usize = 64;
+
+/// The part of the full scan's layer-tokens that a screening may take, usually.
+pub const SCREENING: f64 = 0.2;
+
 /// Which paths are measured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Paths {
@@ -34,8 +40,12 @@ pub struct ScanRequest {
     /// Probes by name with scoring, such as `math:likelihood`. Empty: [`PHANTOM_PROBE`] for a phantom, else
     /// [`DEFAULT_PROBE`].
     pub probes: Vec<String>,
-    /// Questions of each probe. `None`: every question of a phantom's own probe, else [`DEFAULT_QUESTIONS`].
+    /// Questions of each probe. `None`: every question of a phantom's own probe, else [`DEFAULT_QUESTIONS`], or
+    /// [`SCREENED_QUESTIONS`] for a screening.
     pub questions: Option<Count>,
+    /// Lets paths race over the questions of each probe, so that only the best answer all of them: the most that it may
+    /// take of the full scan's layer-tokens, above 0 and up to 1, usually [`SCREENING`]. `None`: all answer everything.
+    pub screen: Option<f64>,
     /// Seed of the questions.
     pub seed: u64,
     /// What the questions are for.
@@ -56,6 +66,7 @@ impl Default for ScanRequest {
             include_baseline: true,
             probes: Vec::new(),
             questions: None,
+            screen: None,
             seed: 0,
             role: Role::Search,
             memory_bytes: None,
@@ -77,7 +88,8 @@ impl ScanRequest {
     /// How many questions of the probe are asked.
     pub(crate) fn count(&self, probe: &str) -> Count {
         let own = probe.split(':').next() == Some(PHANTOM_PROBE);
-        self.questions.unwrap_or(if own { Count::All } else { Count::Some(DEFAULT_QUESTIONS) })
+        let some = if self.screen.is_some() { SCREENED_QUESTIONS } else { DEFAULT_QUESTIONS };
+        self.questions.unwrap_or(if own { Count::All } else { Count::Some(some) })
     }
 
     /// The paths in the order in which they are measured: the baseline first where it is wanted, none twice.

@@ -1,11 +1,14 @@
 //! Carrying a plan out, portion by portion, in an order that a resumed run repeats.
 
+mod screened;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use neuro_engine::EngineError;
-use neuro_record::{Row, RunData};
+use neuro_path::LayerPath;
+use neuro_record::{Row, RunData, Screened};
 
 use crate::observer::{Observer, Progress};
 use crate::portion::{Portion, stored_portions};
@@ -59,7 +62,6 @@ fn carry_out(
     observer: &mut dyn Observer,
     interrupted: &AtomicBool,
 ) -> Result<Outcome> {
-    let portions = stored_portions(plan, &recorder)?;
     let mut experiment = Experiment {
         plan,
         progress: Progress { rows_total: plan.paths.len() * plan.probes.len(), ..Progress::default() },
@@ -68,27 +70,35 @@ fn carry_out(
         interrupted,
         begin: Instant::now(),
     };
-    experiment.count(&portions);
-    let mut complete = true;
-    for (probe, portions) in portions.iter().enumerate() {
-        complete = experiment.probe(subject, probe, portions)?;
-        if !complete {
-            break;
-        }
-    }
-    complete = complete && experiment.reference(subject)?;
+    let complete =
+        if plan.info.screen.is_some() { experiment.screen(subject)? } else { experiment.ask_all(subject)? };
+    let complete = complete && experiment.reference(subject)?;
     Ok(Outcome { data: experiment.recorder.into_data(), interrupted: !complete })
 }
 
-/// What each path counts in all portions.
-fn path_work(plan: &Plan, portions: &[Portion]) -> Vec<u64> {
-    let mut work = vec![0; plan.paths.len()];
-    for portion in portions {
-        for path in portion.paths.clone() {
-            work[path] += unit_work(&plan.paths[path], portion.volume);
+/// One probe being asked.
+struct Ongoing<'a> {
+    probe: usize,
+    shares: Shares,
+    /// What each path counts in all portions so far planned.
+    work: Vec<u64>,
+    asking: Option<Asking<'a>>,
+}
+
+impl Ongoing<'_> {
+    fn new(plan: &Plan, probe: usize) -> Self {
+        let paths = plan.paths.len();
+        Self { probe, shares: Shares::new(paths), work: vec![0; paths], asking: None }
+    }
+
+    /// Counts portions that are to be measured.
+    fn plan(&mut self, plan: &Plan, portions: &[Portion]) {
+        for portion in portions {
+            for &path in &portion.paths {
+                self.work[path] += unit_work(&plan.paths[path], portion.volume);
+            }
         }
     }
-    work
 }
 
 /// A plan being carried out.
@@ -104,29 +114,53 @@ pub(crate) struct Experiment<'a> {
 impl Experiment<'_> {
     /// Whether some path of the portion still needs measuring.
     fn is_open(&self, probe: usize, portion: &Portion) -> bool {
-        portion.paths.clone().any(|path| self.is_path_open(probe, path, portion))
+        portion.paths.iter().any(|&path| self.is_path_open(probe, path, portion))
     }
 
     fn is_path_open(&self, probe: usize, path: usize, portion: &Portion) -> bool {
         !self.recorder.has_row(probe, path) && !self.recorder.has_samples(probe, path, portion.questions.clone())
     }
 
-    /// Adds up what there is to do, and what earlier processes did.
-    fn count(&mut self, portions: &[Vec<Portion>]) {
+    /// Asks every path everything; `false` when interrupted.
+    fn ask_all(&mut self, subject: &Subject) -> Result<bool> {
         let plan = self.plan;
+        let portions = stored_portions(plan, &self.recorder)?;
         for (probe, portions) in portions.iter().enumerate() {
-            for same in portions.chunk_by(|a, b| a.questions == b.questions) {
-                let open: Vec<bool> = same.iter().map(|portion| self.is_open(probe, portion)).collect();
-                for (portion, open) in same.iter().zip(&open) {
-                    let work = portion.work(&plan.paths);
-                    self.progress.work_total += work;
-                    self.progress.work_done += if *open { 0 } else { work };
-                }
-                let trunk = trunk_layers(&plan.paths) as u64 * same[0].volume.read;
-                self.progress.work_total += trunk;
-                self.progress.work_done += if open.contains(&true) { 0 } else { trunk };
+            let (total, done) = self.tally(probe, portions);
+            self.progress.work_total += total;
+            self.progress.work_done += done;
+        }
+        self.begin_work();
+        for (probe, portions) in portions.iter().enumerate() {
+            let mut ongoing = Ongoing::new(plan, probe);
+            ongoing.plan(plan, portions);
+            if !self.portions(subject, &mut ongoing, portions)? {
+                return Ok(false);
             }
         }
+        Ok(true)
+    }
+
+    /// What there is to do in these portions, and what of it earlier processes did.
+    fn tally(&self, probe: usize, portions: &[Portion]) -> (u64, u64) {
+        let plan = self.plan;
+        let (mut total, mut done) = (0, 0);
+        for same in portions.chunk_by(|a, b| a.questions == b.questions) {
+            let open: Vec<bool> = same.iter().map(|portion| self.is_open(probe, portion)).collect();
+            for (portion, open) in same.iter().zip(&open) {
+                let work = portion.work(&plan.paths);
+                total += work;
+                done += if *open { 0 } else { work };
+            }
+            let trunk = trunk_layers(&plan.paths) as u64 * same[0].volume.read;
+            total += trunk;
+            done += if open.contains(&true) { 0 } else { trunk };
+        }
+        (total, done)
+    }
+
+    /// Tells how far earlier processes came.
+    fn begin_work(&mut self) {
         self.progress.work_resumed = self.progress.work_done;
         self.progress.rows_done = self.recorder.rows();
         if self.progress.work_done > 0 {
@@ -136,43 +170,43 @@ impl Experiment<'_> {
         self.observer.progress(&self.progress);
     }
 
-    /// Measures one probe; `false` when interrupted.
-    fn probe(&mut self, subject: &Subject, probe: usize, portions: &[Portion]) -> Result<bool> {
-        let plan = self.plan;
-        let mut shares = Shares::new(plan.paths.len());
-        let work: Vec<u64> = path_work(plan, portions);
-        let mut asking: Option<Asking<'_>> = None;
+    /// Measures portions, and writes the rows that are complete then; `false` when interrupted.
+    fn portions<'a>(&mut self, subject: &'a Subject, ongoing: &mut Ongoing<'a>, portions: &[Portion]) -> Result<bool>
+    where
+        Self: 'a,
+    {
+        let (plan, probe) = (self.plan, ongoing.probe);
         for same in portions.chunk_by(|a, b| a.questions == b.questions) {
             if same.iter().any(|portion| self.is_open(probe, portion)) {
                 if self.stop() {
                     return Ok(false);
                 }
-                if asking.is_none() {
+                if ongoing.asking.is_none() {
                     self.load(subject)?;
-                    asking = Some(Asking::new(subject, &plan.probes[probe], plan.residence)?);
+                    ongoing.asking = Some(Asking::new(subject, &plan.probes[probe], plan.residence)?);
                 }
             }
             let mut session: Option<Session<'_>> = None;
             for portion in same {
                 let open = self.is_open(probe, portion);
-                if let (true, Some(asking)) = (open, &asking) {
+                if let (true, Some(asking)) = (open, &ongoing.asking) {
                     if self.stop() {
                         return Ok(false);
                     }
                     let session = match &mut session {
                         Some(session) => session,
-                        empty => match self.session(asking, probe, portion, &mut shares)? {
+                        empty => match self.session(asking, probe, portion, &mut ongoing.shares)? {
                             Some(session) => empty.insert(session),
                             None => return Ok(false),
                         },
                     };
-                    if !self.portion(session, probe, portion, &mut shares)? {
+                    if !self.portion(session, probe, portion, &mut ongoing.shares)? {
                         return Ok(false);
                     }
                 }
                 // Also where nothing was open: a process may have been killed between the samples and their row.
-                for path in portion.paths.clone() {
-                    let written = self.finish(probe, path, &shares, work[path])?;
+                for &path in &portion.paths {
+                    let written = self.finish(ongoing, path, plan.order[probe].len())?;
                     if open || written {
                         self.report(probe, path);
                     }
@@ -208,7 +242,7 @@ impl Experiment<'_> {
         let plan = self.plan;
         let begin = Instant::now();
         let layers = trunk_layers(&plan.paths);
-        let questions: Vec<usize> = portion.questions.clone().collect();
+        let questions = plan.order[probe][portion.questions.clone()].to_vec();
         let session = asking.session(&questions, &plan.asked[probe]);
         let session = session.and_then(|mut session| {
             session.trunk(layers, &mut |_| !self.interrupted.load(Ordering::Relaxed))?;
@@ -237,7 +271,8 @@ impl Experiment<'_> {
         let plan = self.plan;
         let begin = Instant::now();
         let (begun, work) = (self.progress.work_done, portion.work(&plan.paths));
-        let raw = session.run(&plan.paths[portion.paths.clone()], &mut |layer_tokens| {
+        let paths: Vec<LayerPath> = portion.paths.iter().map(|&path| plan.paths[path].clone()).collect();
+        let raw = session.run(&paths, &mut |layer_tokens| {
             // The head counts as a layer more, which is only done in the end.
             self.progress.work_done = (self.progress.work_done + layer_tokens).min(begun + work);
             self.progress.elapsed = self.begin.elapsed();
@@ -247,11 +282,11 @@ impl Experiment<'_> {
         let raw = match raw {
             Err(EngineError::Interrupted) => return Ok(false),
             raw => raw.map_err(|source| {
-                self.failed(&plan.printed[portion.paths.start], probe, portion.questions.clone(), source)
+                self.failed(&plan.printed[portion.paths[0]], probe, portion.questions.clone(), source)
             })?,
         };
         let time = begin.elapsed();
-        for (path, raw) in portion.paths.clone().zip(raw) {
+        for (&path, raw) in portion.paths.iter().zip(raw) {
             let own = unit_work(&plan.paths[path], portion.volume);
             shares.unit(path, time.mul_f64(own as f64 / work.max(1) as f64), own);
             let samples = session.grade(&plan.printed[path], raw)?;
@@ -261,16 +296,18 @@ impl Experiment<'_> {
         Ok(true)
     }
 
-    /// Writes the row of a path whose samples are complete; `false` where there is none to write.
-    fn finish(&mut self, probe: usize, path: usize, shares: &Shares, work: u64) -> Result<bool> {
-        let plan = self.plan;
+    /// Writes the row of a path that has its samples on the first `seen` questions; `false` where there is none to write.
+    fn finish(&mut self, ongoing: &Ongoing<'_>, path: usize, seen: usize) -> Result<bool> {
+        let (plan, probe) = (self.plan, ongoing.probe);
         if self.recorder.has_row(probe, path) {
             return Ok(false);
         }
-        let Some(samples) = self.recorder.samples(probe, path) else { return Ok(false) };
+        let Some(samples) = self.recorder.samples(probe, path, 0..seen) else { return Ok(false) };
         let mut row = Row::from_samples(&plan.paths[path], plan.probes[probe].name(), &samples)?;
+        let of = plan.order[probe].len();
+        row.screened = (seen < of).then_some(Screened { seen, of });
         (row.seconds, row.seconds_kind) =
-            shares.seconds(path, work).map(|(time, kind)| (time, kind.to_owned())).unzip();
+            ongoing.shares.seconds(path, ongoing.work[path]).map(|(time, kind)| (time, kind.to_owned())).unzip();
         row.notes.clone_from(&plan.notes[probe]);
         row.notes.extend(notes::of_samples(&samples));
         row.random_weights = plan.info.model.random_weights;
@@ -295,8 +332,8 @@ impl Experiment<'_> {
         questions: std::ops::Range<usize>,
         source: EngineError,
     ) -> ScanError {
-        let probe = &self.plan.probes[probe];
-        let id = |index: usize| probe.questions()[index].id.clone();
+        let (probe, order) = (&self.plan.probes[probe], &self.plan.order[probe]);
+        let id = |place: usize| probe.questions()[order[place]].id.clone();
         let (first, last) = (id(questions.start), id(questions.end - 1));
         ScanError::Unit { path: path.to_owned(), probe: probe.name().to_owned(), first, last, source: Box::new(source) }
     }

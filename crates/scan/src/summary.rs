@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::Plan;
 use crate::error::size;
 use crate::work::{Volume, decoding_work, group_sweeps, group_visits, trunk_layers};
+use crate::{Plan, screen};
 
 /// What a plan comes to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -22,8 +22,10 @@ pub struct PlanSummary {
     pub paths: usize,
     /// Each probe's part.
     pub probes: Vec<ProbeSummary>,
-    /// Layer-tokens of all prompts and scored keys, trunks included.
+    /// Layer-tokens of all prompts and scored keys, trunks included; of every path on every question.
     pub layer_tokens: u64,
+    /// Layer-tokens that a screening takes of these and of decoding, at most; none without one.
+    pub screened_layer_tokens_at_most: Option<u64>,
     /// Layer-tokens of decoding if every answer runs to its limit.
     pub decoded_layer_tokens_at_most: u64,
     /// Memory that prompts and their states may use, in bytes.
@@ -43,6 +45,8 @@ pub struct ProbeSummary {
     pub name: String,
     /// Number of questions.
     pub questions: usize,
+    /// Questions that a path has seen at the end of each stage of a screening; empty without one.
+    pub stages: Vec<usize>,
     /// Number of chunks that they are asked in.
     pub chunks: usize,
     /// Number of groups in which paths are run over each chunk.
@@ -66,7 +70,7 @@ impl Plan {
         let mut decoded = 0_u64;
         let mut probes = Vec::with_capacity(self.probes.len());
         for (index, probe) in self.probes.iter().enumerate() {
-            let (chunks, groups) = (&self.info.plan.chunks[index], &self.info.plan.groups[index]);
+            let (chunks, groups) = (&self.chunks[index], &self.groups[index]);
             let (mut distinct_tokens, mut layer_tokens) = (0, 0);
             let visits: u64 = groups.iter().map(|&[start, end]| group_visits(&self.paths[start..end])).sum();
             let sweeps: u64 = groups.iter().map(|&[start, end]| group_sweeps(&self.paths[start..end])).sum();
@@ -83,6 +87,8 @@ impl Plan {
             probes.push(ProbeSummary {
                 name: probe.name().to_owned(),
                 questions: self.asked[index].len(),
+                // A plan holds only races that can be run.
+                stages: screen::race(self, index).ok().flatten().as_ref().map(screen::looks).unwrap_or_default(),
                 chunks: chunks.len(),
                 groups: groups.len(),
                 tokens: self.asked[index].iter().map(|asked| asked.prompt.len() + asked.continuation.len()).sum(),
@@ -97,12 +103,15 @@ impl Plan {
                 notes.push(note.clone());
             }
         }
+        let whole = probes.iter().map(|probe| probe.layer_tokens).sum::<u64>();
+        let part = self.info.screen.as_ref().map(|screen| screen.budget);
         PlanSummary {
             model: self.info.model.id.clone(),
             layers,
             weights_bytes: self.info.model.parameters.saturating_mul(size_of::<f32>() as u64),
             paths: self.paths.len(),
-            layer_tokens: probes.iter().map(|probe| probe.layer_tokens).sum(),
+            layer_tokens: whole,
+            screened_layer_tokens_at_most: part.map(|part| (part * whole.saturating_add(decoded) as f64).ceil() as u64),
             probes,
             decoded_layer_tokens_at_most: decoded,
             memory_bytes: self.info.plan.memory_bytes,
@@ -118,20 +127,28 @@ impl fmt::Display for PlanSummary {
         let Self { model, layers, paths, layer_tokens, decoded_layer_tokens_at_most: decoded, .. } = self;
         writeln!(f, "model         {model}, {layers} layers, {} of weights in memory", size(self.weights_bytes))?;
         writeln!(f, "paths         {paths}")?;
-        for ProbeSummary { name, questions, chunks, groups, tokens, distinct_tokens, .. } in &self.probes {
+        for ProbeSummary { name, questions, stages, chunks, groups, tokens, distinct_tokens, .. } in &self.probes {
             let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
             let (chunks, groups) = (counted(*chunks, "chunk"), counted(*groups, "group"));
             writeln!(
                 f,
                 "probe         {name}: {questions} questions, {tokens} tokens, of them {distinct_tokens} distinct"
             )?;
-            writeln!(f, "              {chunks} of questions × {groups} of paths")?;
+            if stages.is_empty() {
+                writeln!(f, "              {chunks} of questions × {groups} of paths")?;
+            } else {
+                let ends: Vec<String> = stages.iter().map(usize::to_string).collect();
+                writeln!(f, "              stages end at {} questions, each with fewer paths", ends.join(", "))?;
+            }
         }
         write!(f, "layer-tokens  {layer_tokens}")?;
         if *decoded > 0 {
             write!(f, ", and at most {decoded} for decoding")?;
         }
         writeln!(f)?;
+        if let Some(screened) = self.screened_layer_tokens_at_most {
+            writeln!(f, "screened      at most {screened} layer-tokens of these")?;
+        }
         writeln!(f, "memory        {} of {}", size(self.memory_needed_bytes), size(self.memory_bytes))?;
         if let Some(seconds) = self.estimated_seconds {
             writeln!(f, "time          about {}", span(seconds))?;

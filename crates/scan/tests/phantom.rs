@@ -3,26 +3,32 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use neuro_path::Block;
+use neuro_path::{Block, LayerPath};
 use neuro_probe::phantom::PhantomCard;
-use neuro_record::RunData;
-use neuro_scan::{OpenOptions, ScanRequest, Subject, measure, plan};
-use neuro_stats::{BlockMap, planted_verdict};
+use neuro_record::{Row, RunData};
+use neuro_scan::{OpenOptions, SCREENING, ScanRequest, Subject, measure, plan};
+use neuro_stats::{BlockMap, Race, RaceOptions, planted_verdict, question_order};
 
 /// Scans the triangle of a shipped phantom with all questions of its world.
 fn scan(name: &str) -> (RunData, PhantomCard) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../phantoms").join(name);
-    let card: PhantomCard = serde_json::from_slice(&std::fs::read(folder.join("phantom.json")).unwrap()).unwrap();
-    let subject = Subject::open(&folder, &OpenOptions::default()).unwrap();
+    let (subject, card) = open(name);
     let request = ScanRequest { phantom: Some(card.world.clone()), ..ScanRequest::default() };
     let plan = plan(&subject, &request).unwrap();
     let outcome = measure(&subject, &plan, &mut (), &AtomicBool::new(false)).unwrap();
     assert_eq!(outcome.data.rows.len(), 79);
     assert!(outcome.data.rows.iter().all(|row| row.n == 1_152));
     (outcome.data, card)
+}
+
+fn open(name: &str) -> (Subject, PhantomCard) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../phantoms").join(name);
+    let card: PhantomCard = serde_json::from_slice(&std::fs::read(folder.join("phantom.json")).unwrap()).unwrap();
+    let subject = Subject::open(&folder, &OpenOptions::default()).unwrap();
+    (subject, card)
 }
 
 fn map(data: &RunData, hops: &str) -> BlockMap {
@@ -55,6 +61,98 @@ fn the_looped_phantom_shows_its_plant() {
     assert!(verdict.found, "the best block is {}", verdict.best);
     // Two passes are two hops: three stay out of reach of every block.
     assert!(scores(&map(&data, "3"), |_| true).iter().all(|(_, score)| *score < 0.2));
+    a_screening_keeps_the_best(&data);
+}
+
+/// Of the phantom's full scan: whom a screening at a fifth of its layer-tokens keeps, and that it measures the same.
+fn a_screening_keeps_the_best(full: &RunData) {
+    let (subject, card) = open("phantom");
+    let request = ScanRequest { phantom: Some(card.world.clone()), screen: Some(SCREENING), ..ScanRequest::default() };
+    let plan = plan(&subject, &request).unwrap();
+    let data = measure(&subject, &plan, &mut (), &AtomicBool::new(false)).unwrap().data;
+    let finalists: Vec<_> = data.rows.iter().filter(|row| row.screened.is_none()).collect();
+    for row in &finalists {
+        let whole = full.row(&row.path, "phantom").unwrap();
+        assert_eq!((row.n, row.score, &row.groups), (1_152, whole.score, &whole.groups), "{}", row.path);
+    }
+    // The wanted tenth, the baseline, and what the budget pays besides.
+    assert!((9..=24).contains(&finalists.len()), "{} finalists", finalists.len());
+
+    // Its layer-tokens by count: a word is a token, what questions begin with alike runs once in a stage, and an answer,
+    // one token, runs along the whole path.
+    let screen = plan.info().screen.as_ref().unwrap();
+    let (questions, paths) = (plan.probes()[0].questions(), plan.paths());
+    let layer_tokens = |least: usize, asked: &[usize]| {
+        let texts = asked.iter().map(|&question| questions[question].plain.as_str());
+        let distinct: HashSet<&str> =
+            texts.flat_map(|text| text.match_indices(' ').map(|(end, _)| &text[..end]).chain([text])).collect();
+        let of_row = |row: &Row| {
+            let visits = 12 - row.block.unwrap()[0];
+            visits * distinct.len() + row.layers.len() * asked.len()
+        };
+        data.rows.iter().filter(|row| row.n >= least).map(of_row).sum::<usize>()
+    };
+    let order = &screen.probes[0].order;
+    let mut start = 0;
+    let mut spent = 0;
+    for end in plan.summary().probes[0].stages.clone() {
+        spent += layer_tokens(end, &order[start..end]);
+        start = end;
+    }
+    let part = spent as f64 / layer_tokens(0, order) as f64;
+    assert!(part <= SCREENING, "{part} of the full scan");
+
+    // The race over the scores that are known now, with twenty orders of the questions.
+    let place: HashMap<&str, usize> = questions.iter().map(|question| question.id.as_str()).zip(0..).collect();
+    let mut scores = vec![vec![0.0; questions.len()]; paths.len()];
+    let printed: HashMap<String, usize> = paths.iter().map(ToString::to_string).zip(0..).collect();
+    for sample in &full.samples {
+        scores[printed[&sample.path]][place[sample.question.as_str()]] = sample.score;
+    }
+    let read = plan.summary().probes[0].distinct_tokens as f64 / questions.len() as f64;
+    let blocks: Vec<Option<Block>> = paths.iter().map(LayerPath::block).collect();
+    // Block (i, j) reads along layers i … 11, the baseline along all; a new token runs along the whole path.
+    let costs: Vec<f64> = blocks
+        .iter()
+        .zip(paths)
+        .map(|(block, path)| (12 - block.unwrap().start) as f64 * read + path.len() as f64)
+        .collect();
+    let groups: Vec<Option<&str>> = questions.iter().map(|question| Some(question.group.as_str())).collect();
+    let recalls: Vec<f64> = (0..20)
+        .map(|seed| {
+            let order = question_order(&groups, seed);
+            let options = RaceOptions {
+                keep: screen.keep,
+                budget: screen.probes[0].budget,
+                looks: screen.probes[0].looks.clone(),
+                finalists: screen.finalists,
+                prefix: screen.probes[0].prefix,
+            };
+            let mut race = Race::new(&costs, &blocks, questions.len(), options).unwrap();
+            while let Some(stage) = race.stage() {
+                let asked = &order[stage.questions.clone()];
+                let of_path = |&path: &usize| asked.iter().map(|&question| scores[path][question]).collect();
+                race.record(&stage.paths.iter().map(of_path).collect::<Vec<_>>()).unwrap();
+            }
+            let kept: Vec<usize> = (1..paths.len()).filter(|&path| race.seen(path) == questions.len()).collect();
+            if seed == 0 {
+                assert_eq!(kept.len() + 1, finalists.len(), "the same race as the real one");
+            }
+            recall(&scores, &kept)
+        })
+        .collect();
+    let mean = recalls.iter().sum::<f64>() / 20.0;
+    assert!(mean >= 0.95, "{mean}: {recalls:?}");
+}
+
+/// Part of the best tenth that was kept; paths that tie with its last count as kept.
+fn recall(scores: &[Vec<f64>], kept: &[usize]) -> f64 {
+    let mean = |path: usize| scores[path].iter().sum::<f64>() / scores[path].len() as f64;
+    let mut best: Vec<f64> = (1..scores.len()).map(mean).collect();
+    best.sort_by(|a, b| b.total_cmp(a));
+    let wanted = (scores.len() - 1).div_ceil(10);
+    let lost = (1..scores.len()).filter(|path| mean(*path) > best[wanted - 1] + 1e-12 && !kept.contains(path)).count();
+    1.0 - lost as f64 / wanted as f64
 }
 
 #[test]

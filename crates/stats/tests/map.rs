@@ -36,7 +36,13 @@ fn empty_run() -> RunData {
         probes: vec![probe("phantom"), probe("math")],
         seed: 11,
         settings: BTreeMap::new(),
-        plan: Plan { paths: PlannedPaths::Triangle, chunks: Vec::new(), groups: Vec::new(), memory_bytes: 0 },
+        plan: Plan {
+            paths: PlannedPaths::Triangle,
+            chunks: Vec::new(),
+            groups: Vec::new(),
+            memory_bytes: 0,
+            held_bytes: 0,
+        },
         screen: None,
         phantom: Some(Planted { block: [1, 5], group: "k=2".to_owned() }),
     };
@@ -215,9 +221,9 @@ fn drop_out(data: &mut RunData, start: usize, end: usize, scores: [f64; 2]) {
 
 fn screened_run() -> RunData {
     let mut data = small_run();
-    let probe = ScreenedProbe { prefix: 0.0, budget: 0.2, order: vec![3, 1, 0, 2] };
-    let (looks, probes) = (vec![0.5], vec![probe.clone(), probe]);
-    data.info.screen = Some(Screen { keep: 0.1, budget: 0.2, looks, finalists: 1.2, probes });
+    let probe = ScreenedProbe { looks: vec![0.5], prefix: 0.0, budget: 0.2, order: vec![3, 1, 0, 2] };
+    let probes = vec![probe.clone(), probe];
+    data.info.screen = Some(Screen { keep: 0.1, budget: 0.2, finalists: 1.2, probes });
     drop_out(&mut data, 0, 6, [1.0, 1.0]);
     drop_out(&mut data, 3, 4, [0.0, 0.5]);
     data

@@ -28,7 +28,8 @@ const PNG_SCALE: f32 = 2.0;
 pub(crate) fn run(args: &ScanArgs, printer: &Printer) -> anyhow::Result<()> {
     let model = Model::find(&args.model)?;
     let subject = model.subject(&args.measure.load)?;
-    let request = request(&model, &args.measure)?;
+    let mut request = request(&model, &args.measure)?;
+    request.screen = args.screen;
     let plan = neuro_scan::plan(&subject, &request)?;
     if args.dry_run {
         return dry_run(&subject, &plan, args.json, printer);

@@ -79,9 +79,9 @@ fn json_has_one_shape() {
     let keys = |value: &serde_json::Value| {
         value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(" "))
     };
-    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete probe group questions baseline best headline compute type_effect planted maps rows files");
+    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete probe group questions screened baseline best headline compute type_effect planted maps rows files");
     insta::assert_snapshot!(keys(&document["best"][0]).unwrap_or_default(), @"block path score delta interval overhead");
-    insta::assert_snapshot!(keys(&document["maps"][0]).unwrap_or_default(), @"probe group questions baseline best");
+    insta::assert_snapshot!(keys(&document["maps"][0]).unwrap_or_default(), @"probe group questions screened baseline best");
 }
 
 #[test]
@@ -127,6 +127,55 @@ fn a_dry_run_writes_nothing() {
     assert_eq!(document["schema"], 1);
     assert_eq!(document["paths"], 79);
     assert!(document["estimated_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
+}
+
+#[test]
+fn a_screening_ranks_who_saw_every_question() {
+    let place = Place::new();
+    let arguments = ["scan", "--screen", "--questions", "96", "--out", "run"];
+    let document = place.json(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(document["complete"], true);
+    assert_eq!((&document["planted"]["found"], &document["questions"]), (&true.into(), &24.into()));
+    let rows = document["rows"].as_array().expect("rows");
+    let (dropped, finalists): (Vec<_>, Vec<_>) = rows.iter().partition(|row| row["screened"].is_object());
+    assert_eq!(document["screened"]["dropped"], dropped.len());
+    assert!(finalists.iter().all(|row| row["n"] == 96) && dropped.len() > 50, "{} dropped", dropped.len());
+    for row in dropped {
+        assert_eq!((&row["screened"]["seen"], &row["screened"]["of"]), (&row["n"], &96.into()));
+    }
+    for best in document["best"].as_array().expect("a list") {
+        assert!(finalists.iter().any(|row| row["path"] == best["path"]), "{best}");
+    }
+    let text = place.run(&arguments);
+    assert!(text.contains("finalists of 78 screened blocks"), "{text}");
+    assert!(text.contains(" of 79 paths saw all 96 questions, the others "), "{text}");
+    let text = place.run(&["scan", "--questions", "96", "--out", "run"]);
+    assert!(text.contains("screen: found {") && text.contains("expected none"), "{text}");
+}
+
+#[test]
+fn a_dry_screening_says_its_stages() {
+    assert_output!(Place::new().run(&["scan", "--screen", "--questions", "96", "--memory", "2GiB", "--dry-run"]), @r"
+    exit code: 0
+    ----- stdout -----
+    model         phantom, 12 layers, 2.5 MiB of weights in memory
+    paths         79
+    probe         phantom: 96 questions, 384 tokens, of them 354 distinct
+                  stages end at 3, 7, 16, 36, 96 questions, each with fewer paths
+    layer-tokens  234348, and at most 125952 for decoding
+    screened      at most 72060 layer-tokens of these
+    memory        37.0 MiB of 2.0 GiB
+    time          about [time]
+    ----- stderr -----
+    ");
+    assert_output!(Place::new().run(&["scan", "--screen", "--questions", "8"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: probe `phantom`: 8 questions are too few to screen 79 paths: a first look at all of them and all questions for the best 0.1 of them take 0.34 of the full scan, expected at most 0.20; ask more questions, or scan without screening
+    hint: `--questions 64` is usually enough; of few layers the best blocks are a large part: `--screen=0.4` allows more
+    ");
+    assert_eq!(Place::new().output(&["scan", "--screen=1.5"]).status.code(), Some(2));
 }
 
 #[test]

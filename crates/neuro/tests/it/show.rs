@@ -16,7 +16,7 @@ fn csv_has_every_block() {
     let output = phantom_run().output(&["show", "run", "--csv"]);
     let text = String::from_utf8(output.stdout).expect("text");
     assert_eq!(text.lines().count(), 1 + 79);
-    assert_eq!(text.lines().next(), Some("probe,group,i,j,path,score,delta,low,high"));
+    assert_eq!(text.lines().next(), Some("probe,group,i,j,path,score,delta,low,high,questions"));
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub(crate) fn info() -> RunInfo {
             chunks: vec![vec![[0, 2]], vec![[0, 1], [1, 2]]],
             groups: Vec::new(),
             memory_bytes: 1 << 30,
+            held_bytes: 0,
         },
         screen: None,
         phantom: None,

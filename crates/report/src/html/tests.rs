@@ -54,6 +54,7 @@ fn data(model: &str, layers: usize) -> RunData {
             chunks: vec![vec![[0, 40]]],
             groups: Vec::new(),
             memory_bytes: 1024,
+            held_bytes: 0,
         },
         screen: None,
         phantom: Some(Planted { block: [1, 5], group: "k2".to_owned() }),

@@ -95,7 +95,7 @@ fn definitions(svg: &mut Svg, map: &BlockMap, suffix: &str) {
     if map.dropped().is_some() {
         svg.line(&format!(
             "<pattern id=\"dots{suffix}\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\">\
-             <circle cx=\"2.5\" cy=\"2.5\" r=\"1.2\" fill=\"#3a4150\" fill-opacity=\"0.6\"/></pattern>"
+             <circle cx=\"2.5\" cy=\"2.5\" r=\"1.2\" fill=\"#3a4150\" fill-opacity=\"0.7\" stroke=\"#ffffff\" stroke-opacity=\"0.5\" stroke-width=\"0.6\"/></pattern>"
         ));
     }
     legend::gradient(svg, suffix);
