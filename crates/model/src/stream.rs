@@ -39,7 +39,7 @@ struct Ahead {
 enum Coming {
     /// By this thread.
     Reading(JoinHandle<Result<DecoderLayer>>),
-    Read(Result<DecoderLayer>),
+    Read(Box<Result<DecoderLayer>>),
 }
 
 impl Coming {
@@ -47,7 +47,7 @@ impl Coming {
     fn wait(self) -> Option<Result<DecoderLayer>> {
         match self {
             Self::Reading(thread) => thread.join().ok(),
-            Self::Read(read) => Some(read),
+            Self::Read(read) => Some(*read),
         }
     }
 }
@@ -108,7 +108,7 @@ impl Stream {
         ahead.held = None;
         // First the one and then the other: what is needed only while reading is not needed twice.
         if let Some((coming, read)) = ahead.coming.take() {
-            ahead.coming = read.wait().map(|read| (coming, Coming::Read(read)));
+            ahead.coming = read.wait().map(|read| (coming, Coming::Read(Box::new(read))));
         }
         let (checkpoint, device) = (&self.checkpoint, &self.device);
         let source = CheckpointSource { checkpoint, device, weight_type: self.weight_type };

@@ -1,5 +1,6 @@
 //! Which questions and which paths are run together: as many as the memory budget holds.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use neuro_checkpoint::{DecoderConfig, LayerConfig, Memory};
@@ -95,9 +96,10 @@ impl Costs {
                 Residence::Held => {
                     Weights::Held { held: bytes.held, reading: bytes.layer_reading.max(bytes.head_reading) }
                 }
-                // With the one that runs the next one is read; with the head it has been.
+                // With the one that runs the next one is read; with the head it has been. What one thread takes and another
+                // gives back leaves about a layer unused between: measured, glibc.
                 Residence::Streamed => Weights::Streamed {
-                    layer: 2 * bytes.layer + bytes.layer_reading,
+                    layer: 3 * bytes.layer + bytes.layer_reading,
                     head: bytes.layer + bytes.head + bytes.head_reading,
                 },
             },
@@ -194,6 +196,30 @@ impl Costs {
         }
     }
 
+    /// The parts of a group of paths that are run one after another, as half-open ranges of its paths: all at once where there is
+    /// room, else halves of it, and so on; and whether there is room for each. A path that has no room alone is a part all
+    /// the same. Results are those of the whole but for floating-point order.
+    #[cfg_attr(not(test), allow(dead_code, reason = "asked by a run before each portion"))]
+    pub(crate) fn parts(
+        &self,
+        paths: &[LayerPath],
+        volume: Volume,
+        scoring: Scoring,
+        has_room: &dyn Fn(u64) -> bool,
+    ) -> (Vec<[usize; 2]>, bool) {
+        if has_room(self.group(paths, volume, scoring)) {
+            return (vec![[0, paths.len()]], true);
+        }
+        if paths.len() < 2 {
+            return (vec![[0, paths.len()]], false);
+        }
+        let (first, second) = paths.split_at(paths.len() / 2);
+        let (mut parts, fits) = self.parts(first, volume, scoring, has_room);
+        let (others, others_fit) = self.parts(second, volume, scoring, has_room);
+        parts.extend(others.into_iter().map(|part| part.map(|path| path + first.len())));
+        (parts, fits && others_fit)
+    }
+
     /// What of a budget goes to what the process holds already. Never more than half: who gives so little wants it tried.
     fn reserve(&self, budget: u64) -> u64 {
         self.base.saturating_add(SLACK).min(budget / 2)
@@ -220,6 +246,15 @@ impl Widths {
             head_dim: largest(|layer| layer.attention.head_dim),
         }
     }
+}
+
+/// Whether so many bytes more find room now: the system says how much is free, where it does, and would give as much at
+/// once, which it refuses where memory is promised only when it is there, or the process is limited.
+#[cfg_attr(not(test), allow(dead_code, reason = "asked by a run before each portion"))]
+pub(crate) fn has_room(bytes: u64) -> bool {
+    let free = Memory::of_this_machine().available;
+    let given = |bytes: usize| Vec::<u8>::new().try_reserve_exact(bytes).is_ok();
+    free.is_none_or(|free| bytes <= free) && usize::try_from(bytes).is_ok_and(given)
 }
 
 /// Anonymous memory of the process before its first scan, the subject's weights not counted; the same for all scans of
@@ -249,9 +284,8 @@ pub(crate) fn cut(probe: &Probe, asked: &[Asked], paths: &[LayerPath], costs: &C
     let Some(greediest) = greediest else { return Ok(Cut { chunks: Vec::new(), groups: Vec::new() }) };
     let reserve = costs.reserve(budget);
     let room = budget - reserve;
-    let needed = |range: std::ops::Range<usize>| {
-        costs.needed(std::slice::from_ref(greediest), Volume::of(&asked[range]), scoring)
-    };
+    let needed =
+        |range: Range<usize>| costs.needed(std::slice::from_ref(greediest), Volume::of(&asked[range]), scoring);
     let mut chunks: Vec<[usize; 2]> = Vec::new();
     let mut start = 0;
     while start < asked.len() {
@@ -347,5 +381,18 @@ mod tests {
         let roomy = cut(1000 + 5 * (question + own)).unwrap();
         assert_eq!((roomy.chunks, roomy.groups), (vec![[0, 5]], vec![[0, 1], [1, 3], [3, 4]]));
         assert_eq!(cut(u64::MAX).unwrap().groups, [[0, 1], [1, 4]]);
+    }
+
+    #[test]
+    fn a_group_without_room_is_halved_until_there_is() {
+        let paths: Vec<LayerPath> = neuro_path::triangle(3).map(|block| block.path(3).unwrap()).collect();
+        let volume = Volume::of(&asked(2));
+        let parts = |free: u64| COSTS.parts(&paths, volume, Scoring::Likelihood, &|bytes| bytes <= free);
+        // Logits 1000; each path of its own 8 tokens × 10 bytes, the baseline none.
+        assert_eq!(parts(1000 + 6 * 80), (vec![[0, 7]], true));
+        assert_eq!(parts(1000 + 4 * 80), (vec![[0, 3], [3, 7]], true));
+        assert_eq!(parts(1000 + 80), ((0..7).map(|path| [path, path + 1]).collect(), true));
+        assert_eq!(parts(1000), ((0..7).map(|path| [path, path + 1]).collect(), false));
+        assert!(has_room(1 << 20) && !has_room(u64::MAX));
     }
 }

@@ -2,8 +2,9 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::missing_panics_doc, missing_docs, unreachable_pub)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use neuro_checkpoint::Checkpoint;
 use neuro_probe::{Count, PhantomWorld};
 use neuro_record::{Row, RunData, Sample};
 use neuro_scan::{OpenOptions, ScanRequest, Subject};
@@ -57,6 +58,27 @@ impl Model {
         }
         self.write("config.json", &self.config);
         self
+    }
+
+    /// Writes the weights that seed 7 draws into a file, as f32, each tensor after `change` had it.
+    pub fn store(&self, change: impl Fn(&str, &mut [f32])) {
+        let random = Checkpoint::open_random(self.dir.path(), 7).unwrap();
+        let (mut header, mut data) = (Map::new(), Vec::new());
+        for (name, shape) in random.config.expected_tensors() {
+            let mut values = random.weights.read_f32(&name, &shape).unwrap();
+            change(&name, &mut values);
+            let start = data.len();
+            data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+            header.insert(name, json!({"dtype": "F32", "shape": shape, "data_offsets": [start, data.len()]}));
+        }
+        let header = serde_json::to_vec(&header).unwrap();
+        let file = [&(header.len() as u64).to_le_bytes(), &header[..], &data].concat();
+        fs::write(self.weights(), file).unwrap();
+    }
+
+    /// Where the weights are stored.
+    pub fn weights(&self) -> PathBuf {
+        self.dir.path().join("model.safetensors")
     }
 
     pub fn write(&self, name: &str, value: &Value) {
