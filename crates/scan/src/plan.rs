@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use neuro_checkpoint::{Memory, default_budget};
+use neuro_model::WeightBytes;
 use neuro_path::{Block, LayerPath};
 use neuro_probe::{Probe, ProbeRequest};
 use neuro_record::{PlannedPaths, ProbeInfo, RunInfo, SCHEMA, settings_hash};
@@ -33,6 +34,8 @@ pub struct Plan {
     pub(crate) costs: Costs,
     /// Where the weights are while the plan is carried out.
     pub(crate) residence: Residence,
+    /// What the weights take in the type that they are multiplied in.
+    pub(crate) weights_bytes: u64,
 }
 
 /// Plans a scan: builds the questions, puts them into tokens, and cuts questions and paths into portions that fit the
@@ -118,6 +121,7 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
         notes: planned.notes,
         costs: cut.costs,
         residence: cut.residence,
+        weights_bytes: WeightBytes::of(subject.config(), subject.weight_type()).held,
     };
     for probe in 0..plan.probes.len() {
         // Refused now, not when the first probes are measured.

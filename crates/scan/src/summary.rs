@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::size;
 use crate::work::{Volume, decoding_work, group_sweeps, group_visits, trunk_layers};
-use crate::{Plan, screen};
+use crate::{Plan, Residence, screen};
 
 /// What a plan comes to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -16,8 +16,14 @@ pub struct PlanSummary {
     pub model: String,
     /// Its number of layers.
     pub layers: usize,
-    /// Bytes of its weights in memory, as f32.
+    /// Type that its weights are held and multiplied in.
+    pub compute: String,
+    /// Bytes of its weights in that type.
     pub weights_bytes: u64,
+    /// Whether they are read from disk layer by layer, because they do not fit into the memory.
+    pub streamed: bool,
+    /// Bytes of weights that the walks for prompts and scored keys read, from memory or from disk; decoding comes on top.
+    pub weights_bytes_read: u64,
     /// Number of paths.
     pub paths: usize,
     /// Each probe's part.
@@ -28,7 +34,7 @@ pub struct PlanSummary {
     pub screened_layer_tokens_at_most: Option<u64>,
     /// Layer-tokens of decoding if every answer runs to its limit.
     pub decoded_layer_tokens_at_most: u64,
-    /// Memory that prompts and their states may use, in bytes.
+    /// Memory that the process may use beside mapped files, in bytes.
     pub memory_bytes: u64,
     /// What the largest chunk is expected to use of it.
     pub memory_needed_bytes: u64,
@@ -108,7 +114,10 @@ impl Plan {
         PlanSummary {
             model: self.info.model.id.clone(),
             layers,
-            weights_bytes: self.info.model.parameters.saturating_mul(size_of::<f32>() as u64),
+            compute: self.info.compute.clone(),
+            weights_bytes: self.weights_bytes,
+            streamed: self.residence == Residence::Streamed,
+            weights_bytes_read: self.weights_bytes.saturating_mul(probes.iter().map(|probe| probe.sweeps).sum()),
             paths: self.paths.len(),
             layer_tokens: whole,
             screened_layer_tokens_at_most: part.map(|part| (part * whole.saturating_add(decoded) as f64).ceil() as u64),
@@ -124,8 +133,10 @@ impl Plan {
 
 impl fmt::Display for PlanSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { model, layers, paths, layer_tokens, decoded_layer_tokens_at_most: decoded, .. } = self;
-        writeln!(f, "model         {model}, {layers} layers, {} of weights in memory", size(self.weights_bytes))?;
+        let Self { model, layers, compute, paths, layer_tokens, decoded_layer_tokens_at_most: decoded, .. } = self;
+        let place = if self.streamed { "streamed from disk" } else { "in memory" };
+        let weights = size(self.weights_bytes);
+        writeln!(f, "model         {model}, {layers} layers, {weights} of weights as {compute}, {place}")?;
         writeln!(f, "paths         {paths}")?;
         for ProbeSummary { name, questions, stages, chunks, groups, tokens, distinct_tokens, .. } in &self.probes {
             let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
@@ -146,6 +157,10 @@ impl fmt::Display for PlanSummary {
             write!(f, ", and at most {decoded} for decoding")?;
         }
         writeln!(f)?;
+        let sweeps: u64 = self.probes.iter().map(|probe| probe.sweeps).sum();
+        let walks = if sweeps == 1 { "walk" } else { "walks" };
+        write!(f, "reads         {} of weights in {sweeps} {walks} over the layers", size(self.weights_bytes_read))?;
+        writeln!(f, "{}", if *decoded > 0 { ", more for decoding" } else { "" })?;
         if let Some(screened) = self.screened_layer_tokens_at_most {
             writeln!(f, "screened      at most {screened} layer-tokens of these")?;
         }
