@@ -11,8 +11,8 @@ use neuro_probe::Count;
 use neuro_probe::phantom::PhantomCard;
 use neuro_record::{RunData, Screened};
 use neuro_scan::{
-    Observer, OpenOptions, Paths, Plan, Progress, SCREENING, ScanError, ScanRequest, Subject, estimate, measure, plan,
-    run,
+    Observer, OpenOptions, Paths, Plan, Progress, SCREENING, ScanError, ScanRequest, Subject, WeightType, estimate,
+    measure, plan, run,
 };
 use neuro_stats::BlockMap;
 use serde_json::json;
@@ -222,6 +222,16 @@ fn a_dry_run_says_the_stages_and_the_most_it_takes() {
     assert!(most.abs_diff(summary.layer_tokens * 2 / 5) <= 1 && full.screened_layer_tokens_at_most.is_none());
     assert!(summary.to_string().contains("stages end at 2, 5, 10, 24, 64 questions"), "{summary}");
     assert!(estimate(&subject, &plan).unwrap().as_secs_f64() > 0.0);
+}
+
+#[test]
+fn a_quantised_screening_measures_the_effect_of_the_type_on_everything() {
+    let model = model();
+    let options = OpenOptions { random_weights: Some(7), weight_type: WeightType::Q8_0, ..OpenOptions::default() };
+    let subject = Subject::open(model.dir.path(), &options).unwrap();
+    let base = roomy(with_phantom(request(&["phantom:likelihood"], 40)));
+    let (data, _) = scan(&subject, &plan(&subject, &base).unwrap());
+    assert_eq!(neuro_stats::type_effect(&data, "phantom:likelihood").unwrap().delta.n, 40);
 }
 
 fn phantom(name: &str) -> (Subject, ScanRequest) {

@@ -164,7 +164,7 @@ fn a_dry_screening_says_its_stages() {
                   stages end at 3, 7, 16, 36, 96 questions, each with fewer paths
     layer-tokens  234348, and at most 125952 for decoding
     screened      at most 72060 layer-tokens of these
-    memory        37.0 MiB of 2.0 GiB
+    memory        33.9 MiB of 2.0 GiB
     time          about [time]
     ----- stderr -----
     ");
