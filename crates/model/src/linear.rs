@@ -3,6 +3,7 @@ use candle_core::{Module, Tensor};
 
 use crate::Result;
 use crate::kernels::norm::add_to_rows;
+use crate::kernels::q8::Matrix;
 use crate::kernels::values::Values;
 use crate::source::{ParameterSource, WeightType};
 
@@ -10,7 +11,7 @@ use crate::source::{ParameterSource, WeightType};
 /// weights are brought into order anew each time.
 const DENSE_TILE: usize = 512;
 
-/// Rows of a quantised product, which has no such cost.
+/// Rows of candle's quantised products, which have no such cost.
 const QUANTISED_TILE: usize = 256;
 
 /// candle's fast quantised kernels want the inner dimension in whole super-blocks.
@@ -28,7 +29,9 @@ pub(crate) struct Linear {
 #[derive(Debug)]
 enum Weight {
     Dense(Tensor),
-    /// The inner dimension is padded with zeros to whole super-blocks.
+    /// Q8_0 on a processor that our own kernel is written for.
+    Packed(Matrix),
+    /// candle's. The inner dimension is padded with zeros to whole super-blocks.
     Quantised(QMatMul, WeightType),
 }
 
@@ -60,6 +63,11 @@ impl Linear {
     /// Takes a weight `(out, in)`, f32, and quantises it where that is asked for.
     pub(crate) fn from_weight(weight: Tensor, kind: WeightType) -> Result<Self> {
         let (output, input) = weight.dims2()?;
+        if let (WeightType::Q8_0, Some(values)) = (kind, Values::of(&weight))
+            && let Some(matrix) = Matrix::quantise(values.get(), (input, output))
+        {
+            return Ok(Self { weight: Weight::Packed(matrix), bias: None, input, output });
+        }
         let kind_of_block = match kind {
             WeightType::F32 => None,
             WeightType::Q8_0 => Some(GgmlDType::Q8_0),
@@ -83,6 +91,14 @@ impl Linear {
                 let tile = if in_memory && !weight.track_op() { DENSE_TILE } else { usize::MAX };
                 let weight = weight.t()?;
                 self.tiled(x, tile, |x| Ok(x.matmul(&weight)?))
+            }
+            Weight::Packed(matrix) => {
+                let (rows, input) = x.dims2()?;
+                let x = x.contiguous()?;
+                let values = Values::of(&x).filter(|_| input == self.input).ok_or_else(|| refused(&x))?;
+                let bias = self.bias.as_ref().map(|bias| Values::of(bias).ok_or_else(|| refused(bias))).transpose()?;
+                let out = matrix.multiply(values.get(), bias.as_ref().map(Values::get));
+                Ok(Tensor::from_vec(out, (rows, self.output), x.device())?)
             }
             Weight::Quantised(matmul, _) => {
                 let tile = if in_memory { QUANTISED_TILE } else { usize::MAX };
@@ -124,22 +140,30 @@ impl Linear {
         let bias = self.bias.as_ref().map_or(0, Tensor::elem_count) * size_of::<f32>();
         let kind = match &self.weight {
             Weight::Dense(_) => WeightType::F32,
+            Weight::Packed(_) => WeightType::Q8_0,
             Weight::Quantised(_, kind) => *kind,
         };
         bias + Self::bytes_of(self.input, self.output, kind) as usize
     }
 
-    /// Bytes that a weight takes without its bias. candle keeps a quantised weight twice: as it was made, and in the
-    /// order that its kernel reads.
+    /// Bytes that a weight takes without its bias. candle keeps a quantised weight twice, as it was made and in the
+    /// order that its kernel reads; our own kernel once.
     pub(crate) fn bytes_of(input: usize, output: usize, kind: WeightType) -> u64 {
         let padded = (padded(input) * output) as u64;
         match kind {
             WeightType::F32 => (input * output * size_of::<f32>()) as u64,
+            WeightType::Q8_0 if Matrix::available() => Matrix::bytes_of(input, output) as u64,
             WeightType::Q8_0 => 2 * padded / 32 * 34,
             // 144 bytes for 256 weights; then 6-bit scales become f32: 3 bytes for 4 weights.
             WeightType::Q4K => padded / 256 * 144 + padded * 3 / 4,
         }
     }
+}
+
+/// A product with packed weights was given something else than rows of f32 in memory, or rows of another width.
+fn refused(tensor: &Tensor) -> candle_core::Error {
+    let (device, dtype, shape) = (tensor.device().location(), tensor.dtype(), tensor.shape());
+    candle_core::Error::msg(format!("packed Q8_0 weights cannot be multiplied with {shape:?} {dtype:?} on {device:?}"))
 }
 
 fn join(parts: Vec<Tensor>) -> Result<Tensor> {

@@ -35,7 +35,7 @@ impl WeightBytes {
                 + linear(hidden, kv, attention.k_bias)
                 + linear(hidden, kv, attention.v_bias)
                 + linear(q, hidden, attention.o_bias)
-                + 2 * linear(hidden, mlp.intermediate_size, mlp.bias)
+                + linear(hidden, 2 * mlp.intermediate_size, mlp.bias)
                 + linear(mlp.intermediate_size, hidden, mlp.bias)
                 + norms as u64 * float
         };

@@ -7,6 +7,7 @@ pub(crate) mod attention;
 pub(crate) mod gated;
 pub(crate) mod lanes;
 pub(crate) mod norm;
+pub(crate) mod q8;
 pub(crate) mod rope;
 pub(crate) mod rows;
 pub(crate) mod values;

@@ -1,0 +1,194 @@
+//! Where the processor lacks the instructions there is nothing to compare: `quantise` gives nothing there, which
+//! `is_there_where_the_processor_is` asserts, and every other test ends early.
+
+use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
+use candle_core::{Device, Module, Tensor};
+use rayon::ThreadPoolBuilder;
+
+use super::*;
+
+/// Inner and outer dimensions: whole blocks and panels, and neither; one block; more blocks than a chunk.
+const SHAPES: [(usize, usize); 6] = [(896, 128), (100, 33), (32, 1), (7, 300), (1100, 70), (2080, 40)];
+
+fn noise(count: usize, seed: u64) -> Vec<f32> {
+    // The finaliser of splitmix64.
+    let mix = |i: usize| {
+        let x = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(seed);
+        let x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 40
+    };
+    (0..count).map(|i| mix(i) as f32 / (1 << 23) as f32 - 1.0).collect()
+}
+
+fn f16_to_f32(bits: u16) -> f32 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
+    assert_ne!(exponent, 31);
+    sign * if exponent == 0 { fraction * 2f32.powi(-24) } else { (fraction + 1024.0) * 2f32.powi(exponent - 25) }
+}
+
+/// Weights of an output in a block as they were packed, and their scale.
+fn unpacked(matrix: &Matrix, output: usize, block: usize) -> ([i32; BLOCK], u16) {
+    let (panel, vector, lane) = (output / PANEL, output % PANEL / LANES, output % LANES);
+    let block = &matrix.blocks[panel * matrix.per_panel() + block];
+    let value = |i: usize| i32::from(block.quants[i / 4][vector][lane].to_le_bytes()[i % 4]) - 128;
+    (std::array::from_fn(value), block.scales[vector][lane])
+}
+
+/// Activations of a block, rounded one by one.
+fn rounded(x: &[f32]) -> ([i32; BLOCK], f32) {
+    let scale = x.iter().fold(0f32, |largest, x| largest.max(x.abs())) / 127.0;
+    let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
+    let mut quants = [0; BLOCK];
+    for (quant, x) in quants.iter_mut().zip(x) {
+        *quant = (x * inverse).round_ties_even() as i32;
+    }
+    (quants, scale)
+}
+
+/// The product of a row and an output in f32, one operation after the other; in f64; and the size of what was summed.
+fn plain(matrix: &Matrix, row: &[f32], output: usize) -> (f32, f64, f64) {
+    let (mut sum, mut exact, mut size) = (0f32, 0f64, 0f64);
+    for (block, x) in row.chunks(BLOCK).enumerate() {
+        let ((weights, scale), (x, x_scale)) = (unpacked(matrix, output, block), rounded(x));
+        let dot: i32 = weights.iter().zip(x).map(|(weight, x)| weight * x).sum();
+        let scale = f16_to_f32(scale);
+        sum = (dot as f32).mul_add(scale * x_scale, sum);
+        let term = f64::from(dot) * f64::from(scale) * f64::from(x_scale);
+        (exact, size) = (exact + term, size + term.abs());
+    }
+    (sum, exact, size)
+}
+
+#[test]
+fn is_there_where_the_processor_is() {
+    #[cfg(target_arch = "x86_64")]
+    let expected = is_x86_feature_detected!("avx512vnni");
+    #[cfg(not(target_arch = "x86_64"))]
+    let expected = false;
+    assert_eq!(Matrix::available(), expected);
+    assert_eq!(Matrix::quantise(&[1.0], (1, 1)).is_some(), expected);
+}
+
+#[test]
+fn weights_are_those_of_the_format() {
+    for (input, output) in [(896, 40), (64, 33)] {
+        let mut weight = noise(input * output, 7919);
+        weight[..32].fill(0.0);
+        // In the middle between two integers: the format rounds away from zero.
+        weight[32..64].copy_from_slice(&std::array::from_fn::<f32, 32, _>(|i| i as f32 - 15.5));
+        weight[63] = 127.0;
+        let Some(matrix) = Matrix::quantise(&weight, (input, output)) else { return };
+        let tensor = Tensor::from_vec(weight, (output, input), &Device::Cpu).unwrap();
+        let expected = QTensor::quantize(&tensor, GgmlDType::Q8_0).unwrap();
+        for (index, expected) in expected.data().unwrap().chunks_exact(2 + BLOCK).enumerate() {
+            let (output, block) = (index / (input / BLOCK), index % (input / BLOCK));
+            let (quants, scale) = unpacked(&matrix, output, block);
+            assert_eq!(scale.to_le_bytes(), expected[..2]);
+            assert_eq!(quants.map(|quant| quant as i8), *expected[2..].iter().map(|q| *q as i8).collect::<Vec<_>>());
+        }
+        assert_eq!(Matrix::bytes_of(input, output), matrix.blocks.len() * size_of::<WeightBlock>());
+    }
+}
+
+/// The blocked product is, bit for bit, the sum over blocks in their order, and within 10⁻⁵ of the exact one of the same
+/// rounded values.
+#[test]
+fn products_are_those_of_the_formula() {
+    for (input, output) in SHAPES {
+        let Some(matrix) = Matrix::quantise(&noise(input * output, 7919), (input, output)) else { return };
+        let bias = noise(output, 31);
+        for rows in [0, 1, 5, 6, 13] {
+            let x = noise(rows * input, 5381);
+            let (found, with_bias) = (matrix.multiply(&x, None), matrix.multiply(&x, Some(&bias)));
+            assert_eq!((found.len(), with_bias.len()), (rows * output, rows * output));
+            for (index, (found, with_bias)) in found.into_iter().zip(with_bias).enumerate() {
+                let (row, column) = (index / output, index % output);
+                let (sum, exact, size) = plain(&matrix, &x[row * input..][..input], column);
+                assert_eq!(found, sum, "{input} x {output}, row {row} of {rows}, column {column}");
+                assert_eq!(with_bias, sum + bias[column]);
+                assert!((f64::from(found) - exact).abs() <= 1e-5 * size);
+            }
+        }
+    }
+}
+
+/// Whether a row comes out the same, bit for bit, whatever stands beside it and whoever works on it: what ties of greedy
+/// decoding rest on.
+#[test]
+fn a_row_does_not_depend_on_others_or_on_threads() {
+    // Large enough for threads, for more than one tile of rows, and for more than one round of rounding.
+    for (input, output, rows) in [(896, 300, 700), (300, 96, 700), (5000, 64, 1400)] {
+        let Some(matrix) = Matrix::quantise(&noise(input * output, 7919), (input, output)) else { return };
+        let x = noise(rows * input, 5381);
+        let whole = matrix.multiply(&x, None);
+        for count in [1, 2, 3, 4, 5, 6, 7, 64, 65, 512] {
+            assert_eq!(matrix.multiply(&x[..count * input], None), whole[..count * output], "{count} of {rows} rows");
+        }
+        for threads in [1, 2, 5] {
+            let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert!(pool.install(|| matrix.multiply(&x, None)) == whole, "{threads} threads");
+        }
+    }
+}
+
+#[test]
+fn what_is_not_finite_spoils_its_row_alone() {
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for (input, output) in [(96, 40), (50, 3)] {
+            // A block of zeros too: nothing hides there.
+            let mut weight = noise(input * output, 7919);
+            weight[..32].fill(0.0);
+            let Some(matrix) = Matrix::quantise(&weight, (input, output)) else { return };
+            let mut x = noise(8 * input, 5381);
+            let clean = matrix.multiply(&x, None);
+            (x[3 * input + 1], x[7 * input + input - 1]) = (bad, bad);
+            for (row, (found, clean)) in matrix.multiply(&x, None).chunks(output).zip(clean.chunks(output)).enumerate()
+            {
+                match row {
+                    3 | 7 => assert!(found.iter().all(|value| value.is_nan()), "{bad} {found:?}"),
+                    _ => assert_eq!(found, clean),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_ends_of_numbers() {
+    let Some(matrix) = Matrix::quantise(&[0.5; 64], (32, 2)) else { return };
+    let product = |value: f32| f64::from(matrix.multiply(&[value; 32], None)[1]);
+    assert_eq!(product(0.0), 0.0);
+    // Half of the value 32 times, but for the rounding of the scales.
+    for value in [1e-30f32, 1.0, 1e30, 2e37] {
+        assert!((product(value) / (16.0 * f64::from(value)) - 1.0).abs() < 1e-3, "{value}: {}", product(value));
+    }
+    // Too small for a scale.
+    assert_eq!(product(1e-40), 0.0);
+}
+
+/// Against the exact product of the same rounded weights our activations lose as much as candle's.
+#[test]
+fn as_close_as_the_tensor_library() {
+    let (input, output, rows) = (1024, 96, 17);
+    let (weight, x) = (noise(input * output, 7919), noise(rows * input, 5381));
+    let Some(matrix) = Matrix::quantise(&weight, (input, output)) else { return };
+    let tensor = Tensor::from_vec(weight, (output, input), &Device::Cpu).unwrap();
+    let quantised = QTensor::quantize(&tensor, GgmlDType::Q8_0).unwrap();
+    let weight: Vec<Vec<f32>> = quantised.dequantize(&Device::Cpu).unwrap().to_vec2().unwrap();
+    let theirs = QMatMul::from_qtensor(quantised).unwrap();
+    let theirs = theirs.forward(&Tensor::from_slice(&x, (rows, input), &Device::Cpu).unwrap()).unwrap();
+    let theirs: Vec<f32> = theirs.flatten_all().unwrap().to_vec1().unwrap();
+    let error = |found: &[f32]| {
+        let (mut difference, mut size) = (0.0, 0.0);
+        for (index, found) in found.iter().enumerate() {
+            let pairs = x[index / output * input..].iter().zip(&weight[index % output]);
+            let exact: f64 = pairs.map(|(x, weight)| f64::from(*x) * f64::from(*weight)).sum();
+            (difference, size) = (difference + (f64::from(*found) - exact).powi(2), size + exact.powi(2));
+        }
+        (difference / size).sqrt()
+    };
+    let (ours, theirs) = (error(&matrix.multiply(&x, None)), error(&theirs));
+    assert!(ours < 1.05 * theirs, "{ours} {theirs}");
+    assert!(ours > 1e-4, "{ours}: nothing was rounded");
+}
