@@ -45,7 +45,7 @@ pub use batch::{Batch, Part, Segment};
 pub use candle_core::{DType, Device, Tensor};
 pub use decoder::{Decoder, DecoderLayer, Head};
 pub use error::ModelError;
-pub use peak::{MatmulPeak, PeakType, measure_matmul_peak};
+pub use peak::{MatmulPeak, measure_matmul_peak};
 pub use sizes::WeightBytes;
 pub use source::{Kernels, ParameterSource, WeightType};
 pub use state::{Slot, State, slot_room, state_bytes_per_token};

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use neuro_checkpoint::Checkpoint;
-use neuro_model::{Device, PeakType, WeightType, measure_matmul_peak};
+use neuro_model::{Device, WeightType, measure_matmul_peak};
 use neuro_path::{Block, LayerPath, triangle};
 use serde::{Deserialize, Serialize};
 
@@ -189,15 +189,10 @@ fn asked_of(request: &Request, given: &Given) -> Vec<Asked> {
 }
 
 fn measure_peaks(weight_type: WeightType) -> Result<Vec<Peak>, Box<dyn Error>> {
-    let kind = match weight_type {
-        WeightType::F32 => PeakType::F32,
-        WeightType::Q8_0 => PeakType::Q8_0,
-        WeightType::Q4K => PeakType::Q4K,
-    };
     PEAK_ROWS
         .iter()
         .map(|&rows| {
-            let peak = measure_matmul_peak(kind, rows, PEAK_BUDGET, &Device::Cpu)?;
+            let peak = measure_matmul_peak(weight_type, rows, PEAK_BUDGET, &Device::Cpu)?;
             Ok(Peak { rows, gflops: peak.gflops })
         })
         .collect()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use neuro_model::{Device, MatmulPeak, PeakType, measure_matmul_peak};
+use neuro_model::{Device, MatmulPeak, WeightType, measure_matmul_peak};
 use serde_json::{Value, json};
 
 use super::build::Build;
@@ -23,8 +23,8 @@ const QUANTISED: f64 = 0.8;
 /// Measures every type at every size.
 pub(super) fn measure(device: &Device, printer: &Printer) -> anyhow::Result<Vec<MatmulPeak>> {
     let mut bar = Progress::bar(printer, "matmul peak");
-    let all = PeakType::ALL.into_iter().flat_map(|kind| ROWS.map(|rows| (kind, rows)));
-    let total = PeakType::ALL.len() * ROWS.len();
+    let all = WeightType::ALL.into_iter().flat_map(|kind| ROWS.map(|rows| (kind, rows)));
+    let total = WeightType::ALL.len() * ROWS.len();
     let mut peaks = Vec::with_capacity(total);
     for (kind, rows) in all {
         bar.set(peaks.len() as f64 / total as f64, None, kind.name());
@@ -56,12 +56,12 @@ pub(super) fn verdict(peaks: &[MatmulPeak], build: &Build) -> Verdict {
     if cfg!(debug_assertions) {
         problems.push("this is a debug build; scans are for `cargo build --release`".to_owned());
     }
-    let best = |kind: PeakType| {
+    let best = |kind: WeightType| {
         let rates = peaks.iter().filter(|peak| peak.kind == kind).map(|peak| peak.gflops);
         rates.fold(None, |best: Option<f64>, rate| Some(best.map_or(rate, |best| best.max(rate))))
     };
     let expected = REACHED * GIGAHERTZ * build.threads() as f64 * operations_per_cycle(build);
-    let f32_rate = best(PeakType::F32);
+    let f32_rate = best(WeightType::F32);
     if let Some(rate) = f32_rate.filter(|rate| *rate < expected) {
         problems.push(format!(
             "f32 reaches {rate:.0} GFLOP/s where at least {expected:.0} is expected of {} threads; is the machine busy \
@@ -69,7 +69,7 @@ pub(super) fn verdict(peaks: &[MatmulPeak], build: &Build) -> Verdict {
             build.threads()
         ));
     }
-    for kind in [PeakType::Q8_0, PeakType::Q4K] {
+    for kind in [WeightType::Q8_0, WeightType::Q4K] {
         if let Some((rate, f32_rate)) = best(kind).zip(f32_rate).filter(|(rate, f32_rate)| *rate < QUANTISED * f32_rate)
         {
             problems.push(format!(
@@ -106,10 +106,10 @@ pub(super) fn text(peaks: &[MatmulPeak]) -> String {
     let mut text = format!("\n{}", styled(BOLD, "Matmul peak in GFLOP/s"));
     let header: String = ROWS.iter().map(|rows| format!("{:>12}", format!("{rows} rows"))).collect();
     text.push_str(&format!("{}\n", styled(DIM, header)));
-    for kind in PeakType::ALL {
-        let (input, output) = kind.shape();
-        let of_kind = peaks.iter().filter(|peak| peak.kind == kind);
-        let rates: String = of_kind.map(|peak| format!("{:>12.0}", peak.gflops)).collect();
+    for kind in WeightType::ALL {
+        let of_kind: Vec<_> = peaks.iter().filter(|peak| peak.kind == kind).collect();
+        let Some((input, output)) = of_kind.first().map(|peak| peak.shape) else { continue };
+        let rates: String = of_kind.iter().map(|peak| format!("{:>12.0}", peak.gflops)).collect();
         text.push_str(&format!("  {:<20}{rates}\n", format!("{:<5} {input} × {output}", kind.name())));
     }
     text
@@ -117,7 +117,7 @@ pub(super) fn text(peaks: &[MatmulPeak]) -> String {
 
 pub(super) fn json(peaks: &[MatmulPeak]) -> Value {
     let row = |peak: &MatmulPeak| {
-        let (input, output) = peak.kind.shape();
+        let (input, output) = peak.shape;
         json!({ "type": peak.kind.name(), "rows": peak.rows, "weights": [input, output], "gflops": peak.gflops })
     };
     peaks.iter().map(row).collect()
