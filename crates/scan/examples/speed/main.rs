@@ -4,6 +4,7 @@
 //! the request. Time is wall time from the first prompt token to the last answer; loading is not part of it.
 
 mod count;
+mod decode;
 mod engine;
 mod plain;
 
@@ -59,6 +60,8 @@ enum Scoring {
 enum Way {
     Engine,
     Plain,
+    /// One question, token by token, timed for each token.
+    Decode,
 }
 
 /// What a path gave for every question: tokens, or nats of the continuation.
@@ -79,6 +82,8 @@ struct Measured {
     seconds_per_path: f64,
     /// What the engine ran; none for the plain way.
     ran: Option<Ran>,
+    /// What decoding took; only where that was asked for.
+    decoding: Option<Vec<decode::Decoding>>,
     work: Work,
     /// Rate of the same type's matmul, best first.
     peaks: Vec<Peak>,
@@ -135,9 +140,19 @@ fn measure(request: &Request) -> Result<Measured, Box<dyn Error>> {
     let load_seconds = start.elapsed().as_secs_f64();
     let mut peaks = measure_peaks(weight_type)?;
     let start = Instant::now();
-    let (given, stats) = match request.way {
-        Way::Engine => engine::run(&decoder, &paths, request).map(|(given, stats)| (given, Some(stats)))?,
-        Way::Plain => (plain::run(&decoder, &paths, request)?, None),
+    let (mut stats, mut decoding) = (None, None);
+    let given = match request.way {
+        Way::Engine => {
+            let (given, ran) = engine::run(&decoder, &paths, request)?;
+            stats = Some(ran);
+            given
+        }
+        Way::Plain => plain::run(&decoder, &paths, request)?,
+        Way::Decode => {
+            let (given, decodings) = decode::run(&decoder, &paths, request)?;
+            decoding = Some(decodings);
+            given
+        }
     };
     let seconds = start.elapsed().as_secs_f64();
     // Before and after: a machine that others use does not always run at the same speed.
@@ -162,6 +177,7 @@ fn measure(request: &Request) -> Result<Measured, Box<dyn Error>> {
             accepted: stats.accepted,
             near_ties: stats.near_ties,
         }),
+        decoding,
         seconds_per_path: seconds / paths.len() as f64,
         efficiency: work.operations() / (seconds * best * 1e9),
         work,
