@@ -199,7 +199,6 @@ impl Costs {
     /// The parts of a group of paths that are run one after another, as half-open ranges of its paths: all at once where there is
     /// room, else halves of it, and so on; and whether there is room for each. A path that has no room alone is a part all
     /// the same. Results are those of the whole but for floating-point order.
-    #[cfg_attr(not(test), allow(dead_code, reason = "asked by a run before each portion"))]
     pub(crate) fn parts(
         &self,
         paths: &[LayerPath],
@@ -250,7 +249,6 @@ impl Widths {
 
 /// Whether so many bytes more find room now: the system says how much is free, where it does, and would give as much at
 /// once, which it refuses where memory is promised only when it is there, or the process is limited.
-#[cfg_attr(not(test), allow(dead_code, reason = "asked by a run before each portion"))]
 pub(crate) fn has_room(bytes: u64) -> bool {
     let free = Memory::of_this_machine().available;
     let given = |bytes: usize| Vec::<u8>::new().try_reserve_exact(bytes).is_ok();

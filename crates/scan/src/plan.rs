@@ -34,6 +34,8 @@ pub struct Plan {
     pub(crate) costs: Costs,
     /// Where the weights are while the plan is carried out.
     pub(crate) residence: Residence,
+    /// Whether the memory budget was asked for, and not taken from the machine.
+    pub(crate) memory_is_asked: bool,
     /// What the weights take in the type that they are multiplied in.
     pub(crate) weights_bytes: u64,
 }
@@ -121,6 +123,7 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
         notes: planned.notes,
         costs: cut.costs,
         residence: cut.residence,
+        memory_is_asked: request.memory_bytes.is_some(),
         weights_bytes: WeightBytes::of(subject.config(), subject.weight_type()).held,
     };
     for probe in 0..plan.probes.len() {

@@ -28,7 +28,10 @@ impl Portion {
 /// The portions of each probe by the run's own plan, which may be an older one than this process would make. Nothing is
 /// screened, so its questions are asked in their own order.
 pub(crate) fn stored_portions(plan: &Plan, recorder: &Recorder) -> Result<Vec<Vec<Portion>>> {
-    let stored = &recorder.info().plan;
+    let (stored, own) = (&recorder.info().plan, &plan.info.plan);
+    // Less memory than the run began with is honoured where it is asked for: grouping changes nothing but floating-point order.
+    let asked_for_less = plan.memory_is_asked && own.memory_bytes < stored.memory_bytes;
+    let stored = if asked_for_less { own } else { stored };
     let mut all = Vec::with_capacity(plan.probes.len());
     for (index, probe) in plan.probes.iter().enumerate() {
         let refuse = |what, expected| ScanError::StoredPlan { what, probe: probe.name().to_owned(), expected };

@@ -10,6 +10,7 @@ use neuro_engine::EngineError;
 use neuro_path::LayerPath;
 use neuro_record::{Row, RunData, Screened};
 
+use crate::memory::has_room;
 use crate::observer::{Observer, Progress};
 use crate::portion::{Portion, stored_portions};
 use crate::recorder::Recorder;
@@ -272,13 +273,19 @@ impl Experiment<'_> {
         let begin = Instant::now();
         let (begun, work) = (self.progress.work_done, portion.work(&plan.paths));
         let paths: Vec<LayerPath> = portion.paths.iter().map(|&path| plan.paths[path].clone()).collect();
-        let raw = session.run(&paths, &mut |layer_tokens| {
+        let (parts, fits) = plan.costs.parts(&paths, portion.volume, plan.probes[probe].scoring(), &has_room);
+        if !fits {
+            self.observer.note("less memory is free than a path needs; it is tried all the same");
+        }
+        let mut watch = |layer_tokens: u64| {
             // The head counts as a layer more, which is only done in the end.
             self.progress.work_done = (self.progress.work_done + layer_tokens).min(begun + work);
             self.progress.elapsed = self.begin.elapsed();
             self.observer.progress(&self.progress);
             !self.interrupted.load(Ordering::Relaxed)
-        });
+        };
+        let raw = parts.into_iter().map(|[start, end]| session.run(&paths[start..end], &mut watch));
+        let raw = raw.collect::<std::result::Result<Vec<_>, _>>().map(|parts| parts.into_iter().flatten());
         let raw = match raw {
             Err(EngineError::Interrupted) => return Ok(false),
             raw => raw.map_err(|source| {
