@@ -27,7 +27,7 @@ mod source;
 use error::ModelError;
 use kernels::attention::{Dims, Span, attend};
 use kernels::lanes::{LANES, Lanes};
-use kernels::norm::add_scaled;
+use kernels::norm::add;
 use kernels::rope::{Angles, rotate};
 use kernels::values::Values;
 use linear::Linear;
@@ -108,14 +108,14 @@ impl Layer {
         let attn_out = self.o_proj.forward(&attended)?;
         clock("q k v o");
         let mut resid = Values::of(x).unwrap().get().to_vec();
-        add_scaled(&mut resid, Values::of(&attn_out).unwrap().get(), 1.0);
+        add(&mut resid, Values::of(&attn_out).unwrap().get());
         let resid_mid = Tensor::from_vec(resid, (rows, HIDDEN), x.device())?;
         let normed = self.norms[1].forward(&resid_mid)?;
         clock("norms, sums");
         let mlp_out = self.mlp.forward(&normed)?;
         clock("MLP");
         let mut resid = Values::of(&resid_mid).unwrap().get().to_vec();
-        add_scaled(&mut resid, Values::of(&mlp_out).unwrap().get(), 1.0);
+        add(&mut resid, Values::of(&mlp_out).unwrap().get());
         clock("norms, sums");
         Ok(Tensor::from_vec(resid, (rows, HIDDEN), x.device())?)
     }

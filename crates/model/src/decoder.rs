@@ -8,6 +8,8 @@ use neuro_path::{BranchScales, Scale, Visit};
 
 use crate::attention::Attention;
 use crate::batch::Batch;
+use crate::kernels::norm::add;
+use crate::kernels::values::Values;
 use crate::linear::Linear;
 use crate::mlp::Mlp;
 use crate::norm::RmsNorm;
@@ -244,16 +246,27 @@ impl DecoderLayer {
         let attn_out = scaled(attn_out, attn)?;
         tap.tap(visit, Site::AttnOut, &attn_out)?;
 
-        let resid_mid = (resid_pre + attn_out)?;
+        let resid_mid = sum(&resid_pre, &attn_out)?;
         tap.tap(visit, Site::ResidMid, &resid_mid)?;
         let mlp_out = self.mlp.forward(&self.post_attention_layernorm.forward(&resid_mid)?)?;
         let mlp_out = scaled(mlp_out, mlp)?;
         tap.tap(visit, Site::MlpOut, &mlp_out)?;
 
-        let resid_post = (resid_mid + mlp_out)?;
+        let resid_post = sum(&resid_mid, &mlp_out)?;
         tap.tap(visit, Site::ResidPost, &resid_post)?;
         Ok(resid_post)
     }
+}
+
+/// The residual stream and what a branch adds to it.
+fn sum(resid: &Tensor, branch: &Tensor) -> Result<Tensor> {
+    let is_trained = resid.track_op() || branch.track_op();
+    if let (false, Some(values), Some(added)) = (is_trained, Values::of(resid), Values::of(branch)) {
+        let mut values = values.get().to_vec();
+        add(&mut values, added.get());
+        return Ok(Tensor::from_vec(values, resid.shape(), resid.device())?);
+    }
+    Ok((resid + branch)?)
 }
 
 /// A branch's output times its scale. A scale of one multiplies nothing, so a plain visit stays bit for bit the same.

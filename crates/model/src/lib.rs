@@ -27,7 +27,6 @@ mod attention;
 mod batch;
 mod decoder;
 mod error;
-#[allow(dead_code, reason = "the kernels come before their callers")]
 mod kernels;
 mod linear;
 mod mask;

@@ -18,11 +18,6 @@ pub(crate) fn gated_joined(joined: &[f32], width: usize, activation: Activation,
     });
 }
 
-/// `act(gate) · up`, in the place of the gates.
-pub(crate) fn gated(gate: &mut [f32], up: &[f32], activation: Activation) {
-    for_rows(gate, 1, |first, gate| apply(activation, gate, &up[first..first + gate.len()]));
-}
-
 fn apply(activation: Activation, gate: &mut [f32], up: &[f32]) {
     match activation {
         Activation::Silu => each(gate, up, silu),
@@ -81,7 +76,7 @@ mod tests {
         let gates: Vec<f32> = (-40_000..40_000).map(|i| i as f32 / 1000.0).collect();
         for activation in ALL {
             let mut out = gates.clone();
-            gated(&mut out, &vec![2.0; gates.len()], activation);
+            apply(activation, &mut out, &vec![2.0; gates.len()]);
             for (x, out) in gates.iter().zip(out) {
                 let exact = 2.0 * exact(activation, f64::from(*x));
                 // The tails of the gelus are differences of numbers near one.
@@ -95,7 +90,7 @@ mod tests {
     fn ends() {
         for activation in ALL {
             let mut out = [-1e30, -200.0, 0.0, 200.0, 1e30, f32::INFINITY, f32::NAN];
-            gated(&mut out, &[1.0; 7], activation);
+            apply(activation, &mut out, &[1.0; 7]);
             assert_eq!(out[..2].iter().map(|x| x.abs()).collect::<Vec<_>>(), [0.0; 2], "{activation:?}");
             assert_eq!(out[2..6], [0.0, 200.0, 1e30, f32::INFINITY], "{activation:?}");
         }
@@ -110,7 +105,7 @@ mod tests {
             };
             for activation in ALL {
                 let (mut gate, mut out) = (part(0), vec![0.0; rows * width]);
-                gated(&mut gate, &part(1), activation);
+                apply(activation, &mut gate, &part(1));
                 gated_joined(&joined, width, activation, &mut out);
                 assert_eq!(gate, out);
             }

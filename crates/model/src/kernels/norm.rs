@@ -39,11 +39,11 @@ fn sum_of_squares(row: &[f32]) -> f32 {
     a.add(b).add(c.add(d)).sum()
 }
 
-/// `out += scale · x`; a scale of one multiplies nothing.
-pub(crate) fn add_scaled(out: &mut [f32], x: &[f32], scale: f32) {
+/// `out += x`.
+pub(crate) fn add(out: &mut [f32], x: &[f32]) {
     for_rows(out, 1, |first, out| {
         for (out, x) in out.iter_mut().zip(&x[first..]) {
-            *out += x * scale;
+            *out += x;
         }
     });
 }
@@ -101,8 +101,8 @@ mod tests {
     fn adds() {
         for len in [5, 200_000] {
             let (mut out, x) = (rows(1, len), rows(2, len));
-            add_scaled(&mut out, &x[len..], 0.5);
-            let expected: Vec<f32> = rows(1, len).iter().zip(&x[len..]).map(|(out, x)| out + x * 0.5).collect();
+            add(&mut out, &x[len..]);
+            let expected: Vec<f32> = rows(1, len).iter().zip(&x[len..]).map(|(out, x)| out + x).collect();
             assert_eq!(out, expected);
         }
     }
