@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 
 use rayon::prelude::*;
 
-use super::lanes::{LANES, Line};
+use super::lanes::LANES;
 
 #[cfg(not(target_arch = "x86_64"))]
 mod none;
@@ -34,18 +34,21 @@ const VECTORS: usize = 2;
 const PANEL: usize = VECTORS * LANES;
 /// Rows that are multiplied at once: with two vectors of outputs, integer and f32 sums fill 24 of 32 registers.
 const GROUP: usize = 6;
-/// Blocks after which the next rows have their turn: the weights of so many stay in the nearest cache.
-const CHUNK: usize = 32;
-/// Bytes of activations that stay in a core's own cache while all weights pass by.
-const TILE_BYTES: usize = 1 << 20;
+/// Bytes of weights that all rows pass by before the next have their turn: a core's own cache keeps them, and what a row
+/// gets of their products lies together.
+const STRIP_BYTES: usize = 640 << 10;
 /// Bytes of activations that are rounded before they are multiplied.
 const SCRATCH_BYTES: usize = 8 << 20;
 /// Rounded values that are worth waking a thread for.
 const ROUNDED: usize = 1 << 17;
-/// Pieces of work for each thread: a thread that something else interrupts leaves its share to others.
+/// Nanoseconds in which a block of a panel comes from memory, and those in which it is multiplied with a group.
+const BLOCK_TIMES: [usize; 2] = [150, 25];
+/// Nanoseconds of a piece of work: what is worth waking a thread for, and what others may have to wait for at the end.
+const PIECE_TIMES: [usize; 2] = [20_000, 250_000];
+/// Pieces that each thread gets at least: one that something else interrupts leaves its share to others.
 const PIECES: usize = 4;
-/// Nanoseconds of work that are worth waking a thread for.
-const PIECE_TIME: usize = 20_000;
+/// Groups of rows that a piece has before its outputs become fewer: weights are read anew for each piece.
+const GROUPS: usize = 8;
 
 /// A block of a panel: its weights, each as `q + 128`, and the scales as f16.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +69,9 @@ struct Rounded {
 }
 
 /// Sums of a group's rows over a panel's outputs.
-type Sums = [[Line; VECTORS]; GROUP];
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C, align(64))]
+struct Sums([[[f32; LANES]; VECTORS]; GROUP]);
 
 /// A weight `(out, in)`, held once, in the order in which products read it: by panels of outputs, in them by blocks.
 #[derive(Debug)]
@@ -115,7 +120,8 @@ impl Matrix {
     pub(crate) fn multiply(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let (rows, per_panel) = (x.len() / self.input, self.per_panel());
         let largest = (SCRATCH_BYTES / (per_panel * size_of::<Rounded>())).max(1);
-        let plan = Plan::of(largest.min(rows.div_ceil(GROUP)), self.blocks.len() / per_panel, per_panel);
+        let (groups, panels) = (largest.min(rows.div_ceil(GROUP)), self.blocks.len() / per_panel);
+        let plan = Plan::of(groups, panels, per_panel, rayon::current_num_threads());
         let mut out = Vec::with_capacity(rows * self.output);
         let written = &mut out.spare_capacity_mut()[..rows * self.output];
         let mut work = || {
@@ -167,54 +173,56 @@ impl Matrix {
 
     /// Writes every value of `out`, `(rows, out)`.
     fn multiply_rounded(&self, plan: &Plan, x: &[Rounded], out: &mut [MaybeUninit<f32>], bias: Option<&[f32]>) {
-        let (per_panel, columns) = (self.per_panel(), plan.panels * PANEL);
-        let mut pieces = Vec::new();
-        let tiles = x.chunks(plan.groups * per_panel).zip(out.chunks_mut(plan.groups * GROUP * self.output));
-        for (x, out) in tiles {
-            let first = pieces.len();
-            pieces.extend((0..self.output).step_by(columns).map(|start| (x, start / PANEL, Vec::new())));
+        let columns = plan.panels * PANEL;
+        let tiles = x.chunks(plan.groups * self.per_panel());
+        let count = tiles.len();
+        // Pieces of the same weights follow one another.
+        let starts = (0..self.output).step_by(columns);
+        let mut pieces: Vec<_> =
+            starts.flat_map(|start| tiles.clone().map(move |x| Piece { x, start, out: Vec::new() })).collect();
+        for (tile, out) in out.chunks_mut(plan.groups * GROUP * self.output).enumerate() {
             for row in out.chunks_mut(self.output) {
-                for (piece, part) in pieces[first..].iter_mut().zip(row.chunks_mut(columns)) {
-                    piece.2.push(part);
+                for (piece, part) in pieces[tile..].iter_mut().step_by(count).zip(row.chunks_mut(columns)) {
+                    piece.out.push(part);
                 }
             }
         }
         match plan.serial {
-            true => pieces.into_iter().for_each(|(x, panel, out)| self.piece(x, panel, out, bias)),
-            false => pieces.into_par_iter().with_max_len(1).for_each(|(x, panel, out)| self.piece(x, panel, out, bias)),
+            true => pieces.into_iter().for_each(|piece| self.multiply_piece(piece, bias)),
+            false => pieces.into_par_iter().with_max_len(1).for_each(|piece| self.multiply_piece(piece, bias)),
         }
     }
 
-    /// Multiplies rows with the panels from the given one on, as far as the parts of rows in `out` reach.
-    fn piece(&self, x: &[Rounded], panel: usize, mut out: Vec<&mut [MaybeUninit<f32>]>, bias: Option<&[f32]>) {
+    fn multiply_piece(&self, piece: Piece, bias: Option<&[f32]>) {
+        let Piece { x, start, mut out } = piece;
         let (per_panel, width) = (self.per_panel(), out.first().map_or(0, |row| row.len()));
-        let mut sums = vec![Sums::default(); x.len() / per_panel];
-        // With one group there is nothing that a part of the weights could wait for.
-        let chunk = if sums.len() == 1 { per_panel } else { CHUNK };
-        for (index, weights) in
-            self.blocks[panel * per_panel..].chunks(per_panel).take(width.div_ceil(PANEL)).enumerate()
-        {
-            sums.fill(Sums::default());
-            for (start, weights) in (0..).step_by(chunk).zip(weights.chunks(chunk)) {
-                for ((x, sums), first) in x.chunks(per_panel).zip(&mut sums).zip((0..).step_by(GROUP)) {
-                    let rows = GROUP.min(out.len() - first);
-                    self.instructions.multiply(rows, &x[start..start + weights.len()], weights, sums);
+        let weights = &self.blocks[start / PANEL * per_panel..][..width.div_ceil(PANEL) * per_panel];
+        for (x, out) in x.chunks(per_panel).zip(out.chunks_mut(GROUP)) {
+            for (column, weights) in (0..width).step_by(PANEL).zip(weights.chunks(per_panel)) {
+                let mut sums = Sums::default();
+                self.instructions.multiply(out.len(), x, weights, &mut sums);
+                let columns = column..width.min(column + PANEL);
+                let bias = bias.map(|bias| &bias[start..][columns.clone()]);
+                for (out, sums) in out.iter_mut().zip(&sums.0) {
+                    store(sums, bias, &mut out[columns.clone()]);
                 }
-            }
-            let columns = index * PANEL..width.min((index + 1) * PANEL);
-            let bias = bias.map(|bias| &bias[panel * PANEL..][columns.clone()]);
-            for (out, sums) in out.iter_mut().zip(sums.as_flattened()) {
-                store(sums, bias, &mut out[columns.clone()]);
             }
         }
     }
 }
 
+/// Groups of rows, and the outputs from `start` on, as many as the parts of rows in `out` hold.
+struct Piece<'a> {
+    x: &'a [Rounded],
+    start: usize,
+    out: Vec<&'a mut [MaybeUninit<f32>]>,
+}
+
 /// The first sums, and the bias where there is one.
-fn store(sums: &[Line; VECTORS], bias: Option<&[f32]>, out: &mut [MaybeUninit<f32>]) {
-    let sums = sums.iter().flat_map(|line| line.0);
+fn store(sums: &[[f32; LANES]; VECTORS], bias: Option<&[f32]>, out: &mut [MaybeUninit<f32>]) {
+    let sums = &sums.as_flattened()[..out.len()];
     match bias {
-        None => out.iter_mut().zip(sums).for_each(|(out, sum)| _ = out.write(sum)),
+        None => _ = out.write_copy_of_slice(sums),
         Some(bias) => out.iter_mut().zip(sums).zip(bias).for_each(|((out, sum), bias)| _ = out.write(sum + bias)),
     }
 }
@@ -231,18 +239,22 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(groups: usize, panels: usize, per_panel: usize) -> Self {
-        let threads = rayon::current_num_threads();
-        let most = (TILE_BYTES / (per_panel * size_of::<Rounded>())).max(1);
-        let tiles = groups.div_ceil(most);
-        let tile = groups.div_ceil(tiles.max(1)).max(1);
-        // A block of a panel comes from memory in about 150 ns and is multiplied with a group in about 30.
-        let time = |groups: usize, panels: usize| panels * per_panel * (30 * groups).max(150);
-        if threads == 1 || time(groups, panels) < 2 * PIECE_TIME {
-            return Self { groups: tile, panels: panels.max(1), serial: true };
+    fn of(groups: usize, panels: usize, per_panel: usize, threads: usize) -> Self {
+        let strip = (STRIP_BYTES / (per_panel * size_of::<WeightBlock>())).clamp(1, panels);
+        let [read, multiplied] = BLOCK_TIMES.map(|time| time * per_panel);
+        let time = panels * read.max(groups * multiplied);
+        let [least, most] = PIECE_TIMES;
+        if threads == 1 || time < 2 * least {
+            return Self { groups: groups.max(1), panels: even(panels, strip), serial: true };
         }
-        let wanted = (PIECES * threads).div_ceil(tiles);
-        let least = (1..panels).find(|panels| time(tile, *panels) >= PIECE_TIME).unwrap_or(panels);
-        Self { groups: tile, panels: panels.div_ceil(wanted).max(least), serial: false }
+        let time = (time / (PIECES * threads)).clamp(least, most);
+        let groups = even(groups, (time / (strip * multiplied)).max(GROUPS));
+        let panels = even(panels, (time / read.max(groups * multiplied)).clamp(1, strip));
+        Self { groups, panels, serial: false }
     }
+}
+
+/// At most `most` of `all`, so that parts are as equal as can be.
+fn even(all: usize, most: usize) -> usize {
+    all.div_ceil(all.div_ceil(most).max(1)).max(1)
 }

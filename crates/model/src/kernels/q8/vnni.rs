@@ -34,7 +34,7 @@ impl Instructions {
         unsafe { round_weights(weights) }
     }
 
-    /// Adds the products of the group's first rows with the blocks of a panel to its sums.
+    /// Products of a group's first rows with a panel; the sums of the others stay as they are.
     #[inline]
     pub(super) fn multiply(self, rows: usize, x: &[Rounded], weights: &[WeightBlock], sums: &mut Sums) {
         unsafe {
@@ -53,13 +53,8 @@ impl Instructions {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[expect(clippy::needless_range_loop, reason = "a row and a vector of outputs index several things")]
-fn multiply<const ROWS: usize>(x: &[Rounded], weights: &[WeightBlock], all: &mut Sums) {
+fn multiply<const ROWS: usize>(x: &[Rounded], weights: &[WeightBlock], out: &mut Sums) {
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
-    for row in 0..ROWS {
-        for vector in 0..VECTORS {
-            sums[row][vector] = load(&all[row][vector].0);
-        }
-    }
     for (x, weights) in x.iter().zip(weights) {
         let mut dots = [[_mm512_setzero_si512(); VECTORS]; ROWS];
         for row in 0..ROWS {
@@ -85,7 +80,7 @@ fn multiply<const ROWS: usize>(x: &[Rounded], weights: &[WeightBlock], all: &mut
     }
     for row in 0..ROWS {
         for vector in 0..VECTORS {
-            store(sums[row][vector], &mut all[row][vector].0);
+            store(sums[row][vector], &mut out.0[row][vector]);
         }
     }
 }
