@@ -157,12 +157,15 @@ impl fmt::Display for PlanSummary {
             write!(f, ", and at most {decoded} for decoding")?;
         }
         writeln!(f)?;
-        let sweeps: u64 = self.probes.iter().map(|probe| probe.sweeps).sum();
-        let walks = if sweeps == 1 { "walk" } else { "walks" };
-        write!(f, "reads         {} of weights in {sweeps} {walks} over the layers", size(self.weights_bytes_read))?;
-        writeln!(f, "{}", if *decoded > 0 { ", more for decoding" } else { "" })?;
-        if let Some(screened) = self.screened_layer_tokens_at_most {
-            writeln!(f, "screened      at most {screened} layer-tokens of these")?;
+        match self.screened_layer_tokens_at_most {
+            // How many walks its stages take is known when they are cut.
+            Some(screened) => writeln!(f, "screened      at most {screened} layer-tokens of these")?,
+            None => {
+                let sweeps: u64 = self.probes.iter().map(|probe| probe.sweeps).sum();
+                let (read, walks) = (size(self.weights_bytes_read), if sweeps == 1 { "walk" } else { "walks" });
+                let more = if *decoded > 0 { ", more for decoding" } else { "" };
+                writeln!(f, "reads         {read} of weights in {sweeps} {walks} over the layers{more}")?;
+            }
         }
         writeln!(f, "memory        {} of {}", size(self.memory_needed_bytes), size(self.memory_bytes))?;
         if let Some(seconds) = self.estimated_seconds {

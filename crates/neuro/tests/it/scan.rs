@@ -111,7 +111,19 @@ fn other_settings_in_the_same_folder_are_refused() {
 #[test]
 fn a_dry_run_writes_nothing() {
     let place = Place::new();
-    assert_output!(place.run(&["scan", "--questions", "64", "--dry-run", "--memory", "2GiB"]), @r"");
+    assert_output!(place.run(&["scan", "--questions", "64", "--dry-run", "--memory", "2GiB"]), @r"
+    exit code: 0
+    ----- stdout -----
+    model         phantom, 12 layers, 2.5 MiB of weights as f32, in memory
+    paths         79
+    probe         phantom: 64 questions, 256 tokens, of them 242 distinct
+                  1 chunk of questions × 11 groups of paths
+    layer-tokens  160204, and at most 83968 for decoding
+    reads         27.2 MiB of weights in 11 walks over the layers, more for decoding
+    memory        29.8 MiB of 2.0 GiB
+    time          about [time]
+    ----- stderr -----
+    ");
     assert!(!place.path().join("runs").exists());
     let document = place.json(&["scan", "--questions", "64", "--dry-run", "--json"]);
     assert_eq!(document["schema"], 1);
@@ -148,7 +160,7 @@ fn a_dry_screening_says_its_stages() {
     assert_output!(Place::new().run(&["scan", "--screen", "--questions", "96", "--memory", "2GiB", "--dry-run"]), @r"
     exit code: 0
     ----- stdout -----
-    model         phantom, 12 layers, 2.5 MiB of weights in memory
+    model         phantom, 12 layers, 2.5 MiB of weights as f32, in memory
     paths         79
     probe         phantom: 96 questions, 384 tokens, of them 354 distinct
                   stages end at 3, 7, 16, 36, 96 questions, each with fewer paths
