@@ -1,13 +1,17 @@
 //! Many paths over one set of prompts: every state is computed once, keyed by what ran (a path's beginning) and on what
 //! (a text's beginning), and layers are walked in order so that each layer's weights are read once per sweep.
 
+mod jobs;
+mod layers;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use neuro_model::{Batch, Decoder, Device, Part, Segment, Slot};
+use neuro_model::{Decoder, Device};
 use neuro_path::LayerPath;
 
+use self::jobs::Job;
 use crate::strands::{Strand, cut};
 use crate::tokens::TokenTrie;
 use crate::{EngineError, Result, Stats};
@@ -162,90 +166,6 @@ impl Forest {
         Ok(delivered)
     }
 
-    /// What each strand must run, parents' work included.
-    fn jobs(&mut self, demands: &[Demand]) -> Result<BTreeMap<usize, Job>> {
-        let mut jobs: BTreeMap<usize, Job> = BTreeMap::new();
-        for (index, demand) in demands.iter().enumerate() {
-            let mut at = Some(demand.end);
-            let mut child = None;
-            while let Some(strand) = at {
-                let prompts = !self.strands[strand].prefilled;
-                if !prompts && demand.tokens.is_empty() {
-                    break;
-                }
-                let job = jobs.entry(strand).or_default();
-                job.prompts = prompts;
-                job.tokens.extend(&demand.tokens);
-                match child {
-                    None => job.ends.push(index),
-                    Some(child) if !job.children.contains(&child) => job.children.push(child),
-                    Some(_) => {}
-                }
-                child = Some(strand);
-                at = self.strands[strand].parent;
-            }
-        }
-        let strands: Vec<usize> = jobs.keys().copied().collect();
-        for strand in strands {
-            let parent = self.strands[strand].parent.filter(|parent| jobs.contains_key(parent));
-            if let Some(job) = jobs.get_mut(&strand) {
-                job.parent = parent;
-                job.tokens.sort_unstable();
-                job.tokens.dedup();
-                self.pack(strand, job, demands)?;
-            }
-        }
-        Ok(jobs)
-    }
-
-    /// Settles the rows of a job and what each of them sees.
-    fn pack(&mut self, strand: usize, job: &mut Job, demands: &[Demand]) -> Result<()> {
-        let (prompts, trunk, tile) = (self.prompts, self.trunk, self.tile());
-        let state = &mut self.strands[strand];
-        let mut nodes: Vec<u32> = if job.prompts { (0..prompts as u32).collect() } else { Vec::new() };
-        nodes.extend(&job.tokens);
-        if job.prompts {
-            state.prefilled = true;
-        }
-        let base = state.len;
-        state.len += nodes.len();
-        let behind = nodes.iter().enumerate().filter(|(_, node)| **node as usize >= prompts);
-        state.rows.extend(behind.map(|(index, &node)| (node, base + index)));
-        // Only an end that nothing follows may leave rows behind; the trunk is kept whole.
-        let is_end = job.children.is_empty() && (strand >= trunk || !job.prompts);
-        let mut asked: Vec<u32> = Vec::new();
-        if is_end {
-            asked = job.ends.iter().flat_map(|&end| &demands[end].asked).copied().collect();
-            asked.sort_unstable();
-            asked.dedup();
-        }
-        for run in self.tokens.runs(&nodes) {
-            let past = self.tokens.past(run[0], |node| state.row(node, prompts));
-            let past = past.ok_or(EngineError::MissingState)?;
-            let is_asked = |node: &u32| !is_end || asked.binary_search(node).is_ok();
-            let first_asked = run.iter().position(is_asked).unwrap_or(run.len());
-            job.asked.extend(&run[first_asked..]);
-            let row = match (run[0] as usize) < prompts {
-                true => run[0] as usize,
-                false => state.rows.get(&run[0]).copied().ok_or(EngineError::MissingState)?,
-            };
-            for start in (0..run.len()).step_by(tile) {
-                let len = (run.len() - start).min(tile);
-                let mut past = past.clone();
-                if start > 0 {
-                    match past.last_mut() {
-                        Some(last) if last.end == row => last.end = row + start,
-                        _ => past.push(row..row + start),
-                    }
-                }
-                let asked = (start + len).saturating_sub(first_asked.max(start));
-                job.segments.push(Segment { past, len, asked, span: self.tokens.span(run[0]) });
-            }
-        }
-        job.nodes = nodes;
-        Ok(())
-    }
-
     fn tile(&self) -> usize {
         tile_rows(self.decoder.device()).0
     }
@@ -309,167 +229,6 @@ impl Forest {
         }
         Ok(())
     }
-
-    /// Runs one layer over everything that waits for it, tile by tile, and gives the flows behind it.
-    fn layer(
-        &mut self,
-        layer: usize,
-        mut flows: Vec<Flow>,
-        jobs: &BTreeMap<usize, Job>,
-        watch: &mut Watch<'_>,
-    ) -> Result<Vec<Flow>> {
-        let decoder = self.decoder.clone();
-        let weights = decoder.layer(layer)?;
-        // What is scaled differently runs apart.
-        let scales = |flow: &Flow, forest: &Self| forest.strands[flow.strand].visits[flow.at].scales;
-        flows.sort_by_key(|flow| {
-            let scales = scales(flow, self);
-            (scales.attn.billionths(), scales.mlp.billionths())
-        });
-        let mut outputs: Vec<Vec<Tensor>> = vec![Vec::new(); flows.len()];
-        let mut start = 0;
-        while start < flows.len() {
-            let visit = self.strands[flows[start].strand].visits[flows[start].at];
-            let alike = flows[start..].iter().take_while(|flow| scales(flow, self) == visit.scales).count();
-            for tile in self.tiles(&flows, start..start + alike, jobs) {
-                let (batch, resid) = self.assemble(&flows, &tile, jobs)?;
-                let mut slots = self.slots(&flows, &tile);
-                let rows = batch.rows();
-                let mut taken: Vec<&mut Slot> = slots.iter_mut().collect();
-                let out = weights.forward(resid, &batch, &visit, &mut taken, &mut ());
-                for (piece, slot) in tile.iter().zip(slots) {
-                    let flow = &flows[piece.flow];
-                    self.strands[flow.strand].slots[flow.at] = slot;
-                }
-                let out = out?;
-                let mut first = 0;
-                for piece in &tile {
-                    if piece.asked > 0 {
-                        outputs[piece.flow].push(out.narrow(0, first, piece.asked)?);
-                    }
-                    first += piece.asked;
-                    let flow = &mut flows[piece.flow];
-                    // What goes into the layer is let go flow by flow: never are all flows in memory twice.
-                    if piece.segments.end == jobs[&flow.strand].segments.len() {
-                        self.step(flow, std::mem::take(&mut outputs[piece.flow]))?;
-                    }
-                }
-                self.stats.layer_tokens += rows as u64;
-                if !watch(rows as u64) {
-                    return Err(EngineError::Interrupted);
-                }
-            }
-            start += alike;
-        }
-        // Where there was nothing to run.
-        for flow in flows.iter_mut().filter(|flow| jobs[&flow.strand].segments.is_empty()) {
-            self.step(flow, Vec::new())?;
-        }
-        Ok(flows)
-    }
-
-    /// Takes a flow behind its visit, from whose tiles these rows came.
-    fn step(&mut self, flow: &mut Flow, pieces: Vec<Tensor>) -> Result<()> {
-        if !self.keeps {
-            self.strands[flow.strand].slots[flow.at] = Slot::default();
-        }
-        flow.resid = match pieces.as_slice() {
-            // Nothing is asked for behind it.
-            [] => Tensor::zeros((0, flow.resid.dim(1)?), flow.resid.dtype(), flow.resid.device())?,
-            [one] => one.clone(),
-            several => Tensor::cat(several, 0)?,
-        };
-        flow.at += 1;
-        Ok(())
-    }
-
-    /// Cuts the segments of the flows, in order, into tiles.
-    fn tiles(&self, flows: &[Flow], range: std::ops::Range<usize>, jobs: &BTreeMap<usize, Job>) -> Vec<Vec<Piece>> {
-        let capacity = self.tile() as f64;
-        let mut tiles: Vec<Vec<Piece>> = Vec::new();
-        let mut filled = f64::INFINITY;
-        for index in range {
-            let flow = &flows[index];
-            let is_last = flow.at + 1 == self.strands[flow.strand].visits.len();
-            let (mut row, mut open) = (0, false);
-            for (position, segment) in jobs[&flow.strand].segments.iter().enumerate() {
-                let asked = if is_last { segment.asked } else { segment.len };
-                let cost = asked as f64 + UNASKED * (segment.len - asked) as f64;
-                if filled + cost > capacity {
-                    tiles.push(Vec::new());
-                    (filled, open) = (0.0, false);
-                }
-                filled += cost;
-                let Some(tile) = tiles.last_mut() else { continue };
-                match tile.last_mut().filter(|_| open) {
-                    Some(piece) => {
-                        piece.segments.end = position + 1;
-                        piece.rows.end = row + segment.len;
-                        piece.asked += asked;
-                    }
-                    None => tile.push(Piece {
-                        flow: index,
-                        segments: position..position + 1,
-                        rows: row..row + segment.len,
-                        asked,
-                    }),
-                }
-                open = true;
-                row += segment.len;
-            }
-        }
-        tiles
-    }
-
-    /// The batch of a tile and its rows.
-    fn assemble(&self, flows: &[Flow], tile: &[Piece], jobs: &BTreeMap<usize, Job>) -> Result<(Batch, Tensor)> {
-        let (mut parts, mut rows) = (Vec::with_capacity(tile.len()), Vec::with_capacity(tile.len()));
-        for (slot, piece) in tile.iter().enumerate() {
-            let flow = &flows[piece.flow];
-            let is_last = flow.at + 1 == self.strands[flow.strand].visits.len();
-            let segments = jobs[&flow.strand].segments[piece.segments.clone()].iter().cloned();
-            let segments = segments.map(|segment| match is_last {
-                true => segment,
-                false => Segment { asked: segment.len, ..segment },
-            });
-            parts.push(Part { slot, segments: segments.collect() });
-            rows.push(flow.resid.narrow(0, piece.rows.start, piece.rows.len())?);
-        }
-        let resid = match rows.as_slice() {
-            [one] => one.clone(),
-            several => Tensor::cat(several, 0)?,
-        };
-        Ok((Batch::new(parts), resid))
-    }
-
-    /// Takes the slots of a tile out of their strands.
-    fn slots(&mut self, flows: &[Flow], tile: &[Piece]) -> Vec<Slot> {
-        let taken = tile.iter().map(|piece| {
-            let flow = &flows[piece.flow];
-            std::mem::take(&mut self.strands[flow.strand].slots[flow.at])
-        });
-        taken.collect()
-    }
-}
-
-/// What a strand runs in one sweep.
-#[derive(Default)]
-struct Job {
-    /// Whether the prompts are run.
-    prompts: bool,
-    /// Tokens behind them.
-    tokens: Vec<u32>,
-    /// All of it, in row order.
-    nodes: Vec<u32>,
-    /// What comes out at the end, in row order.
-    asked: Vec<u32>,
-    segments: Vec<Segment>,
-    /// The strand before it, where that has work in this sweep too.
-    parent: Option<usize>,
-    /// The strands that go on from here.
-    children: Vec<usize>,
-    /// The demands whose path ends here.
-    ends: Vec<usize>,
 }
 
 /// A residual stream on its way.
@@ -478,14 +237,6 @@ struct Flow {
     /// Index of the next visit of the strand.
     at: usize,
     resid: Tensor,
-}
-
-/// Adjacent segments of one flow in a tile.
-struct Piece {
-    flow: usize,
-    segments: std::ops::Range<usize>,
-    rows: std::ops::Range<usize>,
-    asked: usize,
 }
 
 /// Where the wanted nodes stand among the given ones, both ascending.

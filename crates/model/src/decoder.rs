@@ -8,9 +8,9 @@ use neuro_path::{BranchScales, Scale, Visit};
 
 use crate::attention::Attention;
 use crate::batch::Batch;
+use crate::ends::{EMBEDDING, Embedding, Head};
 use crate::kernels::norm::add;
 use crate::kernels::values::Values;
-use crate::linear::Linear;
 use crate::mlp::Mlp;
 use crate::norm::RmsNorm;
 use crate::rope::Rope;
@@ -19,8 +19,6 @@ use crate::state::{Slot, State};
 use crate::stream::Stream;
 use crate::tap::{Site, Tap};
 use crate::{ModelError, Result};
-
-pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
 
 /// A causal language model, described by its [`DecoderConfig`].
 #[derive(Debug)]
@@ -38,29 +36,6 @@ enum Residence {
     Held { embedding: Embedding, layers: Vec<Arc<DecoderLayer>>, head: Arc<Head> },
     /// On disk, read when needed.
     Streamed(Stream),
-}
-
-/// Where the token embedding is.
-#[derive(Debug)]
-pub(crate) enum Embedding {
-    /// In memory: `(vocab, hidden)`.
-    Held(Tensor),
-    /// On disk; the rows of the tokens are read when they are asked for.
-    OnDisk(Arc<Checkpoint>),
-}
-
-impl Embedding {
-    /// The rows of the tokens: `(tokens, hidden)`.
-    pub(crate) fn rows(&self, config: &DecoderConfig, tokens: &[u32], device: &Device) -> Result<Tensor> {
-        match self {
-            Self::Held(embedding) => Ok(embedding.index_select(&Tensor::new(tokens, device)?, 0)?),
-            Self::OnDisk(checkpoint) => {
-                let shape = [config.vocab_size, config.hidden_size];
-                let rows = checkpoint.weights.read_rows_f32(EMBEDDING, &shape, tokens)?;
-                Ok(Tensor::from_vec(rows, (tokens.len(), config.hidden_size), device)?)
-            }
-        }
-    }
 }
 
 impl Decoder {
@@ -144,41 +119,6 @@ impl Decoder {
             Residence::Held { head, .. } => Ok(head.clone()),
             Residence::Streamed(stream) => stream.head(&self.config),
         }
-    }
-}
-
-/// The final norm and the matrix that gives logits.
-#[derive(Debug)]
-pub struct Head {
-    norm: RmsNorm,
-    lm_head: Linear,
-}
-
-impl Head {
-    pub(crate) fn load(
-        source: &dyn ParameterSource,
-        config: &DecoderConfig,
-        kernels: Kernels,
-        tied: Option<Tensor>,
-    ) -> Result<Self> {
-        let (vocab, hidden, eps) = (config.vocab_size, config.hidden_size, config.norm_eps);
-        let lm_head = match tied {
-            Some(embed_tokens) => Linear::from_weight(embed_tokens, source.weight_type())?,
-            None => Linear::load(source, "lm_head", (hidden, vocab), false)?,
-        };
-        Ok(Self { norm: RmsNorm::load(source, "model.norm", hidden, eps, kernels)?, lm_head })
-    }
-
-    /// Residual stream `(rows, hidden)` → logits `(rows, vocab)`.
-    ///
-    /// # Errors
-    /// When the device fails.
-    pub fn logits(&self, resid: &Tensor) -> Result<Tensor> {
-        self.lm_head.forward(&self.norm.forward(resid)?)
-    }
-
-    pub(crate) fn bytes(&self, tied: bool) -> usize {
-        self.norm.bytes() + if tied { 0 } else { self.lm_head.bytes() }
     }
 }
 

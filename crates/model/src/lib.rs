@@ -26,6 +26,7 @@
 mod attention;
 mod batch;
 mod decoder;
+mod ends;
 mod error;
 mod kernels;
 mod linear;
@@ -42,7 +43,8 @@ mod tap;
 
 pub use batch::{Batch, Part, Segment};
 pub use candle_core::{DType, Device, Tensor};
-pub use decoder::{Decoder, DecoderLayer, Head};
+pub use decoder::{Decoder, DecoderLayer};
+pub use ends::Head;
 pub use error::ModelError;
 pub use peak::{MatmulPeak, measure_matmul_peak};
 pub use sizes::WeightBytes;

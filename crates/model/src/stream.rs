@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 use candle_core::Device;
 use neuro_checkpoint::{Checkpoint, DecoderConfig};
 
-use crate::decoder::{DecoderLayer, EMBEDDING, Embedding, Head};
+use crate::decoder::DecoderLayer;
+use crate::ends::{EMBEDDING, Embedding, Head};
 use crate::rope::Rope;
 use crate::source::{CheckpointSource, Kernels, ParameterSource, WeightType};
 use crate::{ModelError, Result};
