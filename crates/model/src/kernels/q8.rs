@@ -196,15 +196,23 @@ impl Matrix {
     fn multiply_piece(&self, piece: Piece, bias: Option<&[f32]>) {
         let Piece { x, start, mut out } = piece;
         let (per_panel, width) = (self.per_panel(), out.first().map_or(0, |row| row.len()));
-        let weights = &self.blocks[start / PANEL * per_panel..][..width.div_ceil(PANEL) * per_panel];
-        for (x, out) in x.chunks(per_panel).zip(out.chunks_mut(GROUP)) {
-            for (column, weights) in (0..width).step_by(PANEL).zip(weights.chunks(per_panel)) {
-                let mut sums = Sums::default();
-                self.instructions.multiply(out.len(), x, weights, &mut sums);
-                let columns = column..width.min(column + PANEL);
-                let bias = bias.map(|bias| &bias[start..][columns.clone()]);
-                for (out, sums) in out.iter_mut().zip(&sums.0) {
-                    store(sums, bias, &mut out[columns.clone()]);
+        let (panels, groups) = (width.div_ceil(PANEL), out.len().div_ceil(GROUP));
+        let weights = |panel: usize| &self.blocks[(start / PANEL + panel) * per_panel..][..per_panel];
+        // Few rows pass by few panels, so that the next come from memory while these are multiplied.
+        let strip = (groups / 2).clamp(1, panels);
+        let share = per_panel.div_ceil(groups);
+        for first in (0..panels).step_by(strip) {
+            for (group, (x, out)) in x.chunks(per_panel).zip(out.chunks_mut(GROUP)).enumerate() {
+                for panel in first..panels.min(first + strip) {
+                    let next = if panel + strip < panels { weights(panel + strip) } else { &[] };
+                    let next = next.chunks(share).nth(group).unwrap_or_default();
+                    let mut sums = Sums::default();
+                    self.instructions.multiply(out.len(), x, weights(panel), next, &mut sums);
+                    let columns = panel * PANEL..width.min((panel + 1) * PANEL);
+                    let bias = bias.map(|bias| &bias[start..][columns.clone()]);
+                    for (out, sums) in out.iter_mut().zip(&sums.0) {
+                        store(sums, bias, &mut out[columns.clone()]);
+                    }
                 }
             }
         }

@@ -19,7 +19,14 @@ impl Instructions {
         match self {}
     }
 
-    pub(super) fn multiply(self, _rows: usize, _x: &[Rounded], _weights: &[WeightBlock], _sums: &mut Sums) {
+    pub(super) fn multiply(
+        self,
+        _rows: usize,
+        _x: &[Rounded],
+        _weights: &[WeightBlock],
+        _next: &[WeightBlock],
+        _sums: &mut Sums,
+    ) {
         match self {}
     }
 }

@@ -34,18 +34,26 @@ impl Instructions {
         unsafe { round_weights(weights) }
     }
 
-    /// Products of a group's first rows with a panel; the sums of the others stay as they are.
+    /// Products of a group's first rows with a panel; the sums of the others stay as they are. Weights that come `next`
+    /// are fetched, at most as many as there are now.
     #[inline]
-    pub(super) fn multiply(self, rows: usize, x: &[Rounded], weights: &[WeightBlock], sums: &mut Sums) {
+    pub(super) fn multiply(
+        self,
+        rows: usize,
+        x: &[Rounded],
+        weights: &[WeightBlock],
+        next: &[WeightBlock],
+        sums: &mut Sums,
+    ) {
         unsafe {
             match rows {
                 0 => (),
-                1 => multiply::<1>(x, weights, sums),
-                2 => multiply::<2>(x, weights, sums),
-                3 => multiply::<3>(x, weights, sums),
-                4 => multiply::<4>(x, weights, sums),
-                5 => multiply::<5>(x, weights, sums),
-                _ => multiply::<GROUP>(x, weights, sums),
+                1 => multiply::<1>(x, weights, next, sums),
+                2 => multiply::<2>(x, weights, next, sums),
+                3 => multiply::<3>(x, weights, next, sums),
+                4 => multiply::<4>(x, weights, next, sums),
+                5 => multiply::<5>(x, weights, next, sums),
+                _ => multiply::<GROUP>(x, weights, next, sums),
             }
         }
     }
@@ -53,9 +61,12 @@ impl Instructions {
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[expect(clippy::needless_range_loop, reason = "a row and a vector of outputs index several things")]
-fn multiply<const ROWS: usize>(x: &[Rounded], weights: &[WeightBlock], out: &mut Sums) {
+fn multiply<const ROWS: usize>(x: &[Rounded], weights: &[WeightBlock], next: &[WeightBlock], out: &mut Sums) {
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
-    for (x, weights) in x.iter().zip(weights) {
+    for (index, (x, weights)) in x.iter().zip(weights).enumerate() {
+        if let Some(next) = next.get(index) {
+            prefetch(next);
+        }
         let mut dots = [[_mm512_setzero_si512(); VECTORS]; ROWS];
         for row in 0..ROWS {
             dots[row] = [_mm512_set1_epi32(x.starts[row]); VECTORS];
@@ -163,6 +174,15 @@ mod memory {
         _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(halves.as_ptr().cast()) })
     }
 
+    /// Asks for all cache lines of a block.
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn prefetch(block: &WeightBlock) {
+        let start: *const i8 = std::ptr::from_ref(block).cast();
+        for line in (0..size_of::<WeightBlock>()).step_by(64) {
+            unsafe { _mm_prefetch::<_MM_HINT_T1>(start.add(line)) };
+        }
+    }
+
     #[target_feature(enable = "avx512f")]
     pub(super) fn store(values: __m512, out: &mut [f32; LANES]) {
         unsafe { _mm512_storeu_ps(out.as_mut_ptr(), values) }
@@ -173,4 +193,4 @@ mod memory {
         unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), words) }
     }
 }
-use memory::{load, load_halves, load_words, store, store_words};
+use memory::{load, load_halves, load_words, prefetch, store, store_words};
