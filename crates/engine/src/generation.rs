@@ -2,8 +2,8 @@
 //!
 //! All answers grow together: a sweep runs the newest token of each, and behind it what other paths' answers suggest.
 //! Every token is chosen from logits that were computed behind exactly the tokens before it, so a draft saves sweeps and
-//! never changes a text. Where two tokens are so close that the order of floating-point sums could decide, the plain
-//! way decides, which depends on nothing but the path and the text.
+//! never changes a text. Where two tokens are so close that the order of floating-point sums could decide, the text is
+//! read once more, alone and in one pass, and that decides: it depends on nothing but path and text.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,8 +20,9 @@ use crate::sampling::{Choice, ChoiceKey, Rule, choose};
 use crate::tokens::TokenTrie;
 use crate::{EngineError, Result, Stats};
 
-/// A choice whose lead, in logits, is smaller than this is made by the plain way.
-pub const NEAR_TIE: f64 = 1e-3;
+/// A choice whose lead, in logits, is smaller than this is too close to call: floating-point order could decide it. The
+/// text is then read once more, alone and in one pass, and that decides, in this way and in the plain one.
+pub const NEAR_TIE: f64 = 3e-4;
 /// Tokens of answers that are remembered for drafts.
 const REMEMBERED: usize = 1 << 20;
 
@@ -288,7 +289,7 @@ impl Generation {
             let token = match choice(answer.tokens.len()) {
                 Some(choice) if choice.lead < NEAR_TIE => {
                     forest.stats.near_ties += 1;
-                    Plain::choice(forest.decoder.clone(), path, prompt, &answer.tokens, options)?
+                    Plain::settle(forest.decoder.clone(), path, prompt, &answer.tokens, options)?
                 }
                 choice => choice.map(|choice| choice.token),
             };

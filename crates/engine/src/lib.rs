@@ -6,7 +6,8 @@
 //! no probe. [`Plain`] is the plain way that all of this is tested against.
 //!
 //! Its sharpest edge: log-probabilities agree with the plain way up to floating-point order only, and that order follows
-//! from what shares a batch. Chosen tokens do not: where two are closer than [`NEAR_TIE`], the plain way decides.
+//! from what shares a batch. Chosen tokens do not: where two are closer than [`NEAR_TIE`], the text is read once more, alone
+//! and in one pass, and that decides.
 
 mod drafts;
 mod error;

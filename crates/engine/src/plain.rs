@@ -1,5 +1,4 @@
-//! The plain way: one path, one text, token by token. The reference for every other way, the judge of near ties, and
-//! what a conversation runs on.
+//! The plain way: one path, one text, token by token. The reference for every other way, and what a conversation runs on.
 
 use std::sync::Arc;
 
@@ -7,9 +6,9 @@ use candle_core::Tensor;
 use neuro_model::{Batch, Decoder, State};
 use neuro_path::{LayerPath, Visit};
 
-use crate::generation::{Answer, GenerateOptions, Prompt, StopReason, advance};
+use crate::generation::{Answer, GenerateOptions, NEAR_TIE, Prompt, StopReason, advance};
 use crate::likelihood::{Scored, log_probabilities};
-use crate::sampling::{ChoiceKey, choose};
+use crate::sampling::choose;
 use crate::{EngineError, Result};
 
 /// A text along a path, and the states of what was read so far. Nothing is read twice.
@@ -83,8 +82,12 @@ impl Plain {
         let mut logits = text.read(&prompt.tokens)?;
         loop {
             answer.sweeps += 1;
-            let key = prompt.key(answer.tokens.len());
-            let chosen = choose(&logits, options.suppress, &options.rule, key).map(|choice| choice.token);
+            let chosen = match choose(&logits, options.suppress, &options.rule, prompt.key(answer.tokens.len())) {
+                Some(choice) if choice.lead < NEAR_TIE => {
+                    Self::settle(text.decoder.clone(), path, prompt, &answer.tokens, options)?
+                }
+                choice => choice.map(|choice| choice.token),
+            };
             if let Some(stop) = advance(&mut answer.tokens, chosen, prompt.limit, 0, options) {
                 answer.stop = stop;
                 return Ok(answer);
@@ -111,8 +114,9 @@ impl Plain {
         Ok(logprobs)
     }
 
-    /// The token behind a prompt and what was answered so far, chosen as [`Plain::answer`] does.
-    pub(crate) fn choice(
+    /// The token behind a prompt and what was answered so far, where two are too close to call: the whole text is read
+    /// alone, from its beginning and in one pass, and that decides. It depends on nothing but path and text.
+    pub(crate) fn settle(
         decoder: Arc<Decoder>,
         path: &LayerPath,
         prompt: &Prompt,
@@ -120,11 +124,8 @@ impl Plain {
         options: &GenerateOptions<'_>,
     ) -> Result<Option<u32>> {
         let mut text = Self::new(decoder, path, prompt.span())?;
-        let mut logits = text.read(&prompt.tokens)?;
-        for token in answered {
-            logits = text.read(std::slice::from_ref(token))?;
-        }
-        let key: ChoiceKey = prompt.key(answered.len());
-        Ok(choose(&logits, options.suppress, &options.rule, key).map(|choice| choice.token))
+        let logits = text.read(&[&prompt.tokens, answered].concat())?;
+        let choice = choose(&logits, options.suppress, &options.rule, prompt.key(answered.len()));
+        Ok(choice.map(|choice| choice.token))
     }
 }

@@ -9,6 +9,6 @@ pub struct Stats {
     pub drafted: u64,
     /// Proposed tokens that were then chosen.
     pub accepted: u64,
-    /// Choices that were too close and were made by the plain way.
+    /// Choices that were too close to call and made from the text alone.
     pub near_ties: u64,
 }
