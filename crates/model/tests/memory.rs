@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use neuro_checkpoint::DecoderConfig;
+use neuro_checkpoint::{DecoderConfig, Memory};
 use neuro_model::{Batch, Decoder, Device, Kernels, State, Tensor};
 use neuro_path::LayerPath;
 
@@ -55,7 +55,5 @@ fn repeats_hold_no_more_weights() {
 
 /// Bytes of this process that no file backs, where the system says (Linux).
 fn resident_bytes() -> Option<i64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<i64>().ok()? * 1024)
+    Memory::anonymous_of_this_process().map(|bytes| bytes as i64)
 }

@@ -149,7 +149,7 @@ Examples:
   neuro scan ~/models/Qwen2.5-0.5B --probe math:likelihood --questions 64 --out runs/qwen
       asks 64 questions; Ctrl-C at any time, the same command continues
   neuro scan ~/models/Qwen2.5-0.5B --screen
-      asks every block a few questions and the best ones 64, in a fifth of the layer-tokens
+      asks every block a few questions and the best ones 64, in about a fifth of the layer-tokens
   neuro scan --json | jq '.best[0]'
       the best block as JSON";
 

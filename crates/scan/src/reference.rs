@@ -9,7 +9,7 @@ use crate::{Result, Subject};
 
 impl Experiment<'_> {
     /// Measures the baseline in f32 on every question, where the run's weights are quantised and it is planned; `false`
-    /// when interrupted. The weights are streamed: two sets need not fit into memory.
+    /// when interrupted. The run's own weights are let go first and these are streamed: two sets need not fit into memory.
     pub(crate) fn reference(&mut self, subject: &Subject) -> Result<bool> {
         let plan = self.plan;
         let baseline = plan.paths.iter().position(LayerPath::is_baseline);
@@ -32,6 +32,7 @@ impl Experiment<'_> {
                 }
                 if asking.is_none() {
                     self.observer.note(&format!("measuring the baseline in f32 on {}", probe.name()));
+                    subject.forget_decoder();
                     asking = Some(Asking::with_decoder(subject, probe, subject.reference_decoder())?);
                 }
                 let Some(asking) = &asking else { continue };

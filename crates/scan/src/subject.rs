@@ -177,6 +177,11 @@ impl Subject {
         Ok(decoder)
     }
 
+    /// Lets go of the weights; the next call that needs them reads them anew.
+    pub(crate) fn forget_decoder(&self) {
+        *self.decoder.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// How the weights of projections are held and multiplied.
     pub fn weight_type(&self) -> WeightType {
         self.weight_type

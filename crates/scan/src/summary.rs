@@ -22,7 +22,8 @@ pub struct PlanSummary {
     pub weights_bytes: u64,
     /// Whether they are read from disk layer by layer, because they do not fit into the memory.
     pub streamed: bool,
-    /// Bytes of weights that the walks for prompts and scored keys read, from memory or from disk; decoding comes on top.
+    /// Bytes of weights that the walks for prompts and scored keys read at most, from memory or from disk, each counted
+    /// with the head; decoding comes on top.
     pub weights_bytes_read: u64,
     /// Number of paths.
     pub paths: usize,
