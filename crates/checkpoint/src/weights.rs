@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -136,6 +137,32 @@ impl Weights {
                 self.read_some(name, row as usize * columns, values, buffer)
             })
         })?;
+        Ok(values)
+    }
+
+    /// Rows of a matrix that lie behind one another, in single precision: shape `(rows, columns)`. Nothing else is read.
+    ///
+    /// # Errors
+    ///
+    /// As [`Weights::read_f32`], and when the tensor is no matrix or has no such rows.
+    pub fn read_row_range_f32(
+        &self,
+        name: &str,
+        expected_shape: &[usize],
+        rows: Range<usize>,
+    ) -> Result<Vec<f32>, CheckpointError> {
+        self.check_shape(name, expected_shape)?;
+        let columns = match *expected_shape {
+            [height, columns] if rows.start <= rows.end && rows.end <= height => columns,
+            _ => {
+                let problem = format!("has shape {expected_shape:?}, which has no rows {rows:?}");
+                return Err(CheckpointError::tensor(self.file_of(name), name, problem));
+            }
+        };
+        let mut values = self.zeroed(name, &[rows.len(), columns])?;
+        // Fits: the rows are the tensor's.
+        let first = rows.start * columns;
+        pieces::fill(&mut values, PIECE, |start, values, buffer| self.read_some(name, first + start, values, buffer))?;
         Ok(values)
     }
 

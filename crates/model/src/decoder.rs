@@ -229,22 +229,23 @@ impl Decoder {
         Self::from_source(&checkpoint.config, &source, device, Kernels::Fused)
     }
 
-    /// Reads every weight of a checkpoint and holds those of projections as the given type. Where that is not f32, the
-    /// embedding stays on disk.
+    /// Reads every weight of a checkpoint and holds those of projections as the given type. On a processor the embedding
+    /// stays on disk: few of its rows are needed at once.
     ///
     /// # Errors
     /// As [`Decoder::load`]'s.
     pub fn load_as(checkpoint: &Arc<Checkpoint>, device: &Device, weight_type: WeightType) -> Result<Self> {
         if weight_type == WeightType::F32 {
-            return Self::load(checkpoint, device);
+            if !device.is_cpu() {
+                return Self::load(checkpoint, device);
+            }
+            checkpoint.check_memory(DType::F32.size_in_bytes() as u64)?;
         }
         let config = &checkpoint.config;
         let source = CheckpointSource { checkpoint, device, weight_type };
         let ropes = ropes(config, Kernels::Fused);
         let layers = layers(&source, config, &ropes, Kernels::Fused)?;
-        let tied =
-            config.tie_word_embeddings.then(|| source.parameter(EMBEDDING, &[config.vocab_size, config.hidden_size]));
-        let head = Arc::new(Head::load(&source, config, Kernels::Fused, tied.transpose()?)?);
+        let head = Arc::new(Head::load(&source, config, Kernels::Fused, None)?);
         let weights = Residence::Held { embedding: Embedding::OnDisk(checkpoint.clone()), layers, head };
         Ok(Self { config: config.clone(), device: device.clone(), ropes, weights })
     }
@@ -271,8 +272,7 @@ impl Decoder {
         let embed_tokens = source.parameter(EMBEDDING, &[config.vocab_size, config.hidden_size])?;
         let ropes = ropes(config, kernels);
         let layers = layers(source, config, &ropes, kernels)?;
-        let tied = config.tie_word_embeddings.then(|| embed_tokens.clone());
-        let head = Arc::new(Head::load(source, config, kernels, tied)?);
+        let head = Arc::new(Head::load(source, config, kernels, Some(&embed_tokens))?);
         let weights = Residence::Held { embedding: Embedding::Held(embed_tokens), layers, head };
         Ok(Self { config: config.clone(), device: device.clone(), ropes, weights })
     }
@@ -308,13 +308,11 @@ impl Decoder {
     /// Bytes of weights held; none where they are streamed. No path changes them.
     pub fn weight_bytes(&self) -> usize {
         let Residence::Held { embedding, layers, head } = &self.weights else { return 0 };
-        let (embedding, tied) = match embedding {
-            Embedding::Held(embedding) => {
-                (embedding.elem_count() * embedding.dtype().size_in_bytes(), self.config.tie_word_embeddings)
-            }
-            Embedding::OnDisk(_) => (0, false),
+        let embedding = match embedding {
+            Embedding::Held(embedding) => embedding.elem_count() * embedding.dtype().size_in_bytes(),
+            Embedding::OnDisk(_) => 0,
         };
-        layers.iter().map(|layer| layer.bytes()).sum::<usize>() + embedding + head.bytes(tied)
+        layers.iter().map(|layer| layer.bytes()).sum::<usize>() + embedding + head.bytes()
     }
 }
 

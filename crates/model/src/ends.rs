@@ -12,6 +12,9 @@ use crate::source::{Kernels, ParameterSource};
 
 pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
 
+/// The embedding's name without `.weight`.
+const EMBEDDING_MODULE: &str = "model.embed_tokens";
+
 /// Where the token embedding is.
 #[derive(Debug)]
 pub(crate) enum Embedding {
@@ -40,6 +43,8 @@ impl Embedding {
 pub struct Head {
     norm: RmsNorm,
     lm_head: Linear,
+    /// Whether the head's matrix is the embedding, the same in memory.
+    is_shared: bool,
 }
 
 impl Head {
@@ -47,14 +52,18 @@ impl Head {
         source: &dyn ParameterSource,
         config: &DecoderConfig,
         kernels: Kernels,
-        tied: Option<Tensor>,
+        embedding: Option<&Tensor>,
     ) -> Result<Self> {
         let (vocab, hidden, eps) = (config.vocab_size, config.hidden_size, config.norm_eps);
-        let lm_head = match tied {
-            Some(embed_tokens) => Linear::from_weight(embed_tokens, source.weight_type())?,
+        // Read once more for kernels that want another order than the embedding's.
+        let shared = embedding.filter(|_| config.tie_word_embeddings && source.on_disk().is_none());
+        let lm_head = match shared {
+            Some(embedding) => Linear::sharing(embedding.clone(), source.weight_type())?,
+            None if config.tie_word_embeddings => Linear::load(source, EMBEDDING_MODULE, (hidden, vocab), false)?,
             None => Linear::load(source, "lm_head", (hidden, vocab), false)?,
         };
-        Ok(Self { norm: RmsNorm::load(source, "model.norm", hidden, eps, kernels)?, lm_head })
+        let is_shared = shared.is_some() && lm_head.is_tensor();
+        Ok(Self { norm: RmsNorm::load(source, "model.norm", hidden, eps, kernels)?, lm_head, is_shared })
     }
 
     /// Residual stream `(rows, hidden)` → logits `(rows, vocab)`.
@@ -65,7 +74,8 @@ impl Head {
         self.lm_head.forward(&self.norm.forward(resid)?)
     }
 
-    pub(crate) fn bytes(&self, tied: bool) -> usize {
-        self.norm.bytes() + if tied { 0 } else { self.lm_head.bytes() }
+    /// Bytes held, without what is the embedding's.
+    pub(crate) fn bytes(&self) -> usize {
+        self.norm.bytes() + if self.is_shared { 0 } else { self.lm_head.bytes() }
     }
 }

@@ -2,10 +2,10 @@
 
 use neuro_checkpoint::{DecoderConfig, LayerConfig};
 
-use crate::linear::{Linear, SUPER_BLOCK};
+use crate::linear::Linear;
 use crate::source::WeightType;
 
-/// Bytes that a decoder's weights take in memory.
+/// Bytes that a decoder's weights take in a processor's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WeightBytes {
     /// All that [`Decoder::load_as`](crate::Decoder::load_as) holds.
@@ -41,37 +41,17 @@ impl WeightBytes {
         };
         let layers: Vec<u64> = config.layers.iter().map(layer).collect();
         let head = linear(hidden, vocab, false) + hidden as u64 * float;
-        let embedding = hidden as u64 * vocab as u64 * float;
-        // As f32 the embedding is held, and a tied head is the same tensor.
-        let embedding_held = match (weight_type, config.tie_word_embeddings) {
-            (WeightType::F32, false) => embedding,
-            _ => 0,
-        };
         let mlp = config.layers.iter().map(|layer| layer.mlp.intermediate_size).max().unwrap_or(0);
         let q = config.layers.iter().map(|layer| layer.attention.heads * layer.attention.head_dim).max().unwrap_or(0);
-        // A weight that stays f32 is read to where it stays. One that does not is there as f32, perhaps padded as well,
-        // beside what it becomes.
-        let reading = |input: usize, output: usize| match weight_type {
-            WeightType::F32 => 0,
-            _ => (input + padded_copy(input)) as u64 * output as u64 * float,
-        };
-        // Gate and up are joined from their parts, which are gone when the joined one is padded.
-        let parts = 2 * (mlp * hidden) as u64 * float;
-        let joined = match weight_type {
-            WeightType::F32 => parts,
-            _ => (2 * parts).max(reading(hidden, 2 * mlp)),
-        };
+        let reading = |parts: &[(usize, usize)]| Linear::reading_bytes(parts, weight_type);
+        let layer_parts: [&[(usize, usize)]; 4] =
+            [&[(hidden, mlp), (hidden, mlp)], &[(mlp, hidden)], &[(hidden, q)], &[(q, hidden)]];
         Self {
-            held: layers.iter().sum::<u64>() + head + embedding_held,
+            held: layers.iter().sum::<u64>() + head,
             layer: layers.into_iter().max().unwrap_or(0),
             head,
-            layer_reading: joined.max(reading(mlp, hidden)).max(reading(hidden, q)).max(reading(q, hidden)),
-            head_reading: reading(hidden, vocab),
+            layer_reading: layer_parts.into_iter().map(reading).max().unwrap_or(0),
+            head_reading: reading(&[(hidden, vocab)]),
         }
     }
-}
-
-/// Columns of the copy that is padded for quantising; none is made where nothing is to be padded.
-fn padded_copy(input: usize) -> usize {
-    if input.is_multiple_of(SUPER_BLOCK) { 0 } else { input.next_multiple_of(SUPER_BLOCK) }
 }

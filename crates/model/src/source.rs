@@ -53,6 +53,11 @@ pub trait ParameterSource {
         WeightType::F32
     }
 
+    /// Where parameters lie, when they can be read from there into the processor's memory in parts.
+    fn on_disk(&self) -> Option<&Checkpoint> {
+        None
+    }
+
     /// The parameter, f32, of exactly the given shape.
     ///
     /// # Errors
@@ -70,6 +75,10 @@ pub(crate) struct CheckpointSource<'a> {
 impl ParameterSource for CheckpointSource<'_> {
     fn weight_type(&self) -> WeightType {
         self.weight_type
+    }
+
+    fn on_disk(&self) -> Option<&Checkpoint> {
+        self.device.is_cpu().then_some(self.checkpoint)
     }
 
     fn parameter(&self, name: &str, shape: &[usize]) -> Result<Tensor> {

@@ -7,9 +7,9 @@ use candle_core::Device;
 use neuro_checkpoint::{Checkpoint, DecoderConfig};
 
 use crate::decoder::DecoderLayer;
-use crate::ends::{EMBEDDING, Embedding, Head};
+use crate::ends::{Embedding, Head};
 use crate::rope::Rope;
-use crate::source::{CheckpointSource, Kernels, ParameterSource, WeightType};
+use crate::source::{CheckpointSource, Kernels, WeightType};
 use crate::{ModelError, Result};
 
 /// Reads weights when they are asked for.
@@ -113,9 +113,7 @@ impl Stream {
         }
         let (checkpoint, device) = (&self.checkpoint, &self.device);
         let source = CheckpointSource { checkpoint, device, weight_type: self.weight_type };
-        let tied =
-            config.tie_word_embeddings.then(|| source.parameter(EMBEDDING, &[config.vocab_size, config.hidden_size]));
-        let head = Arc::new(Head::load(&source, config, Kernels::Fused, tied.transpose()?)?);
+        let head = Arc::new(Head::load(&source, config, Kernels::Fused, None)?);
         ahead.head = Some(head.clone());
         Ok(head)
     }

@@ -11,6 +11,14 @@ pub(crate) const LANES: usize = 16;
 #[repr(C, align(64))]
 pub(crate) struct Line(pub(crate) [f32; LANES]);
 
+impl Line {
+    /// Asks for the line to come to the core's own cache, where that can be asked for.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self) {
+        backend::prefetch(self);
+    }
+}
+
 pub(crate) use backend::Lanes;
 
 impl Lanes {
@@ -38,6 +46,14 @@ impl Lanes {
                 values.copy_from_slice(&all[..values.len()]);
             }
         }
+    }
+
+    /// Stores the first eight lanes.
+    #[inline(always)]
+    pub(crate) fn store_first(self, values: &mut [f32; LANES / 2]) {
+        let mut all = [0.0; LANES];
+        self.store(&mut all);
+        values.copy_from_slice(&all[..LANES / 2]);
     }
 
     /// The sum of all lanes, always in the same order: halves are added until one value is left.
@@ -102,7 +118,14 @@ impl Lanes {
 mod backend {
     use core::arch::x86_64::*;
 
-    use super::LANES;
+    use super::{LANES, Line};
+
+    /// Asks for a line.
+    #[inline(always)]
+    pub(super) fn prefetch(line: &Line) {
+        // SAFETY: a hint, which reads nothing; the address is that of a reference.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(std::ptr::from_ref(line).cast()) };
+    }
 
     /// One 512-bit register.
     #[derive(Debug, Clone, Copy)]
@@ -227,7 +250,11 @@ mod backend {
 
 #[cfg(not(all(target_arch = "x86_64", target_feature = "avx512f")))]
 mod backend {
-    use super::LANES;
+    use super::{LANES, Line};
+
+    /// The processor knows by itself what is read next.
+    #[inline(always)]
+    pub(super) fn prefetch(_: &Line) {}
 
     /// What the compiler makes of an array.
     #[derive(Debug, Clone, Copy)]

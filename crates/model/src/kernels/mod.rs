@@ -4,9 +4,11 @@
 //! for bit whatever is computed beside it.
 
 pub(crate) mod attention;
+pub(crate) mod dense;
 pub(crate) mod gated;
 pub(crate) mod lanes;
 pub(crate) mod norm;
+mod plan;
 pub(crate) mod q8;
 pub(crate) mod rope;
 pub(crate) mod rows;

@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::lanes::LANES;
+use super::plan::{Costs, Plan};
 
 #[cfg(not(target_arch = "x86_64"))]
 mod none;
@@ -31,7 +32,7 @@ const WORDS: usize = BLOCK / 4;
 /// Vectors of outputs side by side, so that a row's word is read once for both.
 const VECTORS: usize = 2;
 /// Outputs of a panel, whose weights lie together.
-const PANEL: usize = VECTORS * LANES;
+pub(crate) const PANEL: usize = VECTORS * LANES;
 /// Rows that are multiplied at once: with two vectors of outputs, integer and f32 sums fill 24 of 32 registers.
 const GROUP: usize = 6;
 /// Bytes of weights that all rows pass by before the next have their turn: a core's own cache keeps them, and what a row
@@ -43,10 +44,6 @@ const SCRATCH_BYTES: usize = 8 << 20;
 const ROUNDED: usize = 1 << 17;
 /// Nanoseconds in which a block of a panel comes from memory, and those in which it is multiplied with a group.
 const BLOCK_TIMES: [usize; 2] = [150, 25];
-/// Nanoseconds of a piece of work: what is worth waking a thread for, and what others may have to wait for at the end.
-const PIECE_TIMES: [usize; 2] = [20_000, 250_000];
-/// Pieces that each thread gets at least: one that something else interrupts leaves its share to others.
-const PIECES: usize = 4;
 /// Groups of rows that a piece has before its outputs become fewer: weights are read anew for each piece.
 const GROUPS: usize = 8;
 
@@ -88,15 +85,22 @@ impl Matrix {
         Instructions::detect().is_some()
     }
 
-    /// Rounds a weight `(out, in)` as Q8_0 does: a block's scale `d` is its largest magnitude / 127, kept as f16, and a
-    /// weight is `round(w / d)`. `None` where the processor lacks the instructions.
-    pub(crate) fn quantise(weight: &[f32], (input, output): (usize, usize)) -> Option<Self> {
+    /// A weight `(out, in)` that has no rows yet. `None` where the processor lacks the instructions.
+    pub(crate) fn begin((input, output): (usize, usize)) -> Option<Self> {
         let instructions = Instructions::detect().filter(|_| input > 0)?;
-        let per_panel = input.div_ceil(BLOCK);
+        let blocks = Vec::with_capacity(output.div_ceil(PANEL) * input.div_ceil(BLOCK));
+        Some(Self { blocks, input, output, instructions })
+    }
+
+    /// Rounds the next rows of the weight, a multiple of [`PANEL`] or the last, as Q8_0 does: a block's scale `d` is its
+    /// largest magnitude / 127, kept as f16, and a weight is `round(w / d)`.
+    pub(crate) fn push(&mut self, weight: &[f32]) {
+        let (input, per_panel, instructions) = (self.input, self.per_panel(), self.instructions);
+        let rows = weight.len() / input;
         let block = |index: usize| {
             let (first, start) = (index / per_panel * PANEL, index % per_panel * BLOCK);
             let mut block = WeightBlock { quants: [[[0; LANES]; VECTORS]; WORDS], scales: [[0; LANES]; VECTORS] };
-            for column in 0..PANEL.min(output - first) {
+            for column in 0..PANEL.min(rows - first) {
                 let row = &weight[(first + column) * input..][..input];
                 let (quants, scale) = instructions.round_weights(&row[start..input.min(start + BLOCK)]);
                 let (vector, lane) = (column / LANES, column % LANES);
@@ -107,8 +111,7 @@ impl Matrix {
             }
             block
         };
-        let blocks = (0..output.div_ceil(PANEL) * per_panel).into_par_iter().map(block).collect();
-        Some(Self { blocks, input, output, instructions })
+        self.blocks.par_extend((0..rows.div_ceil(PANEL) * per_panel).into_par_iter().map(block));
     }
 
     /// Bytes that a weight takes.
@@ -121,7 +124,7 @@ impl Matrix {
         let (rows, per_panel) = (x.len() / self.input, self.per_panel());
         let largest = (SCRATCH_BYTES / (per_panel * size_of::<Rounded>())).max(1);
         let (groups, panels) = (largest.min(rows.div_ceil(GROUP)), self.blocks.len() / per_panel);
-        let plan = Plan::of(groups, panels, per_panel, rayon::current_num_threads());
+        let plan = Plan::of(groups, panels, costs(per_panel), rayon::current_num_threads());
         let mut out = Vec::with_capacity(rows * self.output);
         let written = &mut out.spare_capacity_mut()[..rows * self.output];
         let mut work = || {
@@ -219,6 +222,12 @@ impl Matrix {
     }
 }
 
+/// What a product with panels of so many blocks costs.
+fn costs(per_panel: usize) -> Costs {
+    let [read, multiplied] = BLOCK_TIMES.map(|time| time * per_panel);
+    Costs { read, multiplied, strip: STRIP_BYTES / (per_panel * size_of::<WeightBlock>()), groups: GROUPS }
+}
+
 /// Groups of rows, and the outputs from `start` on, as many as the parts of rows in `out` hold.
 struct Piece<'a> {
     x: &'a [Rounded],
@@ -233,36 +242,4 @@ fn store(sums: &[[f32; LANES]; VECTORS], bias: Option<&[f32]>, out: &mut [MaybeU
         None => _ = out.write_copy_of_slice(sums),
         Some(bias) => out.iter_mut().zip(sums).zip(bias).for_each(|((out, sum), bias)| _ = out.write(sum + bias)),
     }
-}
-
-/// How a product is cut into pieces.
-#[derive(Debug, PartialEq)]
-struct Plan {
-    /// Groups of rows of a piece.
-    groups: usize,
-    /// Panels of a piece.
-    panels: usize,
-    /// Whether it is so little that the caller does it alone.
-    serial: bool,
-}
-
-impl Plan {
-    fn of(groups: usize, panels: usize, per_panel: usize, threads: usize) -> Self {
-        let strip = (STRIP_BYTES / (per_panel * size_of::<WeightBlock>())).clamp(1, panels);
-        let [read, multiplied] = BLOCK_TIMES.map(|time| time * per_panel);
-        let time = panels * read.max(groups * multiplied);
-        let [least, most] = PIECE_TIMES;
-        if threads == 1 || time < 2 * least {
-            return Self { groups: groups.max(1), panels: even(panels, strip), serial: true };
-        }
-        let time = (time / (PIECES * threads)).clamp(least, most);
-        let groups = even(groups, (time / (strip * multiplied)).max(GROUPS));
-        let panels = even(panels, (time / read.max(groups * multiplied)).clamp(1, strip));
-        Self { groups, panels, serial: false }
-    }
-}
-
-/// At most `most` of `all`, so that parts are as equal as can be.
-fn even(all: usize, most: usize) -> usize {
-    all.div_ceil(all.div_ceil(most).max(1)).max(1)
 }

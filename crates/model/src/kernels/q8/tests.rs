@@ -10,6 +10,13 @@ use super::*;
 /// Inner and outer dimensions: whole blocks and panels, and neither; one block; less than a block.
 const SHAPES: [(usize, usize); 5] = [(896, 128), (100, 33), (32, 1), (7, 300), (1100, 70)];
 
+/// A weight, given some panels of rows at a time.
+fn quantise(weight: &[f32], (input, output): (usize, usize)) -> Option<Matrix> {
+    let mut matrix = Matrix::begin((input, output))?;
+    weight.chunks(3 * PANEL * input).for_each(|rows| matrix.push(rows));
+    Some(matrix)
+}
+
 fn noise(count: usize, seed: u64) -> Vec<f32> {
     // The finaliser of splitmix64.
     let mix = |i: usize| {
@@ -67,7 +74,7 @@ fn is_there_where_the_processor_is() {
     #[cfg(not(target_arch = "x86_64"))]
     let expected = false;
     assert_eq!(Matrix::available(), expected);
-    assert_eq!(Matrix::quantise(&[1.0], (1, 1)).is_some(), expected);
+    assert_eq!(quantise(&[1.0], (1, 1)).is_some(), expected);
 }
 
 #[test]
@@ -78,7 +85,7 @@ fn weights_are_those_of_the_format() {
         // In the middle between two integers: the format rounds away from zero.
         weight[32..64].copy_from_slice(&std::array::from_fn::<f32, 32, _>(|i| i as f32 - 15.5));
         weight[63] = 127.0;
-        let Some(matrix) = Matrix::quantise(&weight, (input, output)) else { return };
+        let Some(matrix) = quantise(&weight, (input, output)) else { return };
         let tensor = Tensor::from_vec(weight, (output, input), &Device::Cpu).unwrap();
         let expected = QTensor::quantize(&tensor, GgmlDType::Q8_0).unwrap();
         for (index, expected) in expected.data().unwrap().chunks_exact(2 + BLOCK).enumerate() {
@@ -96,7 +103,7 @@ fn weights_are_those_of_the_format() {
 #[test]
 fn products_are_those_of_the_formula() {
     for (input, output) in SHAPES {
-        let Some(matrix) = Matrix::quantise(&noise(input * output, 7919), (input, output)) else { return };
+        let Some(matrix) = quantise(&noise(input * output, 7919), (input, output)) else { return };
         let bias = noise(output, 31);
         for rows in [0, 1, 5, 6, 13] {
             let x = noise(rows * input, 5381);
@@ -119,7 +126,7 @@ fn products_are_those_of_the_formula() {
 fn a_row_does_not_depend_on_others_or_on_threads() {
     // Large enough for threads; the last for more rows than are rounded at once.
     for (input, output, rows) in [(896, 300, 700), (300, 96, 700), (5000, 33, 1400)] {
-        let Some(matrix) = Matrix::quantise(&noise(input * output, 7919), (input, output)) else { return };
+        let Some(matrix) = quantise(&noise(input * output, 7919), (input, output)) else { return };
         let x = noise(rows * input, 5381);
         let whole = matrix.multiply(&x, None);
         for count in [1, 2, 3, 4, 5, 6, 7, 64, 65, 512] {
@@ -139,7 +146,7 @@ fn what_is_not_finite_spoils_its_row_alone() {
             // A block of zeros too: nothing hides there.
             let mut weight = noise(input * output, 7919);
             weight[..32].fill(0.0);
-            let Some(matrix) = Matrix::quantise(&weight, (input, output)) else { return };
+            let Some(matrix) = quantise(&weight, (input, output)) else { return };
             let mut x = noise(8 * input, 5381);
             let clean = matrix.multiply(&x, None);
             (x[3 * input + 1], x[7 * input + input - 1]) = (bad, bad);
@@ -156,7 +163,7 @@ fn what_is_not_finite_spoils_its_row_alone() {
 
 #[test]
 fn the_ends_of_numbers() {
-    let Some(matrix) = Matrix::quantise(&[0.5; 64], (32, 2)) else { return };
+    let Some(matrix) = quantise(&[0.5; 64], (32, 2)) else { return };
     let product = |value: f32| f64::from(matrix.multiply(&[value; 32], None)[1]);
     assert_eq!(product(0.0), 0.0);
     // Half of the value 32 times, but for the rounding of the scales.
@@ -172,7 +179,7 @@ fn the_ends_of_numbers() {
 fn as_close_as_the_tensor_library() {
     let (input, output, rows) = (1024, 96, 17);
     let (weight, x) = (noise(input * output, 7919), noise(rows * input, 5381));
-    let Some(matrix) = Matrix::quantise(&weight, (input, output)) else { return };
+    let Some(matrix) = quantise(&weight, (input, output)) else { return };
     let tensor = Tensor::from_vec(weight, (output, input), &Device::Cpu).unwrap();
     let quantised = QTensor::quantize(&tensor, GgmlDType::Q8_0).unwrap();
     let weight: Vec<Vec<f32>> = quantised.dequantize(&Device::Cpu).unwrap().to_vec2().unwrap();
@@ -201,15 +208,15 @@ fn plans() {
         let (per_panel, panels) = (usize::div_ceil(input, BLOCK), usize::div_ceil(output, PANEL));
         for groups in [0, 1, 3, 85, 700] {
             for threads in [1, 2, 64] {
-                let plan = Plan::of(groups, panels, per_panel, threads);
+                let plan = Plan::of(groups, panels, costs(per_panel), threads);
                 assert!(plan.panels == 1 || plan.panels * per_panel <= strip, "{plan:?}");
                 assert!((1..=panels).contains(&plan.panels) && (1..=groups.max(1)).contains(&plan.groups), "{plan:?}");
                 assert!(threads > 1 || plan.serial);
             }
         }
     }
-    let small = Plan::of(1, 4, 28, 2);
+    let small = Plan::of(1, 4, costs(28), 2);
     assert!(small.serial, "{small:?}");
-    let large = Plan::of(85, 304, 28, 2);
+    let large = Plan::of(85, 304, costs(28), 2);
     assert!(!large.serial && 85_usize.div_ceil(large.groups) * 304_usize.div_ceil(large.panels) >= 8, "{large:?}");
 }
