@@ -70,6 +70,7 @@ fn carry_out(
         observer,
         interrupted,
         begin: Instant::now(),
+        is_short: false,
     };
     let complete =
         if plan.info.screen.is_some() { experiment.screen(subject)? } else { experiment.ask_all(subject)? };
@@ -110,6 +111,8 @@ pub(crate) struct Experiment<'a> {
     interrupted: &'a AtomicBool,
     progress: Progress,
     begin: Instant,
+    /// Whether it was said that memory is short.
+    is_short: bool,
 }
 
 impl Experiment<'_> {
@@ -274,7 +277,7 @@ impl Experiment<'_> {
         let (begun, work) = (self.progress.work_done, portion.work(&plan.paths));
         let paths: Vec<LayerPath> = portion.paths.iter().map(|&path| plan.paths[path].clone()).collect();
         let (parts, fits) = plan.costs.parts(&paths, portion.volume, plan.probes[probe].scoring(), &has_room);
-        if !fits {
+        if !fits && !std::mem::replace(&mut self.is_short, true) {
             self.observer.note("less memory is free than a path needs; it is tried all the same");
         }
         let mut watch = |layer_tokens: u64| {

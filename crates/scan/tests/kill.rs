@@ -14,13 +14,17 @@ use neuro_scan::{Plan, Subject, plan, run};
 
 const MODEL: &str = "NEURO_SCAN_TEST_MODEL";
 const OUT: &str = "NEURO_SCAN_TEST_OUT";
+const MEMORY: &str = "NEURO_SCAN_TEST_MEMORY";
 /// Kills.
 const KILLS: usize = 24;
 /// Kills, at least, of a process that had measured something and not everything.
 const AT_WORK: usize = 3;
 
 fn planned(subject: &Subject) -> Plan {
-    plan(subject, &with_phantom(request(&["math:likelihood", "phantom"], 2))).unwrap()
+    let memory_bytes = std::env::var(MEMORY).ok().map(|bytes| bytes.parse().unwrap());
+    let mut request = with_phantom(request(&["math:likelihood", "phantom"], 2));
+    request.memory_bytes = memory_bytes.or(request.memory_bytes);
+    plan(subject, &request).unwrap()
 }
 
 /// The process that is killed: this test alone, started by the one below. Does nothing in an ordinary test run.
@@ -121,4 +125,35 @@ fn killed_at_random_moments_it_ends_as_if_it_had_not_been() {
         }
     }
     assert!(at_work >= AT_WORK, "{at_work} of {kills} kills met a process between its first sample and its last");
+}
+
+/// A process that may have so little memory that it dies of it, at another place each time, and then with another
+/// budget: what it has measured stays, and the first process's plan is followed.
+#[cfg(target_os = "linux")]
+#[test]
+fn starved_of_memory_it_goes_on_where_it_was() {
+    let model = Model::plain();
+    let folder = tempfile::tempdir().unwrap();
+    let [straight, starved] = ["straight", "starved"].map(|name| folder.path().join(name));
+    assert!(start(model.dir.path(), &straight).wait().unwrap().success());
+    let expected = RunData::read(&straight).unwrap();
+    let mut kibibytes = 16_000;
+    let mut deaths = 0;
+    loop {
+        let mut child = Command::new("sh");
+        child.args(["-c", "ulimit -v $0; exec \"$@\"", &kibibytes.to_string()]);
+        child.arg(std::env::current_exe().unwrap()).args(["--exact", "scan_in_a_process_of_its_own"]);
+        // Budgets that the plan of another run would differ by.
+        child.env(MEMORY, if deaths % 2 == 0 { "2000000000" } else { "60000000" });
+        child.env(MODEL, model.dir.path()).env(OUT, &starved).env("RAYON_NUM_THREADS", "1");
+        if child.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success() {
+            break;
+        }
+        deaths += 1;
+        kibibytes += kibibytes / 8;
+        assert!(kibibytes < 64_000_000, "it needs more than 64 GB");
+    }
+    assert!(deaths > 3, "{deaths} processes died for want of memory, fewer than expected");
+    let data = RunData::read(&starved).unwrap();
+    assert_eq!((rows(&data), samples(&data)), (rows(&expected), samples(&expected)));
 }
