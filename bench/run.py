@@ -1,6 +1,6 @@
 """Runs the benchmark, or parts of it, and prints its table.
 
-    python3 bench/run.py [a] [b] [c] [d] [e] [--quick] [--out FILE]
+    python3 bench/run.py [a] [b] [c] [d] [e] [--quick | --paths N] [--out FILE]
 
 Ours and the peers take turns in one run on the same prompts; a part whose input is missing is skipped by name. Raw
 numbers go to target/bench/results.json as they come. See bench/README.md.
@@ -36,7 +36,7 @@ NEEDS = {
 # llama.cpp is timed on the baseline and on a long path; the line through both gives the mean length.
 SHORT, LONG = (0, 0), (3, 21)
 QUICK_BLOCKS = 2
-GROWTH_TYPE = "f32"
+GROWTH_TYPE = "q8_0"
 GROWTH_DEPTHS = (8, 16, 32)
 GROWTH_QUESTIONS = (4, 8, 16)
 
@@ -44,8 +44,8 @@ GROWTH_QUESTIONS = (4, 8, 16)
 class Run:
     """The measurements of one run, by name, written after each."""
 
-    def __init__(self, file, parts, quick):
-        self.file, self.quick = file, quick
+    def __init__(self, file, parts, quick, paths):
+        self.file, self.quick, self.paths = file, quick, QUICK_BLOCKS if quick else paths
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=REPOSITORY, text=True, capture_output=True, check=False
         )
@@ -56,6 +56,7 @@ class Run:
             "threads": THREADS,
             "parts": parts,
             "quick": quick,
+            "paths": self.paths,
             "skipped": {},
             "measurements": [],
         }
@@ -105,12 +106,12 @@ def peers(run, parts, prompts_file):
 
 
 def compare(run, parts, ours, prompts_file):
-    """Parts a to d: whole triangles of ours, and the peers' measurements spread evenly between them."""
+    """Parts a to d: whole triangles of ours, or the chosen number of its paths, and the peers' measurements spread evenly between them."""
     groups, served, workers = peers(run, parts, prompts_file)
     # Without its peer a part needs no scan of ours either.
     scans = list(dict.fromkeys(need for part in parts if part in served | {"a", "d"} for need in NEEDS[part]))
     try:
-        blocks = [(0, 0), *stratified(DEPTH, QUICK_BLOCKS)] if run.quick else None
+        blocks = of_triangle(DEPTH, run.paths)
         for turn, (compute, scoring) in enumerate(scans):
             for group in groups[turn :: len(scans)]:
                 for call in group:
@@ -126,20 +127,33 @@ def compare(run, parts, ours, prompts_file):
                 run.add("plain", name, ours.measure, "f32", scoring, blocks=[block], way="plain")
 
 
+def of_triangle(depth, paths):
+    """The baseline and so many blocks, stratified by length; none means the whole triangle."""
+    return [(0, 0), *stratified(depth, paths)] if paths else None
+
+
 def growth(run, ours):
-    """Part e: the whole triangle by log-probability, deeper and with more questions."""
+    """Part e: the triangle by log-probability, deeper and with more questions."""
     depths, counts = (GROWTH_DEPTHS, GROWTH_QUESTIONS) if not run.quick else ((2, 4), (2, 4))
     cells = [(depth, counts[0]) for depth in depths] + [(depths[1], count) for count in counts[1:]]
     for depth, count in cells:
         name = f"{GROWTH_TYPE} {depth} layers, {count} questions"
-        run.add("growth", name, ours.measure, GROWTH_TYPE, "likelihood", depth=depth, questions=count)
+        blocks = None if run.quick else of_triangle(depth, run.paths)
+        run.add("growth", name, ours.measure, GROWTH_TYPE, "likelihood", depth=depth, questions=count, blocks=blocks)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help="a to e; all when none is named")
-    parser.add_argument(
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
         "--quick", action="store_true", help="few paths, to see that everything runs; no numbers to keep"
+    )
+    size.add_argument(
+        "--paths",
+        type=int,
+        metavar="N",
+        help="so many blocks of ours, stratified by length, instead of the whole triangle: quicker, and less is shared",
     )
     parser.add_argument("--out", type=Path, default=WORK / "results.json")
     arguments = parser.parse_args()
@@ -148,7 +162,7 @@ def main():
         parser.error(f"unknown part {unknown[0]}; parts are " + ", ".join(f"{k} ({v})" for k, v in PARTS.items()))
     parts = arguments.parts or list(PARTS)
     WORK.mkdir(parents=True, exist_ok=True)
-    run = Run(arguments.out, parts, arguments.quick)
+    run = Run(arguments.out, parts, arguments.quick, arguments.paths)
     prompts_file = prompts()
     ours = Ours(prompts_file)
     if set(parts) - {"e"}:

@@ -24,7 +24,7 @@ def of_side(results, side):
 
 
 def scans(results):
-    """Our whole triangles by (scoring, type)."""
+    """Our scans by (scoring, type)."""
     pairs = {}
     for entry in of_side(results, "ours"):
         compute, scoring = entry["name"].split(" ")
@@ -32,11 +32,16 @@ def scans(results):
     return pairs
 
 
-def at_mean_length(points):
-    """Seconds at the triangle's mean path length, on the line through (visits, seconds) by least squares."""
+def length_of(results):
+    """Mean number of visits of our paths: the triangle's, where it was scanned whole."""
+    scans = of_side(results, "ours")
+    return scans[0]["mean_visits"] if scans else mean_length(DEPTH)
+
+
+def at_length(points, length):
+    """Seconds at a path length, on the line through (visits, seconds) by least squares."""
     if not points:
         return None
-    length = mean_length(DEPTH)
     mean_x = sum(x for x, _ in points) / len(points)
     mean_y = sum(y for _, y in points) / len(points)
     spread = sum((x - mean_x) ** 2 for x, _ in points)
@@ -69,7 +74,7 @@ def part_a(results):
         plain = [entry for entry in of_side(results, "plain") if entry["name"].startswith(f"f32 {scoring}")]
         points = [(entry["mean_visits"], entry["seconds_per_path"]) for entry in plain]
         engine = scans(results).get((scoring, "f32"), {}).get("seconds_per_path")
-        slow = at_mean_length(points)
+        slow = at_length(points, length_of(results))
         if slow is not None:
             blocks = ", ".join(entry["name"].split(" ", 2)[2] for entry in plain)
             lines.append(
@@ -88,7 +93,7 @@ def part_b(results):
     for dtype in ("float32", "bfloat16"):
         points = [(entry["visits"], entry["seconds"]) for entry in of_side(results, f"rys {dtype}")]
         if points:
-            peers[dtype] = at_mean_length(points)
+            peers[dtype] = at_length(points, length_of(results))
     if not peers:
         return []
     best = min(peers.values())
@@ -106,7 +111,7 @@ def part_b(results):
             ]
         )
     header = ["", "s per path", "ratio to his best", "wanted", "answers equal to his f32"]
-    return rows(f"b. Against the author's worker, at {mean_length(DEPTH):.1f} layers", header, lines)
+    return rows(f"b. Against the author's worker, at {length_of(results):.1f} layers", header, lines)
 
 
 def same(results, entry):
@@ -133,10 +138,11 @@ def part_c(results):
         best = min((entry for entry in paths if entry["visits"] == visits), key=lambda entry: entry["seconds"])
         parts = [best["seconds"], best["load_seconds"], best["prefill_seconds"], best["decode_seconds"]]
         lines.append([f"llama.cpp Q8_0, {visits} layers", *map(number, parts), ""])
-    mean = at_mean_length([(entry["visits"], entry["seconds"]) for entry in paths])
+    length = length_of(results)
+    mean = at_length([(entry["visits"], entry["seconds"]) for entry in paths], length)
     ours = scans(results).get(("generation", "q8_0"), {}).get("seconds_per_path")
     verdict = f"{number(ratio(mean, ours), 1, '×')} (wanted {WANTED['c']:.1f}×)"
-    lines.append([f"llama.cpp Q8_0, {mean_length(DEPTH):.1f} layers", number(mean), "", "", "", ""])
+    lines.append([f"llama.cpp Q8_0, {length:.1f} layers", number(mean), "", "", "", ""])
     lines.append(["ours, generation, q8_0", number(ours), "", "", "", verdict])
     header = ["", "s per path", "of it load", "prefill", "decode", "ratio"]
     table = rows("c. Against one process of llama.cpp per configuration", header, lines)
@@ -201,6 +207,8 @@ def table(results):
     lines = [f"{results['begun']}, {results['threads']} threads, commit {results['commit'][:12]}", ""]
     if results["quick"]:
         lines += ["A quick run on a few paths: it shows that everything works, its numbers mean nothing.", ""]
+    elif results.get("paths"):
+        lines += [f"Ours on {results['paths'] + 1} paths stratified by length; the whole triangle shares more.", ""]
     for name in results["parts"]:
         lines += parts[name](results)
     lines += [f"Skipped: {what}, for want of {why}" for what, why in results["skipped"].items()]
