@@ -166,11 +166,6 @@ pub struct Screen {
 pub struct ScreenedProbe {
     /// Questions that a path has seen at each look, as fractions of all, ascending.
     pub looks: Vec<f64>,
-    /// What a path costs anew in every stage, in questions: tokens that all prompts begin with ÷ mean tokens after them.
-    pub prefix: f64,
-    /// The budget in the race's own count, in which every question costs alike: less than [`Screen::budget`] where few
-    /// questions together cost more than their part of all, because they share fewer tokens.
-    pub budget: f64,
     /// Indices of the questions in the order in which they are asked.
     pub order: Vec<usize>,
 }

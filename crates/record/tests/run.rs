@@ -261,7 +261,7 @@ fn runs_of_equal_settings_merge_by_concatenation() {
 }
 
 fn screen(order: &[usize]) -> Screen {
-    let probe = ScreenedProbe { looks: vec![0.25, 0.5], prefix: 0.7, budget: 0.2, order: order.to_vec() };
+    let probe = ScreenedProbe { looks: vec![0.25, 0.5], order: order.to_vec() };
     Screen { keep: 0.1, budget: 0.2, finalists: 1.2, probes: vec![probe; 2] }
 }
 

@@ -16,43 +16,6 @@ const MANY: usize = 512;
 /// Looks at that many questions. On the phantom's 1,152, which share tokens, so that few together cost more than their
 /// part, these keep 0.99 of the best tenth in a fifth of the layer-tokens, and a race's usual ones 0.94.
 const LOOKS_OF_MANY: [f64; 3] = [0.02, 0.05, 0.125];
-/// Attempts at a race's own budget; each comes nearer, and two are usually enough.
-const ATTEMPTS: usize = 6;
-
-/// What a question costs, in tokens.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Tokens {
-    /// What all questions begin with alike.
-    common: f64,
-    /// Mean of what each has behind that; at least one.
-    own: f64,
-    /// Mean of what may be generated.
-    new: f64,
-}
-
-impl Tokens {
-    fn of(asked: &[Asked]) -> Self {
-        let texts: Vec<Vec<u32>> = asked.iter().map(Asked::read).collect();
-        let shared = |a: &[u32], b: &[u32]| a.iter().zip(b).take_while(|(a, b)| a == b).count();
-        let first = texts.first().map_or(&[][..], Vec::as_slice);
-        let common = texts.iter().map(|text| shared(first, text)).min().unwrap_or(0) as f64;
-        let (volume, questions) = (Volume::of(asked), asked.len().max(1) as f64);
-        let own = (volume.read as f64 - common) / questions;
-        Self { common, own: own.max(1.0), new: volume.new as f64 / questions }
-    }
-
-    /// What a path costs anew in every stage, in questions.
-    fn prefix(self) -> f64 {
-        self.common / (self.own + self.new)
-    }
-
-    /// Layer-tokens of each path for one question, its own work only; the baseline's is the trunk.
-    fn costs(self, paths: &[LayerPath]) -> Vec<f64> {
-        let trunk = trunk_layers(paths);
-        let read = |path: &LayerPath| if path.is_baseline() { trunk } else { own_visits(path).max(1) };
-        paths.iter().map(|path| read(path) as f64 * self.own + path.len() as f64 * self.new).collect()
-    }
-}
 
 /// The screening of these probes: the options of their races, and the order in which each asks its questions. `budget` is
 /// the most that it may take of the full scan's layer-tokens, above 0 and up to 1.
@@ -74,34 +37,22 @@ pub(crate) fn screen(
         let groups: Vec<Option<&str>> = groups.iter().map(Option::as_deref).collect();
         let order = question_order(&groups, seed);
         let looks = if asked.len() < MANY { looks.clone() } else { LOOKS_OF_MANY.to_vec() };
-        let mut screened = ScreenedProbe { looks, prefix: Tokens::of(asked).prefix(), budget, order };
-        let whole = cost(asked, &(0..asked.len()).collect::<Vec<_>>(), paths);
-        for _ in 0..ATTEMPTS {
-            let race = race_of(&screen, &screened, probe, asked, paths)?;
-            let part = rehearsal(&race)
-                .iter()
-                .map(|stage| {
-                    let paths: Vec<LayerPath> = stage.paths.iter().map(|&path| paths[path].clone()).collect();
-                    cost(asked, &screened.order[stage.questions.clone()], &paths)
-                })
-                .sum::<f64>()
-                / whole;
-            if part <= budget {
-                break;
-            }
-            screened.budget *= budget / part;
-        }
+        let screened = ScreenedProbe { looks, order };
+        race_of(&screen, &screened, probe, asked, paths)?;
         screen.probes.push(screened);
     }
     Ok(screen)
 }
 
-/// Layer-tokens of these paths on these questions, asked together.
-fn cost(asked: &[Asked], questions: &[usize], paths: &[LayerPath]) -> f64 {
+/// Layer-tokens of each path on these questions, asked together: its own work only, and for the baseline the trunk.
+fn costs(asked: &[Asked], questions: &[usize], paths: &[LayerPath]) -> Vec<f64> {
     let volume = Volume::of(questions.iter().map(|&question| &asked[question]));
-    let read = paths.iter().map(own_visits).sum::<usize>() + trunk_layers(paths);
-    let decoded: u64 = paths.iter().map(|path| decoding_work(path, volume)).sum();
-    read as f64 * volume.read as f64 + decoded as f64
+    let trunk = trunk_layers(paths);
+    let cost = |path: &LayerPath| {
+        let read = if path.is_baseline() { trunk } else { own_visits(path).max(1) };
+        read as f64 * volume.read.max(1) as f64 + decoding_work(path, volume) as f64
+    };
+    paths.iter().map(cost).collect()
 }
 
 /// The stages of a race in which all paths do equally well: as many stay in it, and as long, as the budget allows.
@@ -127,13 +78,13 @@ fn race_of(
 ) -> Result<Race> {
     let options = RaceOptions {
         keep: screen.keep,
-        budget: screened.budget,
+        budget: screen.budget,
         looks: screened.looks.clone(),
         finalists: screen.finalists,
-        prefix: screened.prefix,
     };
     let blocks: Vec<_> = paths.iter().map(LayerPath::block).collect();
-    Race::new(&Tokens::of(asked).costs(paths), &blocks, asked.len(), options)
+    let costs = |questions: std::ops::Range<usize>| costs(asked, &screened.order[questions], paths);
+    Race::new(costs, &blocks, asked.len(), options)
         .map_err(|source| ScanError::Screen { probe: probe.name().to_owned(), source: Box::new(source) })
 }
 
@@ -198,17 +149,16 @@ mod tests {
     fn what_questions_begin_with_alike_costs_once_in_a_stage() {
         let depth = 4;
         let paths: Vec<_> = neuro_path::triangle(depth).map(|block| block.path(depth).unwrap()).collect();
-        let tokens = Tokens::of(&[asked(&[1, 2, 3, 4, 5], 0), asked(&[1, 2, 6], 0)]);
-        assert_eq!(tokens, Tokens { common: 2.0, own: 2.0, new: 0.0 });
-        assert_eq!(tokens.prefix(), 1.0);
-        let costs = tokens.costs(&paths);
+        let texts = [asked(&[1, 2, 3, 4, 5], 0), asked(&[1, 2, 6], 0)];
         // The baseline is the trunk; block (i, j) runs layers i … N−1 behind it.
-        assert_eq!((costs[0], costs[1], costs[paths.len() - 1]), (8.0, 8.0, 2.0));
-        // Full cost: every visit reads 2 + 4 distinct tokens.
-        let visits: f64 = costs.iter().sum::<f64>() / 2.0;
-        assert_eq!(costs.iter().sum::<f64>() * (tokens.prefix() + 2.0), visits * 6.0);
+        let ends = |costs: Vec<f64>| (costs[0], costs[1], costs[paths.len() - 1]);
+        assert_eq!(ends(costs(&texts, &[0, 1], &paths)), (24.0, 24.0, 6.0));
+        assert_eq!(ends(costs(&texts, &[0], &paths)), (20.0, 20.0, 5.0));
+        assert_eq!(ends(costs(&texts, &[1], &paths)), (12.0, 12.0, 3.0));
         // Generated tokens run through the whole path.
-        let tokens = Tokens::of(&[asked(&[1, 2, 3], 5), asked(&[1, 2, 6], 3)]);
-        assert_eq!((tokens.new, tokens.costs(&paths)[1]), (4.0, 4.0 + 5.0 * 4.0));
+        let longer = [asked(&[1, 2, 3], 5), asked(&[1, 2, 6], 3)];
+        let more = costs(&longer, &[0, 1], &paths)[1]
+            - costs(&[asked(&[1, 2, 3], 1), asked(&[1, 2, 6], 1)], &[0, 1], &paths)[1];
+        assert_eq!(more, 5.0 * 6.0);
     }
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -82,14 +83,15 @@ fn a_screening_keeps_the_best(full: &RunData) {
     // one token, runs along the whole path.
     let screen = plan.info().screen.as_ref().unwrap();
     let (questions, paths) = (plan.probes()[0].questions(), plan.paths());
-    let layer_tokens = |least: usize, asked: &[usize]| {
+    // A token is a word: what texts begin with alike is read once.
+    let distinct = |asked: &[usize]| {
         let texts = asked.iter().map(|&question| questions[question].plain.as_str());
-        let distinct: HashSet<&str> =
-            texts.flat_map(|text| text.match_indices(' ').map(|(end, _)| &text[..end]).chain([text])).collect();
-        let of_row = |row: &Row| {
-            let visits = 12 - row.block.unwrap()[0];
-            visits * distinct.len() + row.layers.len() * asked.len()
-        };
+        let starts = texts.flat_map(|text| text.match_indices(' ').map(|(end, _)| &text[..end]).chain([text]));
+        starts.collect::<HashSet<&str>>().len()
+    };
+    let layer_tokens = |least: usize, asked: &[usize]| {
+        let distinct = distinct(asked);
+        let of_row = |row: &Row| (12 - row.block.unwrap()[0]) * distinct + row.layers.len() * asked.len();
         data.rows.iter().filter(|row| row.n >= least).map(of_row).sum::<usize>()
     };
     let order = &screen.probes[0].order;
@@ -109,26 +111,25 @@ fn a_screening_keeps_the_best(full: &RunData) {
     for sample in &full.samples {
         scores[printed[&sample.path]][place[sample.question.as_str()]] = sample.score;
     }
-    let read = plan.summary().probes[0].distinct_tokens as f64 / questions.len() as f64;
     let blocks: Vec<Option<Block>> = paths.iter().map(LayerPath::block).collect();
-    // Block (i, j) reads along layers i … 11, the baseline along all; a new token runs along the whole path.
-    let costs: Vec<f64> = blocks
-        .iter()
-        .zip(paths)
-        .map(|(block, path)| (12 - block.unwrap().start) as f64 * read + path.len() as f64)
-        .collect();
     let groups: Vec<Option<&str>> = questions.iter().map(|question| Some(question.group.as_str())).collect();
     let recalls: Vec<f64> = (0..20)
         .map(|seed| {
             let order = question_order(&groups, seed);
             let options = RaceOptions {
                 keep: screen.keep,
-                budget: screen.probes[0].budget,
+                budget: screen.budget,
                 looks: screen.probes[0].looks.clone(),
                 finalists: screen.finalists,
-                prefix: screen.probes[0].prefix,
             };
-            let mut race = Race::new(&costs, &blocks, questions.len(), options).unwrap();
+            // Block (i, j) reads along layers i … 11, the baseline along all; a new token runs along the whole path.
+            let costs = |stage: Range<usize>| -> Vec<f64> {
+                let (read, new) = (distinct(&order[stage.clone()]), stage.len());
+                let cost =
+                    |(block, path): (&Option<Block>, &LayerPath)| (12 - block.unwrap().start) * read + path.len() * new;
+                blocks.iter().zip(paths).map(|pair| cost(pair) as f64).collect()
+            };
+            let mut race = Race::new(costs, &blocks, questions.len(), options).unwrap();
             while let Some(stage) = race.stage() {
                 let asked = &order[stage.questions.clone()];
                 let of_path = |&path: &usize| asked.iter().map(|&question| scores[path][question]).collect();

@@ -221,7 +221,7 @@ fn drop_out(data: &mut RunData, start: usize, end: usize, scores: [f64; 2]) {
 
 fn screened_run() -> RunData {
     let mut data = small_run();
-    let probe = ScreenedProbe { looks: vec![0.5], prefix: 0.0, budget: 0.2, order: vec![3, 1, 0, 2] };
+    let probe = ScreenedProbe { looks: vec![0.5], order: vec![3, 1, 0, 2] };
     let probes = vec![probe.clone(), probe];
     data.info.screen = Some(Screen { keep: 0.1, budget: 0.2, finalists: 1.2, probes });
     drop_out(&mut data, 0, 6, [1.0, 1.0]);

@@ -132,7 +132,7 @@ fn neighbours_help() {
         let answers = map.answers(Noise::RightOrWrong(0.9), 64, seed);
         let race = map.race(64, RaceOptions::default()).unwrap();
         with += recall(&map.truth, &run(race, &answers).0);
-        let race = Race::new(&map.costs(), &alone, 64, RaceOptions::default()).unwrap();
+        let race = Race::new(map.costs(0.0), &alone, 64, RaceOptions::default()).unwrap();
         without += recall(&map.truth, &run(race, &answers).0);
     }
     assert!(with > without + 0.08 * SEEDS as f64, "{with} {without} of {SEEDS}");
@@ -146,7 +146,8 @@ fn the_bound_saves_what_the_budget_would_allow() {
     let answer = |path: usize, question: usize| score(path) + 0.01 * ((path * 31 + question * 17) % 7) as f64;
     let answers: Vec<Vec<f64>> =
         (0..blocks.len()).map(|path| (0..320).map(|question| answer(path, question)).collect()).collect();
-    let race = Race::new(&vec![1.0; blocks.len()], &blocks, 320, RaceOptions::default()).unwrap();
+    let race = Race::new(|questions| vec![questions.len() as f64; blocks.len()], &blocks, 320, RaceOptions::default())
+        .unwrap();
     let (kept, cost) = run(race, &answers);
     let finalists: Vec<usize> = (0..kept.len()).filter(|&path| kept[path]).collect();
     assert_eq!(finalists, [0, 5, 17, 30, 31]);
@@ -207,16 +208,15 @@ fn impossible_races_say_why() {
         RaceOptions { looks: vec![0.2, 0.1], ..RaceOptions::default() },
         RaceOptions { looks: vec![f64::NAN], ..RaceOptions::default() },
         RaceOptions { finalists: 0.5, ..RaceOptions::default() },
-        RaceOptions { prefix: -1.0, ..RaceOptions::default() },
     ];
     for options in wrong {
         assert!(matches!(map.race(64, options), Err(RaceError::Invalid { .. })));
     }
     let blocks = [Some(Block::BASELINE), None];
-    assert!(Race::new(&[1.0], &blocks[..1], 64, RaceOptions::default()).is_err());
-    assert!(Race::new(&[1.0, 2.0], &blocks[..1], 64, RaceOptions::default()).is_err());
-    assert!(Race::new(&[1.0, 0.0], &blocks, 64, RaceOptions::default()).is_err());
-    assert!(Race::new(&[1.0, 1.0], &blocks, 0, RaceOptions::default()).is_err());
+    assert!(Race::new(|_| vec![1.0], &blocks[..1], 64, RaceOptions::default()).is_err());
+    assert!(Race::new(|_| vec![1.0, 2.0], &blocks[..1], 64, RaceOptions::default()).is_err());
+    assert!(Race::new(|_| vec![1.0, 0.0], &blocks, 64, RaceOptions::default()).is_err());
+    assert!(Race::new(|_| vec![1.0, 1.0], &blocks, 0, RaceOptions::default()).is_err());
 }
 
 proptest! {
@@ -233,8 +233,10 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let map = synthetic(depth, seed);
-        let options = RaceOptions { prefix, budget, ..RaceOptions::default() };
-        let Ok(mut race) = map.race(questions, options) else { return Ok(()) };
+        let options = RaceOptions { budget, ..RaceOptions::default() };
+        let costs = map.costs(prefix);
+        let blocks: Vec<Option<Block>> = map.blocks.iter().copied().map(Some).collect();
+        let Ok(mut race) = Race::new(&costs, &blocks, questions, options) else { return Ok(()) };
         let mut replay = race.clone();
         let mut bits = seed | 1;
         // Few levels make many ties.
@@ -257,8 +259,8 @@ proptest! {
             race.record(&scores).unwrap();
             replay.record(&scores).unwrap();
             asked = stage.questions.end;
-            let cost: f64 = stage.paths.iter().map(|&path| map.costs()[path]).sum();
-            spent += cost * (prefix + stage.questions.len() as f64);
+            let costs = costs(stage.questions.clone());
+            spent += stage.paths.iter().map(|&path| costs[path]).sum::<f64>();
             before = stage.paths;
         }
         prop_assert_eq!(asked, questions);

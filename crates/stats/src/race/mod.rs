@@ -49,7 +49,9 @@ pub struct Stage {
 #[derive(Debug, Clone)]
 pub struct Race {
     options: RaceOptions,
-    costs: Vec<f64>,
+    /// Layer-tokens of each path in each stage, `(stages, paths)`.
+    costs: Vec<Vec<f64>>,
+    full_cost: f64,
     neighbourhood: Neighbourhood,
     /// Questions seen at the end of each stage, ascending; the last is all of them.
     cuts: Vec<usize>,
@@ -67,42 +69,48 @@ pub struct Race {
 impl Race {
     /// A race over `questions` questions.
     ///
-    /// `costs` is each path's layer-tokens per question, its own work only: for block `(i, j)` behind a shared trunk
-    /// (N − i) · tokens of the prompt's own part, and for the baseline, which is the trunk, N · tokens. `blocks` says
-    /// which paths are blocks, so that a path can learn from its neighbours on the map; paths without a block race
-    /// alone.
+    /// `costs` gives each path's layer-tokens for some questions, positions in their order, that are asked together, its
+    /// own work only: for block `(i, j)` behind a shared trunk (N − i) · tokens, and for the baseline, which is the trunk,
+    /// N · tokens. Tokens that the questions share count once, so a stage of few questions costs more than its part.
+    /// `blocks` says which paths are blocks, so that a path can learn from its neighbours on the map; paths without a
+    /// block race alone.
     ///
     /// # Errors
     /// Impossible options or costs, and a budget that cannot pay a first look at all paths and all questions for the
     /// wanted ones: with the default options that needs 20 to 24 questions.
     pub fn new(
-        costs: &[f64],
+        costs: impl Fn(Range<usize>) -> Vec<f64>,
         blocks: &[Option<Block>],
         questions: usize,
         options: RaceOptions,
     ) -> Result<Self, RaceError> {
-        check(costs, blocks, questions, &options)?;
+        check(&costs, blocks, questions, &options)?;
+        let cuts = cuts(&options.looks, questions);
+        let starts = std::iter::once(0).chain(cuts.iter().copied());
         let race = Self {
-            cuts: cuts(&options.looks, questions),
-            costs: costs.to_vec(),
+            costs: starts.zip(&cuts).map(|(start, &end)| costs(start..end)).collect(),
+            full_cost: costs(0..questions).iter().sum(),
+            cuts,
             neighbourhood: Neighbourhood::new(blocks),
             recorded: 0,
-            alive: (0..costs.len()).collect(),
-            seen: vec![0; costs.len()],
+            alive: (0..blocks.len()).collect(),
+            seen: vec![0; blocks.len()],
             baseline: Vec::new(),
-            differences: vec![Vec::new(); costs.len()],
+            differences: vec![Vec::new(); blocks.len()],
             spent: 0.0,
             options,
         };
-        let weights = race.weights(0);
-        let first = weights.first().copied().unwrap_or(0.0);
-        let rest: f64 = weights.iter().skip(1).sum();
-        let (trunk, others) = (race.costs[0], race.costs[1..].iter().sum::<f64>());
-        let needed = (trunk + others) * first + (trunk + race.options.keep * others) * rest;
-        let needed = needed / race.full_cost();
-        if needed > race.options.budget {
-            let RaceOptions { keep, budget, .. } = race.options;
-            return Err(RaceError::Budget { paths: costs.len(), questions, keep, needed, budget });
+        if let Some(&wrong) = race.costs.iter().flatten().find(|&&cost| !is_cost(cost)) {
+            return Err(RaceError::invalid("layer-tokens of a path", wrong, "a positive number"));
+        }
+        let RaceOptions { keep, budget, .. } = race.options;
+        let stages = race.costs.iter().enumerate().map(|(stage, costs)| {
+            let others = costs.iter().skip(1).sum::<f64>();
+            costs[0] + if stage == 0 { others } else { keep * others }
+        });
+        let needed = stages.sum::<f64>() / race.full_cost;
+        if needed > budget {
+            return Err(RaceError::Budget { paths: blocks.len(), questions, keep, needed, budget });
         }
         Ok(race)
     }
@@ -130,8 +138,7 @@ impl Race {
         if let Some(wrong) = scores.iter().find(|row| row.len() != questions) {
             return Err(RaceError::invalid("questions of a stage", wrong.len(), questions));
         }
-        let weight = self.options.prefix + questions as f64;
-        self.spent += stage.paths.iter().map(|&path| self.costs[path] * weight).sum::<f64>();
+        self.spent += stage.paths.iter().map(|&path| self.costs[self.recorded][path]).sum::<f64>();
         self.baseline.extend(scores[0].iter().map(|&score| if score.is_finite() { score } else { 0.0 }));
         let baseline = &self.baseline[stage.questions.clone()];
         for (&path, row) in stage.paths.iter().zip(scores) {
@@ -167,8 +174,7 @@ impl Race {
     /// Layer-tokens of the scan without screening: every path on every question, in one go.
     #[must_use]
     pub fn full_cost(&self) -> f64 {
-        let questions = self.cuts.last().copied().unwrap_or(0);
-        self.costs.iter().sum::<f64>() * (self.options.prefix + questions as f64)
+        self.full_cost
     }
 
     /// First question of the next stage.
@@ -176,19 +182,13 @@ impl Race {
         self.recorded.checked_sub(1).and_then(|last| self.cuts.get(last)).copied().unwrap_or(0)
     }
 
-    /// Cost of each stage from `first` on, in questions: its own and what the prefix costs anew.
-    fn weights(&self, first: usize) -> Vec<f64> {
-        let starts = std::iter::once(0).chain(self.cuts.iter().copied());
-        let stages = starts.zip(&self.cuts).skip(first);
-        stages.map(|(start, &end)| self.options.prefix + (end - start) as f64).collect()
-    }
-
     fn drop_out(&mut self) {
         let competitors: Vec<usize> = self.alive.iter().copied().filter(|&path| path > 0).collect();
         let Estimate { values, error } = estimate(&self.differences, &competitors, &self.neighbourhood);
         let mut ranking: Vec<(usize, f64)> = competitors.into_iter().zip(values).collect();
         // Of equals the cheaper stays: more of them fit into the budget.
-        let by_cost = |a: usize, b: usize| self.costs[a].total_cmp(&self.costs[b]).then(a.cmp(&b));
+        let left = |path: usize| self.costs[self.recorded..].iter().map(|costs| costs[path]).sum::<f64>();
+        let by_cost = |a: usize, b: usize| left(a).total_cmp(&left(b)).then(a.cmp(&b));
         ranking.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| by_cost(a.0, b.0)));
         let keep = self.within_bound(&ranking, error).min(self.affordable(&ranking)).max(1);
         self.alive = std::iter::once(0).chain(ranking.iter().take(keep).map(|&(path, _)| path)).collect();
@@ -197,7 +197,7 @@ impl Race {
 
     /// How many of the ranked paths the bound lets pass; all of them when the error is not known.
     fn within_bound(&self, ranking: &[(usize, f64)], error: Option<f64>) -> usize {
-        let wanted = (self.options.keep * (self.costs.len() - 1) as f64).ceil() as usize;
+        let wanted = (self.options.keep * (self.seen.len() - 1) as f64).ceil() as usize;
         let edge = ranking.get(wanted.max(1) - 1).map(|&(_, value)| value);
         edge.zip(error).map_or(ranking.len(), |(edge, error)| {
             // Two estimates, each with its error.
@@ -211,16 +211,19 @@ impl Race {
     /// The looks that are left let pass a fraction κ_l = κ + (now − κ)·x^l of all paths, κ being the finalists': x, the
     /// same for all of them, is as large as the budget allows.
     fn affordable(&self, ranking: &[(usize, f64)]) -> usize {
-        let weights = self.weights(self.recorded);
-        let whole: f64 = weights.iter().sum();
-        let left = self.options.budget * self.full_cost() - self.spent - self.costs[0] * whole;
-        let costs: Vec<f64> = std::iter::once(0.0)
-            .chain(ranking.iter().scan(0.0, |sum, &(path, _)| {
-                *sum += self.costs[path];
+        let stages = &self.costs[self.recorded..];
+        let trunk: f64 = stages.iter().map(|costs| costs[0]).sum();
+        let left = self.options.budget * self.full_cost - self.spent - trunk;
+        // What the best of the ranking, so many, cost in each stage.
+        let sums = |costs: &Vec<f64>| -> Vec<f64> {
+            let sum = ranking.iter().scan(0.0, |sum, &(path, _)| {
+                *sum += costs[path];
                 Some(*sum)
-            }))
-            .collect();
-        let paths = (self.costs.len() - 1) as f64;
+            });
+            std::iter::once(0.0).chain(sum).collect()
+        };
+        let sums: Vec<Vec<f64>> = stages.iter().map(sums).collect();
+        let paths = (self.seen.len() - 1) as f64;
         let now = ranking.len() as f64;
         let last = (self.options.keep * self.options.finalists * paths).min(now);
         let passing = |x: f64, look: usize| {
@@ -228,11 +231,10 @@ impl Race {
             let fraction = last + (now - last) * (0..look).fold(1.0, |power, _| power * x);
             (fraction.ceil() as usize).min(ranking.len())
         };
-        let total = |x: f64| -> f64 {
-            weights.iter().enumerate().map(|(look, weight)| costs[passing(x, look + 1)] * weight).sum()
-        };
-        if weights.len() == 1 || total(0.0) > left {
-            return costs.partition_point(|cost| cost * whole <= left).saturating_sub(1);
+        let total = |x: f64| -> f64 { sums.iter().enumerate().map(|(look, sums)| sums[passing(x, look + 1)]).sum() };
+        if sums.len() == 1 || total(0.0) > left {
+            let whole = |count: usize| sums.iter().map(|sums| sums[count]).sum::<f64>();
+            return (1..=ranking.len()).take_while(|&count| whole(count) <= left).count();
         }
         let (mut low, mut high) = (0.0, 1.0);
         if total(high) <= left {
@@ -259,16 +261,24 @@ fn cuts(looks: &[f64], questions: usize) -> Vec<usize> {
     cuts
 }
 
-fn check(costs: &[f64], blocks: &[Option<Block>], questions: usize, options: &RaceOptions) -> Result<(), RaceError> {
-    if costs.len() < 2 || blocks.len() != costs.len() {
-        let found = format!("{} costs and {} blocks", costs.len(), blocks.len());
-        return Err(RaceError::invalid("paths of a race", found, "as many of both, the baseline and another at least"));
-    }
-    if let Some(cost) = costs.iter().find(|&&cost| !(cost > 0.0 && cost.is_finite())) {
-        return Err(RaceError::invalid("layer-tokens of a path", cost, "a positive number"));
-    }
+fn check(
+    costs: &impl Fn(Range<usize>) -> Vec<f64>,
+    blocks: &[Option<Block>],
+    questions: usize,
+    options: &RaceOptions,
+) -> Result<(), RaceError> {
+    options.check()?;
     if questions == 0 {
         return Err(RaceError::invalid("questions of a race", questions, "one at least"));
     }
-    options.check()
+    let paths = costs(0..questions).len();
+    if paths < 2 || blocks.len() != paths {
+        let found = format!("{paths} costs and {} blocks", blocks.len());
+        return Err(RaceError::invalid("paths of a race", found, "as many of both, the baseline and another at least"));
+    }
+    Ok(())
+}
+
+fn is_cost(cost: f64) -> bool {
+    cost > 0.0 && cost.is_finite()
 }

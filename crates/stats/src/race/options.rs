@@ -13,15 +13,12 @@ pub struct RaceOptions {
     pub looks: Vec<f64>,
     /// Finalists that the looks plan for, as a multiple of `keep`. The last look takes what the budget still pays.
     pub finalists: f64,
-    /// What a path costs anew in every stage, in units of one question's cost: tokens that all prompts begin with ÷ the
-    /// mean of the tokens after them.
-    pub prefix: f64,
 }
 
 impl Default for RaceOptions {
     /// The best tenth at a fifth of the cost, with looks in a geometric series from 1/32 to 3/8 of the questions.
     fn default() -> Self {
-        Self { keep: 0.1, budget: 0.2, looks: vec![0.03125, 0.0715, 0.164, 0.375], finalists: 1.2, prefix: 0.0 }
+        Self { keep: 0.1, budget: 0.2, looks: vec![0.03125, 0.0715, 0.164, 0.375], finalists: 1.2 }
     }
 }
 
@@ -44,9 +41,6 @@ impl RaceOptions {
         }
         if !(self.finalists >= 1.0 && self.finalists.is_finite()) {
             return Err(RaceError::invalid("finalists", self.finalists, "a factor of 1 or more"));
-        }
-        if !(self.prefix >= 0.0 && self.prefix.is_finite()) {
-            return Err(RaceError::invalid("prefix", self.prefix, "0 or more questions"));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Maps with known true scores, and answers simulated from them.
 
+use std::ops::Range;
 use std::path::Path;
 
 use neuro_path::{Block, triangle};
@@ -53,14 +54,16 @@ impl Map {
         logits.iter().map(|&logit| difficulty.iter().map(|&question| answer(logit, question)).collect()).collect()
     }
 
-    /// (N − i) layers behind the trunk, which is the baseline.
-    pub(crate) fn costs(&self) -> Vec<f64> {
-        self.blocks.iter().map(|block| (self.depth - block.start) as f64).collect()
+    /// (N − i) layers behind the trunk, which is the baseline, for each question and for what a stage's questions begin
+    /// with alike, in questions.
+    pub(crate) fn costs(&self, prefix: f64) -> impl Fn(Range<usize>) -> Vec<f64> {
+        let layers: Vec<f64> = self.blocks.iter().map(|block| (self.depth - block.start) as f64).collect();
+        move |questions| layers.iter().map(|layers| layers * (prefix + questions.len() as f64)).collect()
     }
 
     pub(crate) fn race(&self, questions: usize, options: RaceOptions) -> Result<Race, RaceError> {
         let blocks: Vec<Option<Block>> = self.blocks.iter().copied().map(Some).collect();
-        Race::new(&self.costs(), &blocks, questions, options)
+        Race::new(self.costs(0.0), &blocks, questions, options)
     }
 
     /// Every cell the mean of its 3 × 3 cells: published scores of few questions are rougher than the truth.
