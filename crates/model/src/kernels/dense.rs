@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::lanes::{LANES, Lanes, Line};
+use super::pages::{Pages, Plain};
 use super::plan::{Costs, Plan};
 use super::rows::for_rows;
 
@@ -33,13 +34,17 @@ const INPUT_TIMES: [usize; 2] = [20_000, 4_500];
 /// A panel's weights for one input.
 type Column = [Line; VECTORS];
 
+// SAFETY: floats, for which all bytes zero is 0, aligned to a cache line.
+#[expect(unsafe_code, reason = "so that large weights can lie in large pages")]
+unsafe impl Plain for Column {}
+
 /// Sums of a group's rows over a panel's outputs.
 type Sums = [[Line; VECTORS]; GROUP];
 
 /// A weight `(out, in)` in the order in which products read it: by panels of outputs, in them by inputs.
 #[derive(Debug)]
 pub(crate) struct Matrix {
-    columns: Vec<Column>,
+    columns: Pages<Column>,
     input: usize,
     output: usize,
 }
@@ -52,16 +57,15 @@ impl Matrix {
 
     /// A weight `(out, in)` that has no rows yet. `None` where other kernels are better.
     pub(crate) fn begin((input, output): (usize, usize)) -> Option<Self> {
-        let room = || Vec::with_capacity(output.div_ceil(PANEL) * input);
+        let room = || Pages::with_capacity(output.div_ceil(PANEL) * input);
         (Self::available() && input > 0).then(|| Self { columns: room(), input, output })
     }
 
     /// Takes the next rows of the weight: a multiple of [`PANEL`], or the last.
     pub(crate) fn push(&mut self, weight: &[f32]) {
-        let (input, start) = (self.input, self.columns.len());
+        let input = self.input;
         let rows = weight.len() / input;
-        self.columns.resize(start + rows.div_ceil(PANEL) * input, Column::default());
-        let panels = self.columns[start..].par_chunks_mut(input);
+        let panels = self.columns.grow(rows.div_ceil(PANEL) * input).par_chunks_mut(input);
         panels.zip(weight.par_chunks(PANEL * input)).for_each(|(panel, weight)| {
             for (vector, weight) in weight.chunks(LANES * input).enumerate() {
                 for start in (0..input).step_by(LANES) {
@@ -83,7 +87,7 @@ impl Matrix {
     /// `(rows, in)` → `(rows, out)`, plus the bias `(out)`.
     pub(crate) fn multiply(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let rows = x.len() / self.input;
-        let panels = self.columns.len() / self.input;
+        let panels = self.columns.get().len() / self.input;
         let [read, multiplied] = INPUT_TIMES.map(|time| (time * self.input).div_ceil(1000));
         let costs = Costs { read, multiplied, strip: PANELS, groups: GROUPS };
         let plan = Plan::of(rows.div_ceil(GROUP), panels, costs, rayon::current_num_threads());
@@ -132,7 +136,7 @@ impl Matrix {
         let mut sums = vec![Sums::default(); out.len().div_ceil(GROUP)];
         let share = depth.div_ceil(sums.len());
         for first in (0..width).step_by(PANEL) {
-            let (panel, behind) = self.columns[(start + first) / PANEL * self.input..].split_at(self.input);
+            let (panel, behind) = self.columns.get()[(start + first) / PANEL * self.input..].split_at(self.input);
             for inputs in (0..self.input).step_by(depth) {
                 let end = self.input.min(inputs + depth);
                 let next = if end < self.input { &panel[end..] } else { behind };
@@ -264,9 +268,9 @@ mod tests {
 
     /// Also where the tensor library's kernel is used instead.
     fn pack(weight: &[f32], (input, output): (usize, usize)) -> Matrix {
-        let mut matrix = Matrix { columns: Vec::new(), input, output };
+        let mut matrix = Matrix { columns: Pages::with_capacity(0), input, output };
         weight.chunks(2 * PANEL * input).for_each(|rows| matrix.push(rows));
-        assert_eq!(size_of_val(matrix.columns.as_slice()), Matrix::bytes_of(input, output));
+        assert_eq!(size_of_val(matrix.columns.get()), Matrix::bytes_of(input, output));
         matrix
     }
 

@@ -8,6 +8,7 @@ pub(crate) mod dense;
 pub(crate) mod gated;
 pub(crate) mod lanes;
 pub(crate) mod norm;
+mod pages;
 mod plan;
 pub(crate) mod q8;
 pub(crate) mod rope;

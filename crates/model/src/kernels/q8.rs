@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use rayon::prelude::*;
 
 use super::lanes::LANES;
+use super::pages::{Pages, Plain};
 use super::plan::{Costs, Plan};
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -48,12 +49,16 @@ const BLOCK_TIMES: [usize; 2] = [150, 25];
 const GROUPS: usize = 8;
 
 /// A block of a panel: its weights, each as `q + 128`, and the scales as f16.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 #[repr(C, align(64))]
 struct WeightBlock {
     quants: [[[u32; LANES]; VECTORS]; WORDS],
     scales: [[u16; LANES]; VECTORS],
 }
+
+// SAFETY: integers, for which all bytes zero is 0, aligned to a cache line.
+#[expect(unsafe_code, reason = "so that large weights can lie in large pages")]
+unsafe impl Plain for WeightBlock {}
 
 /// A block of a group of rows. Rows that are not there are zero.
 #[derive(Debug, Clone, Copy, Default)]
@@ -73,7 +78,7 @@ struct Sums([[[f32; LANES]; VECTORS]; GROUP]);
 /// A weight `(out, in)`, held once, in the order in which products read it: by panels of outputs, in them by blocks.
 #[derive(Debug)]
 pub(crate) struct Matrix {
-    blocks: Vec<WeightBlock>,
+    blocks: Pages<WeightBlock>,
     input: usize,
     output: usize,
     instructions: Instructions,
@@ -88,7 +93,7 @@ impl Matrix {
     /// A weight `(out, in)` that has no rows yet. `None` where the processor lacks the instructions.
     pub(crate) fn begin((input, output): (usize, usize)) -> Option<Self> {
         let instructions = Instructions::detect().filter(|_| input > 0)?;
-        let blocks = Vec::with_capacity(output.div_ceil(PANEL) * input.div_ceil(BLOCK));
+        let blocks = Pages::with_capacity(output.div_ceil(PANEL) * input.div_ceil(BLOCK));
         Some(Self { blocks, input, output, instructions })
     }
 
@@ -111,7 +116,8 @@ impl Matrix {
             }
             block
         };
-        self.blocks.par_extend((0..rows.div_ceil(PANEL) * per_panel).into_par_iter().map(block));
+        let room = self.blocks.grow(rows.div_ceil(PANEL) * per_panel);
+        room.par_iter_mut().enumerate().for_each(|(index, room)| *room = block(index));
     }
 
     /// Bytes that a weight takes.
@@ -123,7 +129,7 @@ impl Matrix {
     pub(crate) fn multiply(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
         let (rows, per_panel) = (x.len() / self.input, self.per_panel());
         let largest = (SCRATCH_BYTES / (per_panel * size_of::<Rounded>())).max(1);
-        let (groups, panels) = (largest.min(rows.div_ceil(GROUP)), self.blocks.len() / per_panel);
+        let (groups, panels) = (largest.min(rows.div_ceil(GROUP)), self.blocks.get().len() / per_panel);
         let plan = Plan::of(groups, panels, costs(per_panel), rayon::current_num_threads());
         let mut out = Vec::with_capacity(rows * self.output);
         let written = &mut out.spare_capacity_mut()[..rows * self.output];
@@ -200,7 +206,7 @@ impl Matrix {
         let Piece { x, start, mut out } = piece;
         let (per_panel, width) = (self.per_panel(), out.first().map_or(0, |row| row.len()));
         let (panels, groups) = (width.div_ceil(PANEL), out.len().div_ceil(GROUP));
-        let weights = |panel: usize| &self.blocks[(start / PANEL + panel) * per_panel..][..per_panel];
+        let weights = |panel: usize| &self.blocks.get()[(start / PANEL + panel) * per_panel..][..per_panel];
         // Few rows pass by few panels, so that the next come from memory while these are multiplied.
         let strip = (groups / 2).clamp(1, panels);
         let share = per_panel.div_ceil(groups);

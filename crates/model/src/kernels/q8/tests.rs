@@ -37,7 +37,7 @@ fn f16_to_f32(bits: u16) -> f32 {
 /// Weights of an output in a block as they were packed, and their scale.
 fn unpacked(matrix: &Matrix, output: usize, block: usize) -> ([i32; BLOCK], u16) {
     let (panel, vector, lane) = (output / PANEL, output % PANEL / LANES, output % LANES);
-    let block = &matrix.blocks[panel * matrix.per_panel() + block];
+    let block = &matrix.blocks.get()[panel * matrix.per_panel() + block];
     let value = |i: usize| i32::from(block.quants[i / 4][vector][lane].to_le_bytes()[i % 4]) - 128;
     (std::array::from_fn(value), block.scales[vector][lane])
 }
@@ -94,7 +94,7 @@ fn weights_are_those_of_the_format() {
             assert_eq!(scale.to_le_bytes(), expected[..2]);
             assert_eq!(quants.map(|quant| quant as i8), *expected[2..].iter().map(|q| *q as i8).collect::<Vec<_>>());
         }
-        assert_eq!(Matrix::bytes_of(input, output), matrix.blocks.len() * size_of::<WeightBlock>());
+        assert_eq!(Matrix::bytes_of(input, output), size_of_val(matrix.blocks.get()));
     }
 }
 
