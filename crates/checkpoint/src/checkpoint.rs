@@ -1,4 +1,4 @@
-//! A folder as Hugging Face lays it out, opened.
+//! A folder as Hugging Face lays it out, or a GGUF file, opened.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use crate::config::DecoderConfig;
 use crate::disk::read_bounded;
 use crate::error::CheckpointError;
 use crate::generation::GenerationConfig;
+use crate::gguf::{self, Gguf, HeaderTokenizer};
 use crate::identity::{Fingerprint, Identity};
 use crate::index::INDEX_FILE;
 use crate::memory::{self, Memory};
@@ -20,10 +21,10 @@ const WEIGHT_FILE: &str = "model.safetensors";
 /// Largest JSON settings file that is read. Real ones have kilobytes.
 const LARGEST_SETTINGS: u64 = 4 << 20;
 
-/// What a checkpoint folder holds: a description of the model, settings for generation, and weights that fit both.
+/// What a checkpoint folder or a GGUF file holds: a description of the model, settings for generation, and weights that fit both.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// The folder.
+    /// The folder, or the GGUF file.
     pub dir: PathBuf,
     /// The model, described by data.
     pub config: DecoderConfig,
@@ -31,13 +32,15 @@ pub struct Checkpoint {
     pub generation: GenerationConfig,
     /// The tensors of [`DecoderConfig::expected_tensors`], and no others.
     pub weights: Weights,
-    /// Fingerprint of `config.json`'s bytes.
+    /// The tokenizer in the header of a GGUF file; none where the checkpoint is a folder.
+    pub tokenizer: Option<HeaderTokenizer>,
+    /// Fingerprint of `config.json`'s bytes; of none for a GGUF file, whose metadata lie before the weights.
     config_hash: String,
 }
 
 impl Checkpoint {
-    /// Opens a folder with `config.json` and safetensors weights, single-file or sharded. Weights are mapped; only
-    /// headers are read now.
+    /// Opens a folder with `config.json` and safetensors weights, single-file or sharded, or a GGUF file, of which any
+    /// one stands for all where there are several. Weights are mapped; only headers are read now.
     ///
     /// # Errors
     ///
@@ -48,6 +51,9 @@ impl Checkpoint {
             if error.kind() == std::io::ErrorKind::NotFound { missing(dir) } else { CheckpointError::io(dir, error) }
         })?;
         if !metadata.is_dir() {
+            if has_ending(dir, &["gguf"]) {
+                return Ok(Self::of_gguf(dir, Gguf::open(dir)?));
+            }
             return Err(not_a_folder(dir));
         }
         let config_file = dir.join(CONFIG_FILE);
@@ -107,6 +113,33 @@ impl Checkpoint {
         settings.with(Weights::stored(weights))
     }
 
+    /// A GGUF file that is in memory already. `id` stands for the file's name, in the identity and in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`Checkpoint::open`], except for what concerns folders.
+    pub fn from_gguf_bytes(id: &str, bytes: impl Into<Cow<'static, [u8]>>) -> Result<Self, CheckpointError> {
+        let file = Path::new(id);
+        Ok(Self::of_gguf(file, Gguf::from_bytes(file, bytes.into())?))
+    }
+
+    fn of_gguf(file: &Path, gguf: Gguf) -> Self {
+        let Gguf { config, weights, tokenizer } = gguf;
+        let generation = GenerationConfig {
+            eos_token_ids: config.eos_token_ids.clone(),
+            bos_token_id: config.bos_token_id,
+            ..GenerationConfig::default()
+        };
+        Self {
+            dir: file.to_path_buf(),
+            config,
+            generation,
+            weights: Weights::gguf(weights),
+            tokenizer,
+            config_hash: Fingerprint::new().finish(),
+        }
+    }
+
     /// Whether all weights fit into this machine's memory (a container's limit included) when each takes
     /// `bytes_per_weight`; to be asked before they are loaded. Where the system does not tell, weights of files pass.
     ///
@@ -134,6 +167,9 @@ impl Checkpoint {
 
     /// The last part of the folder's path; of `.` and the like, that of the folder it means.
     fn name(&self) -> Result<String, CheckpointError> {
+        if has_ending(&self.dir, &["gguf"]) && !self.dir.is_dir() {
+            return Ok(gguf::model_name(&self.dir));
+        }
         if let Some(name) = self.dir.file_name() {
             return Ok(name.to_string_lossy().into_owned());
         }
@@ -185,27 +221,38 @@ impl Settings {
     fn with(self, mut weights: Weights) -> Result<Checkpoint, CheckpointError> {
         let Self { dir, mut config, generation, config_hash } = self;
         weights.fit(&mut config, &dir)?;
-        Ok(Checkpoint { dir, config, generation, weights, config_hash })
+        Ok(Checkpoint { dir, config, generation, weights, tokenizer: None, config_hash })
     }
 }
 
+/// Endings of files that Python unpickles.
+const PICKLES: &[&str] = &["bin", "pt", "pth", "ckpt"];
+/// What is said about them.
+const PICKLE: &str = "pickles (.bin, .pt, .pth), which can run code and are not read; convert them with transformers: \
+                      AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(OTHER_FOLDER)";
+
 fn missing(dir: &Path) -> CheckpointError {
-    CheckpointError::folder(dir, "there is no such folder; give a folder with config.json and safetensors weights")
+    CheckpointError::folder(
+        dir,
+        "there is no such folder or file; give a folder with config.json and safetensors weights, or a .gguf file",
+    )
 }
 
 fn not_a_folder(file: &Path) -> CheckpointError {
-    let problem = if has_ending(file, &["gguf"]) {
-        "GGUF files are not read yet; use the checkpoint in safetensors that it was made from".to_owned()
+    let problem = if has_ending(file, PICKLES) {
+        format!("is {PICKLE}; give the folder with the result")
     } else {
         let parent = file.parent().unwrap_or(Path::new("")).display();
-        format!("is a file, expected a folder with config.json and safetensors weights; did you mean `{parent}`?")
+        format!(
+            "is a file, expected a folder with config.json and safetensors weights, or a .gguf file; did you mean `{parent}`?"
+        )
     };
     CheckpointError::folder(file, problem)
 }
 
 fn no_config(dir: &Path) -> CheckpointError {
-    let problem = if contains(dir, |file| has_ending(file, &["gguf"])) {
-        "holds GGUF files but no config.json; GGUF is not read yet, use the checkpoint in safetensors"
+    let problem = if let Some(file) = gguf_in(dir) {
+        return CheckpointError::folder(dir, format!("holds GGUF files but no config.json; name one of them: {file}"));
     } else if dir.join("adapter_config.json").exists() {
         "holds an adapter (adapter_config.json), not a model; merge it into its base model first"
     } else if dir.join("params.json").exists() {
@@ -217,11 +264,10 @@ fn no_config(dir: &Path) -> CheckpointError {
 }
 
 fn no_weights(dir: &Path) -> CheckpointError {
-    let problem = if contains(dir, |file| has_ending(file, &["bin", "pt", "pth", "ckpt"])) {
-        "holds weights only as pickles (.bin, .pt, .pth), which can run code and are not read; convert them with \
-         transformers: AutoModelForCausalLM.from_pretrained(FOLDER).save_pretrained(OTHER_FOLDER)"
-    } else if contains(dir, |file| has_ending(file, &["gguf"])) {
-        "holds weights only as GGUF, which is not read yet; use the checkpoint in safetensors"
+    let problem = if contains(dir, |file| has_ending(file, PICKLES)) {
+        return CheckpointError::folder(dir, format!("holds weights only as {PICKLE}"));
+    } else if let Some(file) = gguf_in(dir) {
+        return CheckpointError::folder(dir, format!("holds weights only as GGUF; name the file itself: {file}"));
     } else if contains(dir, |file| has_ending(file, &["safetensors"])) {
         "holds .safetensors files, but neither model.safetensors nor model.safetensors.index.json; \
          rename a single file to model.safetensors, or download the index"
@@ -233,6 +279,12 @@ fn no_weights(dir: &Path) -> CheckpointError {
 
 fn has_ending(file: &Path, endings: &[&str]) -> bool {
     file.extension().is_some_and(|found| endings.iter().any(|ending| found.eq_ignore_ascii_case(ending)))
+}
+
+/// The path of the first GGUF file in a folder.
+fn gguf_in(dir: &Path) -> Option<String> {
+    let entries = std::fs::read_dir(dir).ok()?.flatten().map(|entry| entry.path());
+    Some(entries.filter(|file| has_ending(file, &["gguf"])).min()?.display().to_string())
 }
 
 /// Whether a folder directly contains such a file; an unreadable folder contains none.

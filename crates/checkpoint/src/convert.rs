@@ -41,17 +41,18 @@ pub(crate) fn to_f32(dtype: Dtype, bytes: &[u8], values: &mut [f32]) -> Option<u
                 halves[..values.len()].convert_to_f32_slice(values);
             }
         }
-        if !all_finite(values) {
-            return values.iter().position(|value| !value.is_finite()).map(|position| number * BLOCK + position);
+        if let Some(position) = first_not_finite(values) {
+            return Some(number * BLOCK + position);
         }
     }
     None
 }
 
-/// By the largest magnitude, which is found without a branch per number.
-fn all_finite(values: &[f32]) -> bool {
+/// The position of the first number that is not finite, if there is one: the largest magnitude tells without a branch
+/// per number.
+pub(crate) fn first_not_finite(values: &[f32]) -> Option<usize> {
     let largest = values.iter().fold(0, |largest, value| u32::max(largest, value.to_bits() & 0x7fff_ffff));
-    largest < f32::INFINITY.to_bits()
+    if largest < f32::INFINITY.to_bits() { None } else { values.iter().position(|value| !value.is_finite()) }
 }
 
 /// What is wrong with a number that is not finite, found at a flat position of a tensor.

@@ -31,7 +31,7 @@ pub enum CheckpointError {
         /// The parser's message, with line and column.
         problem: String,
     },
-    /// A key of `config.json` or `generation_config.json` is missing, absurd, or asks for what is not supported.
+    /// A key of `config.json`, `generation_config.json` or a GGUF file is missing, absurd, or asks for what is not supported.
     #[error("{}: `{key}` {problem}", file.display())]
     Config {
         /// The file.
@@ -47,6 +47,14 @@ pub enum CheckpointError {
         /// The weight file.
         file: PathBuf,
         /// What was found and what was expected.
+        problem: String,
+    },
+    /// The head of a GGUF file lies about its own file, or is of a kind that is not read.
+    #[error("{}: GGUF: {problem}", file.display())]
+    Gguf {
+        /// The file.
+        file: PathBuf,
+        /// What was found, what was expected and what to do.
         problem: String,
     },
     /// The list of shards does not agree with the shards.
@@ -94,6 +102,10 @@ impl CheckpointError {
 
     pub(crate) fn header(file: &Path, problem: impl Into<String>) -> Self {
         Self::Header { file: file.to_path_buf(), problem: problem.into() }
+    }
+
+    pub(crate) fn gguf(file: &Path, problem: impl Into<String>) -> Self {
+        Self::Gguf { file: file.to_path_buf(), problem: problem.into() }
     }
 
     pub(crate) fn index(file: &Path, problem: impl Into<String>) -> Self {

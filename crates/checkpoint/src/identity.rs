@@ -1,10 +1,9 @@
 //! Which model this is, in a few bytes and at bounded cost.
 
+use std::ops::Range;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
-
-use crate::header::Header;
 
 /// Weight files up to this many bytes in total are hashed whole.
 pub(crate) const WHOLE_BYTES: u64 = 256 << 20;
@@ -21,9 +20,9 @@ const EDGE_BYTES: usize = 4 * 1024;
 /// A checkpoint's name and fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The folder's name.
+    /// The folder's name, or the GGUF file's without its ending.
     pub id: String,
-    /// SHA-256, in hexadecimal, of `config.json` and of the weights.
+    /// SHA-256, in hexadecimal, of `config.json`, where there is one, and of the weights.
     ///
     /// Weight files of up to 256 MiB in total are hashed whole, each with its name. Of larger ones: each file's name and
     /// header, its data's length, 64 evenly spread pieces of 64 KiB of it (all of it up to 4 MiB), and the first and
@@ -48,17 +47,25 @@ impl Fingerprint {
     }
 
     /// Adds a weight file, whole or by samples.
-    pub(crate) fn add_weight_file(&mut self, path: &Path, bytes: &[u8], header: &Header, whole: bool) {
-        let (head, data) = bytes.split_at(header.data_start());
+    pub(crate) fn add_weight_file(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        data_start: usize,
+        tensors: impl Iterator<Item = Range<usize>>,
+        whole: bool,
+    ) {
+        // A GGUF file without tensors may end before its data would begin.
+        let (head, data) = bytes.split_at(data_start.min(bytes.len()));
         self.add(path.file_name().unwrap_or_default().as_encoded_bytes());
         self.add(head);
         if whole || data.len() <= SAMPLES * SAMPLE_BYTES {
             return self.add(data);
         }
         self.add_samples(data);
-        for entry in header.tensors().values() {
+        for range in tensors {
             // The header has been checked: every range lies within the file.
-            let tensor = &bytes[entry.range.clone()];
+            let tensor = &bytes[range];
             self.add(&tensor[..tensor.len().min(EDGE_BYTES)]);
             self.add(&tensor[tensor.len().saturating_sub(EDGE_BYTES)..]);
         }
@@ -83,6 +90,7 @@ impl Fingerprint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::header::Header;
 
     /// A file of three tensors, 8 MiB in all, and where each tensor's bytes begin.
     fn file() -> (Vec<u8>, Header) {
@@ -98,7 +106,8 @@ mod tests {
 
     fn hash(bytes: &[u8], header: &Header, whole: bool) -> String {
         let mut fingerprint = Fingerprint::new();
-        fingerprint.add_weight_file(Path::new("x"), bytes, header, whole);
+        let ranges = header.tensors().values().map(|entry| entry.range.clone());
+        fingerprint.add_weight_file(Path::new("x"), bytes, header.data_start(), ranges, whole);
         fingerprint.finish()
     }
 

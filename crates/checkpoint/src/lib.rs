@@ -1,5 +1,5 @@
-//! WHAT IS ON DISK: a checkpoint folder as a typed description ([`DecoderConfig`]), settings for generation and lazily
-//! read weights; or a `config.json` alone, with weights drawn from a seed.
+//! WHAT IS ON DISK: a checkpoint folder or a GGUF file as a typed description ([`DecoderConfig`]), settings for generation
+//! and lazily read weights; or a `config.json` alone, with weights drawn from a seed.
 //!
 //! Knows no tensor library, no tokenizer and no device: weights leave as bytes or as `Vec<f32>`. Architectures exist
 //! only here, one small file each; behind this room a model is described by data.
@@ -16,6 +16,7 @@ mod error;
 mod fields;
 mod fit;
 mod generation;
+mod gguf;
 mod header;
 mod identity;
 mod index;
@@ -34,6 +35,7 @@ pub use config::{
 pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub use generation::GenerationConfig;
+pub use gguf::{BlockFormat, HeaderTokenizer};
 pub use header::{Header, TensorEntry};
 pub use identity::Identity;
 pub use index::ShardIndex;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::config::DecoderConfig;
 use crate::dtype::Dtype;
 use crate::error::CheckpointError;
+use crate::gguf::{BlockFormat, GgufWeights};
 use crate::identity::{Fingerprint, WHOLE_BYTES};
 use crate::pieces::PIECE;
 use crate::random::RandomWeights;
@@ -24,6 +25,7 @@ pub struct Weights {
 
 enum Source {
     Files(StoredWeights),
+    Gguf(GgufWeights),
     Random { folder: PathBuf, weights: RandomWeights },
 }
 
@@ -45,6 +47,10 @@ impl Weights {
         Self { source: Source::Files(weights), bytes_read: AtomicU64::new(0) }
     }
 
+    pub(crate) fn gguf(weights: GgufWeights) -> Self {
+        Self { source: Source::Gguf(weights), bytes_read: AtomicU64::new(0) }
+    }
+
     pub(crate) fn random(folder: &Path, config: &DecoderConfig, seed: u64) -> Self {
         let weights = RandomWeights::new(config, seed);
         Self { source: Source::Random { folder: folder.to_path_buf(), weights }, bytes_read: AtomicU64::new(0) }
@@ -54,11 +60,13 @@ impl Weights {
     pub(crate) fn fit(&mut self, config: &mut DecoderConfig, place: &Path) -> Result<(), CheckpointError> {
         match &mut self.source {
             Source::Files(weights) => fit::fit(weights, config, place),
+            Source::Gguf(weights) => weights.fit(config),
             Source::Random { .. } => Ok(()),
         }
     }
 
-    /// One tensor as stored; random weights are drawn as f32. Values are not checked.
+    /// One tensor as stored; random weights are drawn as f32, and what a GGUF file holds in another order or in blocks is
+    /// decoded to f32. Values are not checked.
     ///
     /// # Errors
     ///
@@ -66,6 +74,7 @@ impl Weights {
     pub fn view(&self, name: &str) -> Result<TensorView<'_>, CheckpointError> {
         match &self.source {
             Source::Files(weights) => weights.view(name),
+            Source::Gguf(weights) => weights.view(name),
             Source::Random { weights, .. } => {
                 let (name, shape) = weights.entry(name).ok_or_else(|| self.missing(name))?;
                 let values = self.read_f32(name, shape)?;
@@ -178,14 +187,15 @@ impl Weights {
         values: &mut [f32],
         buffer: &mut Vec<u8>,
     ) -> Result<(), CheckpointError> {
-        let bytes_of_number = match &self.source {
-            Source::Files(weights) => weights.read(name, first, values, buffer)?.size(),
+        let bytes = match &self.source {
+            Source::Files(weights) => (weights.read(name, first, values, buffer)?.size() * values.len()) as u64,
+            Source::Gguf(weights) => weights.read(name, first, values, buffer)?,
             Source::Random { weights, .. } => {
                 weights.draw(name, first, values);
-                size_of::<f32>()
+                size_of_val(values) as u64
             }
         };
-        self.bytes_read.fetch_add((values.len() * bytes_of_number) as u64, Ordering::Relaxed);
+        self.bytes_read.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
 
@@ -202,6 +212,7 @@ impl Weights {
     fn check_shape(&self, name: &str, expected: &[usize]) -> Result<(), CheckpointError> {
         let found = match &self.source {
             Source::Files(weights) => weights.shape(name)?,
+            Source::Gguf(weights) => weights.shape(name)?,
             Source::Random { weights, .. } => weights.entry(name).ok_or_else(|| self.missing(name))?.1,
         };
         if found == expected {
@@ -216,6 +227,7 @@ impl Weights {
     pub fn contains(&self, name: &str) -> bool {
         match &self.source {
             Source::Files(weights) => weights.contains(name),
+            Source::Gguf(weights) => weights.contains(name),
             Source::Random { weights, .. } => weights.entry(name).is_some(),
         }
     }
@@ -225,6 +237,7 @@ impl Weights {
     pub fn names(&self) -> Vec<&str> {
         match &self.source {
             Source::Files(weights) => weights.names().collect(),
+            Source::Gguf(weights) => weights.names().collect(),
             Source::Random { weights, .. } => weights.names().collect(),
         }
     }
@@ -234,6 +247,7 @@ impl Weights {
     pub fn total_bytes(&self) -> u64 {
         match &self.source {
             Source::Files(weights) => weights.entries().map(|entry| entry.range.len() as u64).sum(),
+            Source::Gguf(weights) => weights.formats().map(|(_, bytes)| bytes as u64).sum(),
             Source::Random { weights, .. } => {
                 weights.names().filter_map(|name| weights.entry(name)).fold(0, |sum, (_, shape)| {
                     shape.iter().fold(4_u64, |product, &size| product.saturating_mul(size as u64)).saturating_add(sum)
@@ -247,6 +261,7 @@ impl Weights {
     pub fn files(&self) -> Vec<&Path> {
         match &self.source {
             Source::Files(weights) => weights.files_with_headers().map(|(file, _)| file.path()).collect(),
+            Source::Gguf(weights) => weights.files().map(|(file, ..)| file.path()).collect(),
             Source::Random { .. } => Vec::new(),
         }
     }
@@ -255,7 +270,7 @@ impl Weights {
     #[must_use]
     pub fn random_seed(&self) -> Option<u64> {
         match &self.source {
-            Source::Files(_) => None,
+            Source::Files(_) | Source::Gguf(_) => None,
             Source::Random { weights, .. } => Some(weights.seed),
         }
     }
@@ -263,21 +278,44 @@ impl Weights {
     /// The number formats in the files, most tensors first: `BF16`, or `BF16 (290 tensors), F32 (1 tensor)`.
     #[must_use]
     pub fn dtype_summary(&self) -> String {
-        let Source::Files(weights) = &self.source else { return "F32".to_owned() };
-        let mut counts: BTreeMap<safetensors::Dtype, usize> = BTreeMap::new();
-        for entry in weights.entries() {
-            *counts.entry(entry.dtype).or_default() += 1;
+        match &self.source {
+            Source::Files(weights) => summary(weights.entries().map(|entry| entry.dtype)),
+            Source::Gguf(weights) => summary(weights.formats().map(|(format, _)| format)),
+            Source::Random { .. } => "F32".to_owned(),
         }
-        let mut counts: Vec<_> = counts.into_iter().collect();
-        counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
-        match counts.as_slice() {
-            [(dtype, _)] => dtype.to_string(),
-            several => several
-                .iter()
-                .map(|(dtype, count)| format!("{dtype} ({count} tensor{})", if *count == 1 { "" } else { "s" }))
-                .collect::<Vec<_>>()
-                .join(", "),
-        }
+    }
+
+    /// The number format of a tensor of a GGUF file; `None` for all others.
+    #[must_use]
+    pub fn block_format(&self, name: &str) -> Option<BlockFormat> {
+        if let Source::Gguf(weights) = &self.source { weights.format_of(name) } else { None }
+    }
+
+    /// Whether numbers of some tensor are rounded to a few bits.
+    #[must_use]
+    pub fn is_quantised(&self) -> bool {
+        matches!(&self.source, Source::Gguf(weights) if weights.formats().any(|(format, _)| format.is_quantised()))
+    }
+
+    /// Some rows of a matrix of a GGUF file, as stored. All numbers in them are finite.
+    ///
+    /// # Errors
+    ///
+    /// When the tensor is none of a GGUF file, has another shape or no such rows, cannot be read, or holds a number that
+    /// is not finite.
+    pub fn read_blocks(
+        &self,
+        name: &str,
+        expected_shape: &[usize],
+        rows: Range<usize>,
+    ) -> Result<Vec<u8>, CheckpointError> {
+        self.check_shape(name, expected_shape)?;
+        let Source::Gguf(weights) = &self.source else {
+            return Err(CheckpointError::tensor(self.file_of(name), name, "is not stored in blocks"));
+        };
+        let bytes = weights.read_blocks(name, rows)?;
+        self.bytes_read.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        Ok(bytes)
     }
 
     /// Adds what identifies the weights to a fingerprint.
@@ -286,7 +324,15 @@ impl Weights {
             Source::Files(weights) => {
                 let total: u64 = weights.files_with_headers().map(|(file, _)| file.bytes().len() as u64).sum();
                 for (file, header) in weights.files_with_headers() {
-                    fingerprint.add_weight_file(file.path(), file.bytes(), header, total <= WHOLE_BYTES);
+                    let tensors = header.tensors().values().map(|entry| entry.range.clone());
+                    let whole = total <= WHOLE_BYTES;
+                    fingerprint.add_weight_file(file.path(), file.bytes(), header.data_start(), tensors, whole);
+                }
+            }
+            Source::Gguf(weights) => {
+                let total: u64 = weights.files().map(|(file, ..)| file.bytes().len() as u64).sum();
+                for (file, start, tensors) in weights.files() {
+                    fingerprint.add_weight_file(file.path(), file.bytes(), start, tensors, total <= WHOLE_BYTES);
                 }
             }
             Source::Random { weights, .. } => weights.add_to(fingerprint),
@@ -297,12 +343,31 @@ impl Weights {
     fn file_of(&self, name: &str) -> &Path {
         match &self.source {
             Source::Files(weights) => weights.file_of(name),
+            Source::Gguf(weights) => weights.file_of(name),
             Source::Random { folder, .. } => folder,
         }
     }
 
     fn missing(&self, name: &str) -> CheckpointError {
         CheckpointError::tensor(self.file_of(name), name, "does not exist in this checkpoint")
+    }
+}
+
+/// The names of the number formats, most tensors first.
+fn summary<F: Ord + fmt::Display>(formats: impl Iterator<Item = F>) -> String {
+    let mut counts: BTreeMap<F, usize> = BTreeMap::new();
+    for format in formats {
+        *counts.entry(format).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|&(_, count)| std::cmp::Reverse(count));
+    match counts.as_slice() {
+        [(format, _)] => format.to_string(),
+        several => several
+            .iter()
+            .map(|(format, count)| format!("{format} ({count} tensor{})", if *count == 1 { "" } else { "s" }))
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }
 

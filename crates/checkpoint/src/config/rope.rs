@@ -50,6 +50,11 @@ pub enum RopeScaling {
         /// Context length of the first training.
         original: usize,
     },
+    /// Each divided by a number of its own, as GGUF files give them (`rope_freqs.weight`).
+    Factors {
+        /// One divisor for each rotated pair; above 0.
+        divisors: Vec<f32>,
+    },
     /// YaRN: a ramp over dimensions, and a factor on cos and sin.
     Yarn {
         /// The divisor of interpolated frequencies.
