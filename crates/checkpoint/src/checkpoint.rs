@@ -74,12 +74,19 @@ impl Checkpoint {
     }
 
     /// A model of the shape of a `config.json`, with weights drawn from a seed. Takes the folder or the file itself;
-    /// weight files are not looked at.
+    /// weight files are not looked at. Of a GGUF file only the weights themselves are not.
     ///
     /// # Errors
     ///
     /// When there is no valid `config.json`, or its weights would not fit into this machine's memory.
     pub fn open_random(dir: &Path, seed: u64) -> Result<Self, CheckpointError> {
+        if has_ending(dir, &["gguf"]) && dir.is_file() {
+            let mut checkpoint = Self::of_gguf(dir, Gguf::open(dir)?);
+            let limit = Memory::of_this_machine().total.unwrap_or(memory::ASSUMED);
+            memory::check(dir, checkpoint.config.parameters(), size_of::<f32>() as u64, limit)?;
+            checkpoint.weights = Weights::random(dir, &checkpoint.config, seed);
+            return Ok(checkpoint);
+        }
         let (dir, config_file) = if dir.is_file() {
             (dir.parent().unwrap_or(Path::new("")), dir.to_path_buf())
         } else {

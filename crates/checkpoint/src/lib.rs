@@ -35,7 +35,7 @@ pub use config::{
 pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub use generation::GenerationConfig;
-pub use gguf::{BlockFormat, HeaderTokenizer};
+pub use gguf::{BlockFormat, HeaderTokenizer, model_name};
 pub use header::{Header, TensorEntry};
 pub use identity::Identity;
 pub use index::ShardIndex;

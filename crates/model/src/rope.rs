@@ -144,6 +144,7 @@ fn inverse_frequencies(config: &RopeConfig, span: usize) -> Vec<f32> {
     let frequencies: Vec<f64> = match *scaling {
         RopeScaling::Default => plain(theta).collect(),
         RopeScaling::Linear { factor } => plain(theta).map(|f| f / factor).collect(),
+        RopeScaling::Factors { ref divisors } => plain(theta).zip(divisors).map(|(f, by)| f / f64::from(*by)).collect(),
         // NTK-aware scaling, https://www.reddit.com/r/LocalLLaMA/comments/14mrgpr
         RopeScaling::Dynamic { factor, trained } => {
             let stretch = factor * span.max(trained) as f64 / trained as f64 - (factor - 1.0);

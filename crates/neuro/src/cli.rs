@@ -6,6 +6,7 @@ use clap::builder::Styles;
 use clap::builder::styling::AnsiColor;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+use neuro_checkpoint::Checkpoint;
 use neuro_scan::WeightType;
 
 use crate::device::DeviceName;
@@ -76,15 +77,15 @@ pub(crate) struct LoadArgs {
     /// Where to compute: cpu, cuda, cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: DeviceName,
-    /// Hold and multiply the weights in fewer bits: q8_0 or q4_k (default: f32)
+    /// How to hold and multiply the weights: f32, q8_0 or q4_k (default: f32; q8_0 for a quantised GGUF file)
     #[arg(long, value_name = "TYPE", value_parser = weight_type)]
     pub(crate) quantize: Option<WeightType>,
 }
 
 impl LoadArgs {
-    /// The type of the weights.
-    pub(crate) fn weight_type(&self) -> WeightType {
-        self.quantize.unwrap_or(WeightType::F32)
+    /// The type of a checkpoint's weights in memory.
+    pub(crate) fn weight_type(&self, checkpoint: &Checkpoint) -> WeightType {
+        self.quantize.unwrap_or(WeightType::for_stored(checkpoint))
     }
 }
 

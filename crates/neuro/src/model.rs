@@ -1,15 +1,14 @@
-//! The argument MODEL: a folder, a phantom that comes with the program, or a name in the Hugging Face cache.
+//! The argument MODEL: a folder, a GGUF file, a phantom that comes with the program, or a name in the Hugging Face cache.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use neuro_checkpoint::Checkpoint;
+use neuro_checkpoint::{Checkpoint, model_name};
 use neuro_path::LayerPath;
 use neuro_probe::phantom::PhantomCard;
 use neuro_record::Planted;
-use neuro_scan::{OpenOptions, ScanRequest, Subject};
-use neuro_text::Text;
+use neuro_scan::{OpenOptions, ScanRequest, Subject, open_text};
 use tempfile::TempDir;
 
 use crate::cli::LoadArgs;
@@ -24,6 +23,7 @@ const CARD_BYTES: u64 = 64 << 10;
 /// Where a model is.
 #[derive(Debug)]
 pub(crate) struct Model {
+    /// The folder, or the file that stands for it.
     folder: PathBuf,
     /// Name for people, where the folder's own is none.
     name: Option<String>,
@@ -49,21 +49,24 @@ impl Model {
         if let Some(hub) = HubName::parse(argument) {
             return Ok(Self { folder: hub.find()?, name: Some(hub.name().to_owned()), _extracted: None });
         }
-        let failure = Failure::new(format!("the model folder {argument} does not exist"));
+        let what =
+            if Path::new(argument).extension().is_some_and(|ending| ending == "gguf") { "file" } else { "folder" };
+        let failure = Failure::new(format!("the model {what} {argument} does not exist"));
         Err(failure
-            .hint("MODEL is a folder with config.json and *.safetensors, or `phantom`, or `phantom-plain`")
+            .hint(
+                "MODEL is a folder with config.json and *.safetensors, a .gguf file, or `phantom`, or `phantom-plain`",
+            )
             .into())
     }
 
     /// Name for people.
     pub(crate) fn name(&self) -> String {
-        let folder = || self.folder.file_name().unwrap_or(self.folder.as_os_str()).to_string_lossy().into_owned();
-        self.name.clone().unwrap_or_else(folder)
+        self.name.clone().unwrap_or_else(|| model_name(&self.folder))
     }
 
     /// The folder that holds its files.
     pub(crate) fn folder(&self) -> &Path {
-        // With random weights the config file itself may stand for the folder.
+        // A GGUF file, or with random weights the config file itself, may stand for the folder.
         let parent = if self.folder.is_file() { self.folder.parent() } else { None };
         match parent {
             Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -88,22 +91,16 @@ impl Model {
     /// # Errors
     /// When the checkpoint, the tokenizer or the device is refused.
     pub(crate) fn subject(&self, load: &LoadArgs) -> anyhow::Result<Subject> {
-        let (random_weights, weight_type) = (load.random_weights, load.weight_type());
-        let options = OpenOptions { random_weights, device: load.device.open()?, weight_type };
+        let (random_weights, device) = (load.random_weights, load.device.open()?);
+        let checkpoint = self.checkpoint(load)?;
+        let options = OpenOptions { random_weights, device, weight_type: load.weight_type(&checkpoint) };
         match &self.name {
-            None => Ok(Subject::open(&self.folder, &options)?),
-            Some(name) => Ok(Subject::from_parts(name, self.checkpoint(load)?, self.text()?, &options)?),
+            None => Ok(Subject::from_checkpoint(checkpoint, &options)?),
+            Some(name) => {
+                let text = open_text(&checkpoint)?;
+                Ok(Subject::from_parts(name, checkpoint, text, &options)?)
+            }
         }
-    }
-
-    /// Opens the tokenizer alone; none where the folder has none.
-    ///
-    /// # Errors
-    /// When it is refused.
-    pub(crate) fn text(&self) -> anyhow::Result<Option<Text>> {
-        // With random weights the config file itself may stand for the folder.
-        let folder = if self.folder.is_file() { self.folder.parent() } else { None };
-        Ok(Text::open(folder.unwrap_or(&self.folder))?)
     }
 
     /// The default request for this model: a phantom's own questions where it is one.

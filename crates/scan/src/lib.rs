@@ -35,7 +35,7 @@ pub use observer::{Observer, Progress};
 pub use plan::{Plan, plan};
 pub use request::{DEFAULT_PROBE, DEFAULT_QUESTIONS, PHANTOM_PROBE, Paths, SCREENED_QUESTIONS, SCREENING, ScanRequest};
 pub use run::{Outcome, measure, run};
-pub use subject::{OpenOptions, Residence, Subject};
+pub use subject::{OpenOptions, Residence, Subject, open_text};
 pub use summary::{PlanSummary, ProbeSummary};
 
 /// Result of the scan room.

@@ -7,7 +7,7 @@ use neuro_checkpoint::{Checkpoint, DecoderConfig, Identity};
 use neuro_model::{Decoder, Device, WeightType};
 use neuro_path::LayerPath;
 use neuro_record::ModelInfo;
-use neuro_text::{Message, Text};
+use neuro_text::{Message, Text, TextError};
 
 use crate::turn::{self, Turn};
 use crate::{Result, ScanError};
@@ -49,8 +49,22 @@ pub enum Residence {
     Streamed,
 }
 
+/// The tokenizer of a checkpoint: the one in the header of a GGUF file, or that of the folder. `None` where there is none.
+///
+/// # Errors
+/// When it is refused.
+pub fn open_text(checkpoint: &Checkpoint) -> std::result::Result<Option<Text>, TextError> {
+    let place = &checkpoint.dir;
+    match &checkpoint.tokenizer {
+        Some(header) => Text::from_header(header, &place.display().to_string()).map(Some),
+        // A GGUF file without a tokenizer: what lies beside it need not belong to it.
+        None if place.is_file() => Ok(None),
+        None => Text::open(place),
+    }
+}
+
 impl Subject {
-    /// Opens a model folder.
+    /// Opens a model folder or a GGUF file.
     ///
     /// # Errors
     /// When the checkpoint or its tokenizer is refused. A folder without a tokenizer opens; it cannot be asked.
@@ -59,18 +73,17 @@ impl Subject {
             Some(seed) => Checkpoint::open_random(dir, seed)?,
             None => Checkpoint::open(dir)?,
         };
-        let identity = checkpoint.identity()?;
-        // `--random-weights` also takes the config file itself; its tokenizer then lies beside it.
-        let folder = if dir.is_dir() { dir } else { dir.parent().unwrap_or(dir) };
-        let text = Text::open(folder)?;
-        Ok(Self {
-            checkpoint: Arc::new(checkpoint),
-            identity,
-            text,
-            device: options.device.clone(),
-            weight_type: options.weight_type,
-            decoder: Mutex::new(None),
-        })
+        Self::from_checkpoint(checkpoint, options)
+    }
+
+    /// A subject of a checkpoint that has been opened, and of the tokenizer that comes with it.
+    ///
+    /// # Errors
+    /// When the tokenizer is refused, or the weight files cannot be read for the identity.
+    pub fn from_checkpoint(checkpoint: Checkpoint, options: &OpenOptions) -> Result<Self> {
+        let name = checkpoint.identity()?.id;
+        let text = open_text(&checkpoint)?;
+        Self::from_parts(&name, checkpoint, text, options)
     }
 
     /// A subject of parts that do not come from one folder, called `name`.

@@ -1,7 +1,8 @@
 //! WHAT IT SAYS: tokenizer, chat template, stop rules, streaming detokeniser.
 //!
 //! Turns text into token ids and back, and a conversation into the prompt that the model was trained on, both as
-//! `transformers` 5.23 does. It knows no model and no probe: ids and strings in, ids and strings out.
+//! `transformers` 5.23 does; of GGUF files, as llama.cpp does. It knows no model and no probe: ids and strings in, ids and
+//! strings out.
 //!
 //! Sharpest edge: a chat template is a program from a stranger. It runs on metered time, memory and recursion
 //! ([`TextError::TemplateLimit`]), and its `strftime_now` makes a prompt depend on the day ([`Text::reads_clock`]).
@@ -9,6 +10,7 @@
 mod detokenizer;
 mod error;
 mod files;
+mod header;
 mod message;
 mod special;
 mod stop;

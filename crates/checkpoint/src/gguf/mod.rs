@@ -20,7 +20,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 pub use format::BlockFormat;
-pub(crate) use split::model_name;
+pub use split::model_name;
 pub use tokenizer::HeaderTokenizer;
 pub(crate) use weights::GgufWeights;
 

@@ -93,27 +93,60 @@ fn check(part: &Part, path: &Path, number: u64, count: u64) -> Result<(), Checkp
 
 /// The name of a part, made from that of another.
 fn name_of(path: &Path, number: u64, count: u64) -> Result<PathBuf, CheckpointError> {
-    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let (rest, total) = stem.rsplit_once("-of-").unwrap_or_default();
-    let (prefix, own) = rest.rsplit_once('-').unwrap_or_default();
-    let is_number = |text: &str| text.len() == 5 && text.bytes().all(|digit| digit.is_ascii_digit());
-    if !is_number(own) || !is_number(total) || total.parse() != Ok(count) {
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).and_then(parted);
+    let Some((prefix, ..)) = stem.filter(|(_, _, total)| *total == count) else {
         let problem = format!(
             "is one of {count} files, which are found by their names; expected a name like NAME-00001-of-{count:05}.gguf"
         );
         return Err(CheckpointError::gguf(path, problem));
-    }
+    };
     Ok(path.with_file_name(format!("{prefix}-{:05}-of-{count:05}.gguf", number + 1)))
 }
 
-/// The name of the model that a file holds, without the ending and without its number among several.
-pub(crate) fn model_name(path: &Path) -> String {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let whole = |stem: &str| {
-        let (rest, total) = stem.rsplit_once("-of-")?;
-        let (prefix, own) = rest.rsplit_once('-')?;
-        let is_number = |text: &str| text.len() == 5 && text.bytes().all(|digit| digit.is_ascii_digit());
-        (is_number(own) && is_number(total) && !prefix.is_empty()).then(|| prefix.to_owned())
+/// The name of the model at a path: the folder's, or that of a GGUF file without its ending and without its number among
+/// several.
+#[must_use]
+pub fn model_name(path: &Path) -> String {
+    let name = || path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    if path.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("gguf")) || path.is_dir() {
+        return name();
+    }
+    let Some(stem) = path.file_stem() else { return name() };
+    let stem = stem.to_string_lossy();
+    parted(&stem).map_or_else(|| stem.to_string(), |(prefix, ..)| prefix.to_owned())
+}
+
+/// `NAME-00001-of-00003` as name, number and count.
+fn parted(stem: &str) -> Option<(&str, u64, u64)> {
+    let number = |text: &str| {
+        let is_number = text.len() == 5 && text.bytes().all(|digit| digit.is_ascii_digit());
+        if is_number { text.parse().ok() } else { None }
     };
-    whole(&stem).unwrap_or(stem)
+    let (rest, total) = stem.rsplit_once("-of-")?;
+    let (prefix, own) = rest.rsplit_once('-')?;
+    Some((prefix, number(own)?, number(total)?)).filter(|(prefix, ..)| !prefix.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_parts_are_told_and_made() {
+        for (path, name) in [
+            ("a/Model-00002-of-00003.gguf", "Model"),
+            ("Model-Q4_K_M.gguf", "Model-Q4_K_M"),
+            ("Model-2-of-3.gguf", "Model-2-of-3"),
+            ("-00001-of-00002.gguf", "-00001-of-00002"),
+            ("a/Qwen2.5-0.5B", "Qwen2.5-0.5B"),
+        ] {
+            assert_eq!(model_name(Path::new(path)), name);
+        }
+        let other = |path: &str, number| name_of(Path::new(path), number, 3);
+        assert_eq!(other("a/M-00002-of-00003.gguf", 0).unwrap(), Path::new("a/M-00001-of-00003.gguf"));
+        for path in ["a/M.gguf", "a/M-00002-of-00004.gguf", "M-2-of-3.gguf"] {
+            let message = other(path, 0).unwrap_err().to_string();
+            assert!(message.contains("NAME-00001-of-00003.gguf"), "{message}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod build;
 mod description;
 mod peak;
 
+use neuro_scan::open_text;
 use serde_json::json;
 
 use self::description::Description;
@@ -21,7 +22,10 @@ pub(crate) fn run(args: &DoctorArgs, printer: &Printer) -> anyhow::Result<()> {
     let model = args.model.as_deref().map(Model::find).transpose()?;
     let checkpoint = model.as_ref().map(|model| model.checkpoint(&args.load)).transpose()?;
     let described = model.as_ref().zip(checkpoint.as_ref());
-    let description = described.map(|(model, checkpoint)| Description::new(checkpoint, model.text(), model.name()));
+    let describe = |(model, checkpoint): (&Model, _)| {
+        Description::new(checkpoint, open_text(checkpoint).map_err(anyhow::Error::from), model.name())
+    };
+    let description = described.map(describe);
     let build = build::Build::new();
     if !args.json {
         printer.data(&build.text())?;

@@ -203,6 +203,10 @@ fn layer_parameters(config: &DecoderConfig) -> Vec<u64> {
 fn rope_text(rope: &RopeConfig, head_dim: usize) -> String {
     let scaling = match rope.scaling {
         RopeScaling::Default => String::new(),
+        RopeScaling::Factors { ref divisors } => {
+            let most = divisors.iter().fold(1.0, |most: f32, divisor| most.max(*divisor));
+            format!(", {} up to × {most}", scaling_name(&rope.scaling))
+        }
         RopeScaling::Linear { factor }
         | RopeScaling::Dynamic { factor, .. }
         | RopeScaling::Llama3 { factor, .. }
@@ -216,6 +220,7 @@ fn rope_text(rope: &RopeConfig, head_dim: usize) -> String {
 fn scaling_name(scaling: &RopeScaling) -> &'static str {
     match scaling {
         RopeScaling::Default => "default",
+        RopeScaling::Factors { .. } => "factors",
         RopeScaling::Linear { .. } => "linear",
         RopeScaling::Dynamic { .. } => "dynamic",
         RopeScaling::Llama3 { .. } => "llama3",
