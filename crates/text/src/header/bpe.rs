@@ -11,7 +11,7 @@ pub(super) fn parts(header: &HeaderTokenizer, vocabulary: &Vocabulary) -> Result
         return Err("`tokenizer.ggml.merges` is missing, without which no text can be merged".to_owned());
     }
     let split = Split::named(header.pre.as_deref().unwrap_or("default"))?;
-    let merges = header.merges.iter().map(|merge| parted(merge)).collect::<Result<Vec<_>, _>>()?;
+    let merges = header.merges.iter().map(|merge| parted(merge, vocabulary)).collect::<Result<Vec<_>, _>>()?;
     let patterns = split.patterns.iter().map(
         |pattern| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false}),
     );
@@ -30,12 +30,15 @@ pub(super) fn parts(header: &HeaderTokenizer, vocabulary: &Vocabulary) -> Result
 }
 
 /// A merge's two tokens: the space between them is the first that is not the beginning.
-fn parted(merge: &str) -> Result<[&str; 2], String> {
+fn parted<'a>(merge: &'a str, vocabulary: &Vocabulary) -> Result<[&'a str; 2], String> {
     let first = merge.chars().next().map_or(0, char::len_utf8);
     let at = merge[first..].find(' ').map(|at| at + first);
     let parts = at.map(|at| [&merge[..at], &merge[at + 1..]]).filter(|[_, right]| !right.is_empty());
-    parts.ok_or_else(|| {
+    let refuse = |problem: &str| {
         let shown: String = merge.chars().take(40).collect();
-        format!("`tokenizer.ggml.merges` has {shown:?}, expected two tokens with a space between")
-    })
+        Err(format!("`tokenizer.ggml.merges` has {shown:?}, {problem}"))
+    };
+    let Some([left, right]) = parts else { return refuse("expected two tokens with a space between") };
+    let are_tokens = [left, right, &[left, right].concat()].iter().all(|token| vocabulary.contains(token));
+    if are_tokens { Ok([left, right]) } else { refuse("expected two tokens that make a third one") }
 }
