@@ -317,7 +317,7 @@ fn folders_that_are_no_checkpoints() {
     assert_parts(&open(&folder.path().join("config.json")), &["is a file, expected a folder", "did you mean"]);
     let gguf = folder.path().join("model.gguf");
     std::fs::write(&gguf, b"GGUF").unwrap();
-    assert_parts(&open(&gguf), &["model.gguf", "GGUF", "safetensors"]);
+    assert_parts(&open(&gguf), &["model.gguf", "GGUF", "damaged"]);
 
     let without = |without: &[&'static str], files: &[&str], parts: &[&str]| {
         let mut case = Case::new(tiny_config());

@@ -10,8 +10,8 @@ use serde_json::{Map, Value as Json, json};
 use super::keys::Keys;
 use super::tokenizer::end_tokens;
 use super::value::Value;
-use super::weights::GgufWeights;
-use crate::config::{DecoderConfig, RopeScaling};
+use super::weights::{EMBEDDING, GgufWeights, HEAD};
+use crate::config::{DecoderConfig, MAX_LAYERS, RopeScaling};
 use crate::error::{CheckpointError, shorten};
 
 const ARCHITECTURE: &str = "general.architecture";
@@ -130,6 +130,12 @@ impl Reader<'_> {
             let found = found.ok_or_else(|| self.keys.refuse(&key, "is missing; the file is incomplete"))?;
             json.insert(word.to_owned(), found.into());
         }
+        let layers = json["num_hidden_layers"].as_u64().unwrap_or(0);
+        let tensors = weights.names().count();
+        if layers <= MAX_LAYERS as u64 && layers > tensors as u64 {
+            let problem = format!("is {layers}, but the file holds {tensors} tensors");
+            return Err(self.keys.refuse(&self.key("block_count"), problem));
+        }
         if let Some(heads) = self.keys.same_for_all_layers(&self.key("attention.head_count_kv"))? {
             json.insert("num_key_value_heads".to_owned(), heads.into());
         } else {
@@ -146,7 +152,7 @@ impl Reader<'_> {
             }
         }
         json.insert("vocab_size".to_owned(), self.vocab_size(weights)?.into());
-        json.insert("tie_word_embeddings".to_owned(), (!weights.contains("lm_head.weight")).into());
+        json.insert("tie_word_embeddings".to_owned(), (!weights.contains(HEAD)).into());
         if let Some(scaling) = self.scaling()? {
             json.insert("rope_scaling".to_owned(), scaling);
         }
@@ -174,7 +180,7 @@ impl Reader<'_> {
     /// Rows of the embedding.
     fn vocab_size(&self, weights: &GgufWeights) -> Result<u64, CheckpointError> {
         let key = self.key("vocab_size");
-        let rows = weights.shape_of("model.embed_tokens.weight").and_then(|shape| shape.first());
+        let rows = weights.shape_of(EMBEDDING).and_then(|shape| shape.first());
         let rows = rows.ok_or_else(|| weights.missing("token_embd.weight"))?;
         let rows = *rows as u64;
         if let Some(stated) = self.keys.count(&key)?.filter(|&stated| stated != rows) {

@@ -50,9 +50,9 @@ impl Gguf {
     fn new(parts: Vec<Part>, path: &Path) -> Result<Self, CheckpointError> {
         let mut weights = GgufWeights::new(parts)?;
         let keys = Keys::new(weights.header(), path);
-        let config = config::describe(keys, &weights, path)?;
+        let mut config = config::describe(keys, &weights, path)?;
         let tokenizer = HeaderTokenizer::read(keys)?;
-        weights.fit(&config)?;
+        weights.fit(&mut config)?;
         Ok(Self { config, weights, tokenizer })
     }
 }

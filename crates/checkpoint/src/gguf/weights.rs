@@ -20,6 +20,9 @@ use crate::weights::TensorView;
 /// Numbers that are decoded at once where only their finiteness is of interest.
 const CHECKED: usize = 1 << 12;
 
+pub(super) const EMBEDDING: &str = "model.embed_tokens.weight";
+pub(super) const HEAD: &str = "lm_head.weight";
+
 /// Tensors in files. As opened, `places` holds every stored tensor; after [`GgufWeights::fit`], exactly the expected ones.
 pub(crate) struct GgufWeights {
     parts: Vec<Part>,
@@ -62,7 +65,8 @@ impl GgufWeights {
     }
 
     /// Refuses every difference between the stored tensors and the config, and settles which rows are in another order.
-    pub(crate) fn fit(&mut self, config: &DecoderConfig) -> Result<(), CheckpointError> {
+    pub(crate) fn fit(&mut self, config: &mut DecoderConfig) -> Result<(), CheckpointError> {
+        self.settle_head(config);
         self.places.retain(|_, place| place.stored != ROPE_FACTORS && !names::is_computed(&place.stored));
         let expected = config.expected_tensors();
         let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
@@ -91,6 +95,22 @@ impl GgufWeights {
             }
         }
         Ok(())
+    }
+
+    /// A head that is stored as the very same numbers as the embedding is the embedding, as in a folder.
+    fn settle_head(&mut self, config: &mut DecoderConfig) {
+        let (Some(embedding), Some(head)) = (self.stored(EMBEDDING), self.stored(HEAD)) else { return };
+        if embedding == head {
+            self.places.remove(HEAD);
+            config.tie_word_embeddings = true;
+        }
+    }
+
+    /// Format, shape and bytes of a tensor.
+    fn stored(&self, name: &str) -> Option<(BlockFormat, &[usize], &[u8])> {
+        let (place, tensor) = self.tensor(name)?;
+        let bytes = self.parts[place.part].file.bytes().get(tensor.range.clone())?;
+        Some((tensor.format, &tensor.shape, bytes))
     }
 
     fn tensor(&self, name: &str) -> Option<(&Place, &GgufTensor)> {
