@@ -1,5 +1,7 @@
 //! Lying GGUF files, and what each of them is told: file, culprit, what was found, what was expected.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests fails like a test")]
+
 mod common;
 
 use common::gguf::{Gguf, array, flag, float, floats, integers, number, short, text, texts};

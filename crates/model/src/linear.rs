@@ -8,6 +8,10 @@ use crate::kernels::values::Values;
 use crate::kernels::{dense, q8};
 use crate::source::{ParameterSource, WeightType};
 
+// Named in full because an example builds this file in at another place.
+#[path = "linear/stored.rs"]
+mod stored;
+
 /// Rows of a dense product: more at once are slower, because what they need leaves the caches; fewer are, because the
 /// weights are brought into order anew each time.
 const DENSE_TILE: usize = 512;
@@ -65,6 +69,11 @@ impl Linear {
         let biases = parts.iter().map(|(name, output)| source.parameter(&format!("{name}.bias"), &[*output]));
         let bias = bias.then(|| join(biases.collect::<Result<_>>()?)).transpose()?;
         let output = parts.iter().map(|(_, output)| output).sum();
+        if let Some(checkpoint) = source.on_disk()
+            && let Some(weight) = Weight::as_stored(checkpoint, parts, input, source.weight_type())?
+        {
+            return Ok(Self { weight, bias, input, output });
+        }
         let packed = Weight::begin(source.weight_type(), (input, output));
         if let (Some(checkpoint), Some(mut weight)) = (source.on_disk(), packed) {
             read_rows(checkpoint, parts, input, |rows| weight.push(rows))?;

@@ -14,6 +14,7 @@ use super::plan::{Costs, Plan};
 
 #[cfg(not(target_arch = "x86_64"))]
 mod none;
+mod stored;
 #[cfg(test)]
 mod tests;
 #[cfg(target_arch = "x86_64")]

@@ -220,3 +220,26 @@ fn plans() {
     let large = Plan::of(85, 304, costs(28), 2);
     assert!(!large.serial && 85_usize.div_ceil(large.groups) * 304_usize.div_ceil(large.panels) >= 8, "{large:?}");
 }
+
+/// Blocks as files hold them come in unchanged, also such as no rounding would make: no value of full size, any scale.
+#[test]
+fn stored_blocks_are_taken_as_they_are() {
+    for (input, output) in [(96, 70), (32, 1), (64, 33)] {
+        let per_row = input / BLOCK;
+        let values = noise(output * per_row * 34, 11);
+        let bytes: Vec<u8> = values.iter().map(|value| (value * 128.0) as i8 as u8 & 0x7b).collect();
+        let Some(mut matrix) = Matrix::begin((input, output)) else { return };
+        let whole = output / PANEL * PANEL * per_row * 34;
+        matrix.push_stored(&bytes[..whole]);
+        matrix.push_stored(&bytes[whole..]);
+        for row in 0..output {
+            for block in 0..per_row {
+                let stored = &bytes[(row * per_row + block) * 34..][..34];
+                let (found, scale) = unpacked(&matrix, row, block);
+                assert_eq!(scale, u16::from_le_bytes([stored[0], stored[1]]), "{input} x {output}: {row}, {block}");
+                let expected: Vec<i32> = stored[2..].iter().map(|&byte| i32::from(byte as i8)).collect();
+                assert_eq!(found[..], expected, "{input} x {output}: {row}, {block}");
+            }
+        }
+    }
+}
