@@ -20,6 +20,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "header", run: header, words: HEADER_WORDS },
     Target { name: "index", run: index, words: INDEX_WORDS },
     Target { name: "weights", run: weights, words: HEADER_WORDS },
+    Target { name: "gguf", run: gguf, words: GGUF_WORDS },
     Target { name: "path", run: path, words: PATH_WORDS },
     Target { name: "tokenizer", run: tokenizer, words: TOKENIZER_WORDS },
     Target { name: "template", run: template, words: TEMPLATE_WORDS },
@@ -71,6 +72,27 @@ const HEADER_WORDS: &[&str] = &[
 ];
 const INDEX_WORDS: &[&str] =
     &["\"weight_map\":{", "\"metadata\":{", ".safetensors\"", "../", "\\\\", "\\u0000", "}", ","];
+const GGUF_WORDS: &[&str] = &[
+    "llama.block_count",
+    "llama.attention.head_count",
+    "llama.attention.key_length",
+    "llama.rope.scaling.type",
+    "tokenizer.ggml.tokens",
+    "tokenizer.ggml.merges",
+    "tokenizer.ggml.pre",
+    "general.alignment",
+    "split.count",
+    "rope_freqs.weight",
+    "blk.0.attn_q.weight",
+    "output.weight",
+    "qwen3",
+    "yarn",
+    "\u{1}\0\0\0\0\0\0\0",
+    "\u{4}\0\0\0",
+    "\u{8}\0\0\0",
+    "\u{9}\0\0\0\u{8}\0\0\0",
+    "\0\0\0\0\0\0\0\u{7f}",
+];
 const PATH_WORDS: &[&str] = &[
     "..",
     ",",
@@ -204,6 +226,35 @@ fn weights(bytes: &[u8]) -> String {
         }
         Err(error) => error.to_string(),
     }
+}
+
+/// The whole way from a GGUF file to numbers and to tokens.
+fn gguf(bytes: &[u8]) -> String {
+    let checkpoint = match Checkpoint::from_gguf_bytes("fuzz.gguf", bytes.to_vec()) {
+        Ok(checkpoint) => checkpoint,
+        Err(error) => return error.to_string(),
+    };
+    let mut numbers = 0;
+    for (name, shape) in checkpoint.config.expected_tensors() {
+        match checkpoint.weights.read_f32(&name, &shape) {
+            Ok(values) => {
+                assert!(values.iter().all(|value| value.is_finite()));
+                numbers += values.len() as u64;
+            }
+            Err(error) => return error.to_string(),
+        }
+        if let &[rows, _] = shape.as_slice() {
+            let blocks = checkpoint.weights.read_blocks(&name, &shape, 0..rows);
+            assert!(blocks.is_ok_and(|blocks| !blocks.is_empty()));
+        }
+    }
+    assert_eq!(numbers, checkpoint.config.parameters());
+    let Some(header) = &checkpoint.tokenizer else { return "accepted".to_owned() };
+    let encoded = Text::from_header(header, "fuzz").and_then(|text| {
+        let ids = text.encode("ab, 1234 — né.\n", true)?;
+        text.decode(&ids, false)
+    });
+    encoded.map_or_else(|error| error.to_string(), |_| "decoded".to_owned())
 }
 
 fn path(bytes: &[u8]) -> String {

@@ -49,3 +49,14 @@ fn weights() {
         Ok(())
     });
 }
+
+#[test]
+fn gguf() {
+    each("gguf", |bytes, _| {
+        let checkpoint = Checkpoint::from_gguf_bytes("corpus.gguf", bytes.to_vec())?;
+        for (name, shape) in checkpoint.config.expected_tensors() {
+            checkpoint.weights.read_f32(&name, &shape)?;
+        }
+        Ok(())
+    });
+}

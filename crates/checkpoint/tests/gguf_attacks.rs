@@ -136,7 +136,8 @@ fn tensors_that_are_none() {
         &[name, "holds NaN at [0, 2], expected finite numbers"],
     );
     attack(|file| _ = file.tensors.pop(), &["`model.layers.0.mlp.down_proj.weight` is missing"]);
-    attack(|file| file.tensors.clear(), &["`token_embd.weight` is missing"]);
+    attack(|file| _ = file.tensors.remove(0), &["`token_embd.weight` is missing"]);
+    attack(|file| file.tensors.clear(), &["`llama.block_count` is 1, but the file holds 0 tensors"]);
     attack(
         |file| file.push("model.norm.weight", &[8], &[0.0; 8]),
         &["`output_norm.weight` appears twice", "`model.norm.weight`"],
@@ -338,4 +339,65 @@ fn no_cut_and_no_changed_byte_does_harm() {
             drop(read(broken));
         }
     }
+}
+
+/// Run with `--ignored` to make `fuzz/corpus/gguf` anew.
+#[test]
+#[ignore = "writes into the repository"]
+fn the_fuzz_corpus_is_made() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/gguf");
+    std::fs::create_dir_all(&folder).unwrap();
+    let write = |name: &str, change: &dyn Fn(&mut Gguf)| {
+        let mut file = Gguf::tiny();
+        change(&mut file);
+        std::fs::write(folder.join(format!("{name}.gguf")), file.bytes()).unwrap();
+    };
+    write("valid-tiny", &|_| ());
+    write("valid-pieces", &|file| {
+        file.set("tokenizer.ggml.model", text("llama"));
+        file.set("tokenizer.ggml.tokens", texts(&["<unk>", "<s>", "</s>", "a", "b", "ab", "▁", "▁ab", "<0x0A>"]));
+        file.set("tokenizer.ggml.scores", floats(&[0.0, 0.0, 0.0, -5.0, -6.0, -1.0, -4.0, -0.5, 0.0]));
+        file.set("tokenizer.ggml.token_type", integers(&[2, 3, 3, 1, 1, 1, 1, 1, 6]));
+        file.set("tokenizer.chat_template", text("{% for m in messages %}{{ m.content }}{% endfor %}"));
+    });
+    write("valid-merges", &|file| {
+        file.set("tokenizer.ggml.model", text("gpt2"));
+        file.set("tokenizer.ggml.pre", text("qwen2"));
+        file.set("tokenizer.ggml.tokens", texts(&["a", "b", "ab", "Ġ", "<|im_end|>"]));
+        file.set("tokenizer.ggml.token_type", integers(&[1, 1, 1, 1, 3]));
+        file.set("tokenizer.ggml.merges", texts(&["a b"]));
+    });
+    write("valid-quantised", &|file| {
+        file.set("llama.embedding_length", number(32));
+        file.set("llama.feed_forward_length", number(32));
+        file.set("llama.rope.dimension_count", number(16));
+        for tensor in &mut file.tensors {
+            let columns = if tensor.name.ends_with(b"norm.weight") { 1 } else { 32 };
+            let rows = match tensor.name.as_slice() {
+                b"blk.0.attn_k.weight" | b"blk.0.attn_v.weight" | b"token_embd.weight" => 16,
+                _ => 32,
+            };
+            (tensor.shape, tensor.bytes) = (vec![32, rows], vec![0x15; rows as usize * 18]);
+            tensor.format = 2;
+            if columns == 1 {
+                (tensor.shape, tensor.bytes, tensor.format) = (vec![32], vec![0x3c; 128], 0);
+            }
+        }
+    });
+    write("valid-rope-and-window", &|file| {
+        file.push("rope_freqs.weight", &[2], &[1.0, 4.0]);
+        file.set("llama.attention.sliding_window", number(5));
+        file.version = 2;
+    });
+    write("lie-tensor-count", &|file| file.tensor_count = Some(1 << 63));
+    write("lie-array-count", &|file| file.set("x", array(4, u64::MAX)));
+    write("lie-overlap", &|file| file.tensors[3].offset = Some(0));
+    write("lie-beyond-the-end", &|file| file.tensors[3].offset = Some(1 << 40));
+    write("lie-more-layers", &|file| file.set("llama.block_count", number(60_000)));
+    write("cut", &|file| file.cut = Some(700));
+    write("not-gguf", &|file| file.magic = *b"ggml");
+    write("big-endian", &|file| file.version = 3_u32.swap_bytes());
+    write("unknown-architecture", &|file| file.set("general.architecture", text("mamba")));
+    write("one-of-two", &|file| file.set("split.count", short(2)));
+    write("not-finite", &|file| file.tensors[4].bytes[8..12].copy_from_slice(&f32::NAN.to_le_bytes()));
 }
