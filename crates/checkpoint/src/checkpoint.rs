@@ -247,7 +247,7 @@ fn missing(dir: &Path) -> CheckpointError {
 
 fn not_a_folder(file: &Path) -> CheckpointError {
     let problem = if has_ending(file, PICKLES) {
-        format!("is {PICKLE}; give the folder with the result")
+        format!("holds weights as {PICKLE}; give the folder with the result")
     } else {
         let parent = file.parent().unwrap_or(Path::new("")).display();
         format!(

@@ -36,6 +36,8 @@ Start here:
       scans the phantom that comes with the program, a model with a planted circuit
   neuro scan FOLDER
       scans a Llama, Mistral, Qwen2 or Qwen3 checkpoint in safetensors
+  neuro scan MODEL.gguf
+      scans such a model in llama.cpp's format
   neuro COMMAND --help
       shows examples and every flag of a command";
 
@@ -121,8 +123,8 @@ pub(crate) struct MeasureArgs {
 /// Arguments of `neuro scan`.
 #[derive(Debug, Args)]
 pub(crate) struct ScanArgs {
-    /// Checkpoint folder, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
-    #[arg(value_name = "MODEL", default_value = "phantom", value_hint = ValueHint::DirPath)]
+    /// Checkpoint folder, .gguf file, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
+    #[arg(value_name = "MODEL", default_value = "phantom", value_hint = ValueHint::AnyPath)]
     pub(crate) model: String,
     #[command(flatten)]
     pub(crate) measure: MeasureArgs,
@@ -157,8 +159,8 @@ Examples:
 /// Arguments of `neuro probe`.
 #[derive(Debug, Args)]
 pub(crate) struct ProbeArgs {
-    /// Checkpoint folder, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
-    #[arg(value_name = "MODEL", value_hint = ValueHint::DirPath)]
+    /// Checkpoint folder, .gguf file, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
+    #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
     pub(crate) model: String,
     /// Layer path, in any notation; measured beside the baseline (default: the baseline alone)
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
@@ -234,8 +236,8 @@ Examples:
 /// Arguments of `neuro ask`.
 #[derive(Debug, Args)]
 pub(crate) struct AskArgs {
-    /// Checkpoint folder, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
-    #[arg(value_name = "MODEL", value_hint = ValueHint::DirPath)]
+    /// Checkpoint folder, .gguf file, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
+    #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
     pub(crate) model: String,
     /// What to ask; read from stdin where it is left out or `-`
     #[arg(value_name = "PROMPT")]
@@ -274,7 +276,7 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct LogitsArgs {
     /// Checkpoint folder, with or without a tokenizer, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
-    #[arg(value_name = "MODEL", value_hint = ValueHint::DirPath)]
+    #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
     pub(crate) model: String,
     /// Layer path, in any notation (default: the baseline)
     #[arg(long, value_name = "PATH", allow_hyphen_values = true)]
@@ -317,9 +319,9 @@ Examples:
 /// Arguments of `neuro doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Model to describe layer by layer: a checkpoint folder, `phantom`, `phantom-plain`, or org/name in the Hugging Face
-    /// cache
-    #[arg(value_name = "MODEL", value_hint = ValueHint::DirPath)]
+    /// Model to describe layer by layer: a checkpoint folder, a .gguf file, `phantom`, `phantom-plain`, or org/name in the
+    /// Hugging Face cache
+    #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
     pub(crate) model: Option<String>,
     /// Skip the measurement of the matmul peak
     #[arg(long)]

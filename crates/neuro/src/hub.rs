@@ -56,7 +56,7 @@ impl<'a> HubName<'a> {
         ));
         Err(failure
             .hint(format!("fetch it: hf download {organisation}/{name}{flag}"))
-            .hint("or give the path of a folder with config.json and *.safetensors as MODEL")
+            .hint("or give as MODEL the path of a folder with config.json and *.safetensors, or of a .gguf file")
             .into())
     }
 

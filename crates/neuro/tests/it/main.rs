@@ -3,6 +3,7 @@
 mod ask;
 mod completions;
 mod doctor;
+mod gguf;
 mod help;
 mod logits;
 mod probe;
