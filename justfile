@@ -33,6 +33,25 @@ golden:
     "$venv/bin/pip" install --quiet -r fixtures/requirements.txt
     "$venv/bin/python" fixtures/make.py
 
+# Make the GGUF fixture anew with the pinned gguf-py, in a virtual environment outside the repository.
+golden-gguf *options:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    venv="${XDG_CACHE_HOME:-$HOME/.cache}/neuroanatomy/gguf"
+    [[ -d "$venv" ]] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet -r fixtures/gguf-requirements.txt
+    "$venv/bin/python" fixtures/gguf_quants.py {{options}}
+
+# Compare the logits of GGUF files with llama.cpp's own (its first install compiles for minutes and needs a C++ compiler).
+parity-llama-cpp +files:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    venv="${XDG_CACHE_HOME:-$HOME/.cache}/neuroanatomy/bench-llama"
+    [[ -d "$venv" ]] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet llama-cpp-python==0.3.36 numpy
+    cargo build --release
+    "$venv/bin/python" fixtures/gguf_llama_cpp.py target/release/neuro {{files}}
+
 # Run one fuzz target for some seconds on stable Rust: `just fuzz config 60`.
 fuzz target seconds="60":
     cargo run --release --manifest-path fuzz/Cargo.toml -- {{target}} {{seconds}}
