@@ -16,7 +16,7 @@ use neuro_model::{Decoder, Device, WeightType};
 
 const HIDDEN: u64 = 1024;
 const MLP: u64 = 4096;
-const LAYERS: u32 = 3;
+const LAYERS: u32 = 5;
 
 /// A llama whose matrices are all of one format: id, numbers and bytes of a block.
 fn file(format: u32, (length, bytes): (u64, u64)) -> Gguf {
