@@ -9,7 +9,7 @@ use crate::normal;
 pub const LEVEL: f64 = 0.95;
 
 /// Two means closer than this are ties: sums in different orders differ in their last bits.
-const TIE: f64 = 1e-12;
+pub(crate) const TIE: f64 = 1e-12;
 
 /// A confidence interval of level [`LEVEL`], in the unit of its number.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -150,7 +150,7 @@ fn bca(mean: f64, mut means: Vec<f64>, acceleration: f64) -> Interval {
 }
 
 /// The value below which the fraction `at` of the sorted values lies, linear between neighbours.
-fn percentile(sorted: &[f64], at: f64) -> f64 {
+pub(crate) fn percentile(sorted: &[f64], at: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     let position = at.clamp(0.0, 1.0) * last as f64;
     let index = position.floor() as usize;

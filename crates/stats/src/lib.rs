@@ -16,6 +16,7 @@ mod planted;
 mod race;
 mod skyline;
 mod type_effect;
+mod verdict;
 
 pub use bootstrap::{Delta, Interval, LEVEL, Resampler, paired_delta};
 pub use error::StatsError;
@@ -25,3 +26,7 @@ pub use planted::{OVERLAP, PlantedVerdict, planted_verdict};
 pub use race::{Race, RaceError, RaceOptions, Stage, question_order};
 pub use skyline::Skyline;
 pub use type_effect::{TypeEffect, type_effect};
+pub use verdict::{
+    ControlCheck, Effect, Evidence, FinalistEvidence, Judge, OtherEffect, OtherEvidence, PairTest, Paired, PathVerdict,
+    Verdict, VerdictOptions, verdict,
+};
