@@ -14,6 +14,7 @@ mod mergekit;
 mod parse;
 mod scale;
 mod step;
+mod variant;
 
 pub use block::{Block, triangle};
 pub use error::PathError;

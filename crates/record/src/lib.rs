@@ -8,6 +8,7 @@
 //! the samples. Turn either order around and a healthy run looks damaged.
 
 mod check;
+mod confirm;
 mod error;
 mod files;
 mod index;
@@ -19,6 +20,10 @@ mod row;
 mod settings;
 mod writer;
 
+pub use confirm::{
+    CONFIRM_FOLDER, COSTS_FILE, ConfirmData, ConfirmWriter, FINALISTS_FILE, Finalist, Finalists, MAIN_RUN, PathCost,
+    QUESTIONS_FILE, QuestionSet, QuestionSets, SIDE_RUN, SearchSource, Sham, SkippedProbe, rows_hash,
+};
 pub use error::RecordError;
 pub use files::{LOCK_FILE, ROWS_FILE, RUN_FILE, reference_file, samples_file, write_atomically};
 pub use info::{ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, RunInfo, SCHEMA, Screen, ScreenedProbe};

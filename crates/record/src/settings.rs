@@ -54,13 +54,7 @@ pub fn settings_differences(found: &RunInfo, expected: &RunInfo) -> Vec<Differen
 /// [`settings_differences`] against the raw file, so that keys which this program does not know count as well.
 pub(crate) fn json_differences(found: &Value, expected: &RunInfo) -> Vec<Difference> {
     let expected = as_json(expected);
-    let (left, right) = (settings(found), settings(&expected));
-    let mut differences: Vec<Difference> = left
-        .keys()
-        .chain(right.keys().filter(|key| !left.contains_key(*key)))
-        .filter(|key| left.get(*key) != right.get(*key))
-        .map(|key| Difference { key: key.clone(), found: shown(left.get(key)), expected: shown(right.get(key)) })
-        .collect();
+    let mut differences = document_differences(found, &expected);
     if differences.iter().any(|difference| difference.key == "model.hash") {
         let (id, other) = (&found["model"]["id"], &expected["model"]["id"]);
         if id != other {
@@ -71,6 +65,20 @@ pub(crate) fn json_differences(found: &Value, expected: &RunInfo) -> Vec<Differe
             });
         }
     }
+    differences.sort_by(|a, b| a.key.cmp(&b.key));
+    differences
+}
+
+/// Every field in which a stored document differs from the one asked for, but for when and by which patch release it was
+/// written and how its model is called; ordered by key.
+pub(crate) fn document_differences(found: &Value, expected: &Value) -> Vec<Difference> {
+    let (left, right) = (settings(found), settings(expected));
+    let mut differences: Vec<Difference> = left
+        .keys()
+        .chain(right.keys().filter(|key| !left.contains_key(*key)))
+        .filter(|key| left.get(*key) != right.get(*key))
+        .map(|key| Difference { key: key.clone(), found: shown(left.get(key)), expected: shown(right.get(key)) })
+        .collect();
     differences.sort_by(|a, b| a.key.cmp(&b.key));
     differences
 }
