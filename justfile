@@ -52,6 +52,15 @@ parity-llama-cpp +files:
     cargo build --release
     "$venv/bin/python" fixtures/gguf_llama_cpp.py target/release/neuro {{files}}
 
+# Record scipy's and statsmodels' values anew that the statistics are tested against, in a virtual environment outside the repository.
+golden-stats:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    venv="${XDG_CACHE_HOME:-$HOME/.cache}/neuroanatomy/golden-stats"
+    [[ -d "$venv" ]] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet -r fixtures/stats/requirements.txt
+    "$venv/bin/python" fixtures/stats/golden.py
+
 # Run one fuzz target for some seconds on stable Rust: `just fuzz config 60`.
 fuzz target seconds="60":
     cargo run --release --manifest-path fuzz/Cargo.toml -- {{target}} {{seconds}}
