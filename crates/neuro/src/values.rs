@@ -57,10 +57,16 @@ impl FromStr for Questions {
     }
 }
 
-/// The name of a probe that can be asked.
+/// A probe that can be asked, `NAME` or `NAME=FILE`.
 pub(crate) fn probe_name(text: &str) -> Result<String, String> {
-    let known = neuro_probe::PROBES.contains(&text);
-    if known { Ok(text.to_owned()) } else { Err(format!("the probes are {}", neuro_probe::PROBES.join(", "))) }
+    let (name, file) = text.split_once('=').map_or((text, None), |(name, file)| (name, Some(file)));
+    if !neuro_probe::PROBES.contains(&name) {
+        return Err(format!("the probes are {}", neuro_probe::PROBES.join(", ")));
+    }
+    match file {
+        Some("") => Err(format!("write the file behind the sign, `{name}=FILE`, or leave both out")),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// A part of a whole, above 0 and up to 1.

@@ -48,4 +48,44 @@ pub enum ProbeError {
         /// The probe.
         probe: String,
     },
+    /// A file that holds something else.
+    #[error("{file}, line {line}: {problem}")]
+    File {
+        /// The file's name.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What was found, what was expected and what to do.
+        problem: String,
+    },
+    /// A probe that asks what stands in a file, without one.
+    #[error("the probe `{probe}` asks what stands in a file; name it, `{probe}=FILE`")]
+    NoFile {
+        /// The probe.
+        probe: String,
+    },
+    /// A file for a probe that needs none.
+    #[error("the probe `{probe}` has questions of its own, but {file} was given with it; leave the file out")]
+    NeedsNoFile {
+        /// The probe.
+        probe: String,
+        /// The file's name.
+        file: String,
+    },
+    /// A kind of scoring that means nothing for this probe.
+    #[error("the probe `{probe}` {reason}")]
+    Scoring {
+        /// The probe.
+        probe: String,
+        /// Why, and what to ask instead.
+        reason: &'static str,
+    },
+    /// Two questions of one name.
+    #[error("the probe `{probe}` has two questions with the id `{id}`; ids must differ")]
+    DuplicateQuestion {
+        /// The probe.
+        probe: String,
+        /// The id.
+        id: String,
+    },
 }

@@ -8,15 +8,19 @@
 //! an answer in which nothing can be read is a parse failure beside its score of 0, never a silent one.
 
 mod error;
+mod likelihood;
 mod math;
 mod number;
 pub mod phantom;
 mod probe;
+mod question;
 mod request;
 mod scorer;
 
 pub use error::ProbeError;
+pub use likelihood::Likelihood;
 pub use phantom::PhantomWorld;
-pub use probe::{PROBES, Probe, Question, Scoring, Terminator};
-pub use request::{Count, ProbeRequest, Role};
-pub use scorer::Grade;
+pub use probe::{PROBES, Probe, ProbeParts, Scoring};
+pub use question::{Continuation, Frame, Question, Terminator};
+pub use request::{Count, ProbeFile, ProbeRequest, Role};
+pub use scorer::{Grade, Scorer};

@@ -5,10 +5,8 @@ use std::ops::RangeInclusive;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
 
-use crate::Role;
-use crate::probe::Question;
+use crate::{Question, Role};
 
 /// Of the drawing and the wording.
 pub(crate) const VERSION: u32 = 1;
@@ -111,9 +109,7 @@ impl Problem {
 
     /// A third of all problems belongs to each role, by the SHA-256 of the formula and whatever the seed.
     fn role(self) -> Role {
-        let hash = Sha256::digest(self.formula());
-        let residue = hash.iter().fold(0, |residue, byte| (residue * 256 + usize::from(*byte)) % Role::ALL.len());
-        Role::ALL[residue]
+        Role::of(&self.formula())
     }
 
     fn question(self) -> Question {
@@ -127,6 +123,7 @@ impl Problem {
             user,
             key: self.key().to_string(),
             max_new_tokens: MAX_NEW_TOKENS,
+            ..Question::default()
         }
     }
 }

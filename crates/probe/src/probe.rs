@@ -1,4 +1,6 @@
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand::seq::index;
@@ -7,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::phantom::{self, PhantomQuestion, PhantomWorld};
-use crate::scorer::Scorer;
-use crate::{Count, Grade, ProbeError, ProbeRequest, Role, math};
+use crate::scorer::{Digits, FirstWord, Grade, Scorer};
+use crate::{Continuation, Count, Frame, Likelihood, ProbeError, ProbeRequest, Question, Role, Terminator, math};
 
 /// The names of all probes.
-pub const PROBES: [&str; 4] = ["math", "math:likelihood", "phantom", "phantom:likelihood"];
+pub const PROBES: &[&str] = &["math", "math:likelihood", "phantom", "phantom:likelihood"];
 
 /// What is scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,70 +21,34 @@ pub const PROBES: [&str; 4] = ["math", "math:likelihood", "phantom", "phantom:li
 pub enum Scoring {
     /// The generated text.
     Generation,
-    /// The probability of the key and its terminator.
+    /// Probabilities of given texts, as [`ProbeParts::likelihood`] says.
     Likelihood,
-}
-
-/// What ends an answer, and is scored with the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Terminator {
-    /// The model's end-of-turn token.
-    EndOfTurn,
-    /// This text.
-    Text(&'static str),
-    /// Nothing: the key alone is the answer.
-    None,
-}
-
-/// One question with its right answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Question {
-    /// Unique within its probe, and readable: `sqrt(5871236)`, `sol 2 greek`.
-    pub id: String,
-    /// The kind of question, for scores by kind.
-    pub group: String,
-    /// System message for models with a chat template.
-    pub system: Option<String>,
-    /// User message for models with a chat template.
-    pub user: String,
-    /// The whole prompt for models without one; ends where the answer begins, before the space.
-    pub plain: String,
-    /// The right answer, without the space before it.
-    pub key: String,
-    /// Most tokens that are generated.
-    pub max_new_tokens: usize,
 }
 
 /// A set of questions with a scorer.
 #[derive(Debug, Clone)]
 pub struct Probe {
-    name: String,
-    parameters: String,
-    scoring: Scoring,
-    scorer: Scorer,
-    frame: Frame,
-    questions: Vec<Question>,
+    parts: ProbeParts,
 }
 
-/// What stands around an answer.
-#[derive(Debug, Clone, Copy)]
-struct Frame {
-    chat_terminator: Terminator,
-    plain_terminator: Terminator,
-    plain_stops: &'static [&'static str],
+/// What a probe consists of.
+#[derive(Debug, Clone)]
+pub struct ProbeParts {
+    /// The name, which carries the scoring: `math`, `math:likelihood`. Rows and files are named after it.
+    pub name: String,
+    /// Version of what made the questions, and its parameters: `v1 count=32 role=search seed=0`.
+    pub parameters: String,
+    /// What is scored.
+    pub scoring: Scoring,
+    /// What is made of probabilities, under [`Scoring::Likelihood`].
+    pub likelihood: Likelihood,
+    /// How answers are graded.
+    pub scorer: Arc<dyn Scorer>,
+    /// What stands around an answer.
+    pub frame: Frame,
+    /// The questions, in the order in which they are asked.
+    pub questions: Vec<Question>,
 }
-
-/// An answer of the phantom is one token: no terminator was ever learnt.
-const ONE_WORD: Frame =
-    Frame { chat_terminator: Terminator::None, plain_terminator: Terminator::None, plain_stops: &[] };
-
-/// A model without a chat template would go on with questions of its own. A bare line break does not stop it: it may
-/// come before the answer, and style must not cost a score.
-const ONE_LINE: Frame = Frame {
-    chat_terminator: Terminator::EndOfTurn,
-    plain_terminator: Terminator::Text("\n"),
-    plain_stops: &["\nQuestion"],
-};
 
 impl Probe {
     /// Builds the probe of this name, one of [`PROBES`].
@@ -94,23 +60,43 @@ impl Probe {
             Some(generator) => (Scoring::Likelihood, generator),
             None => (Scoring::Generation, name),
         };
-        match generator {
-            "math" => build_math(name, scoring, request),
-            "phantom" => build_phantom(name, scoring, request),
-            _ => Err(ProbeError::UnknownProbe { name: name.to_owned() }),
+        let build = match generator {
+            "math" => build_math,
+            "phantom" => build_phantom,
+            _ => return Err(ProbeError::UnknownProbe { name: name.to_owned() }),
+        };
+        if let Some(file) = &request.file {
+            return Err(ProbeError::NeedsNoFile { probe: name.to_owned(), file: file.name.clone() });
         }
+        build(name, scoring, request)
+    }
+
+    /// A probe of these parts.
+    ///
+    /// # Errors
+    /// When there is no question, or two have the same id.
+    pub fn from_parts(parts: ProbeParts) -> Result<Self, ProbeError> {
+        if parts.questions.is_empty() {
+            return Err(ProbeError::NoQuestions { probe: parts.name });
+        }
+        let mut ids = HashSet::new();
+        if let Some(twice) = parts.questions.iter().find(|question| !ids.insert(&question.id)) {
+            let id = twice.id.clone();
+            return Err(ProbeError::DuplicateQuestion { probe: parts.name, id });
+        }
+        Ok(Self { parts })
     }
 
     /// The name, which carries the scoring: `math`, `math:likelihood`.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.parts.name
     }
 
     /// Name, version of the generator and its parameters: `math v1 count=32 role=search seed=0`.
     #[must_use]
     pub fn id(&self) -> String {
-        format!("{} {}", self.name, self.parameters)
+        format!("{} {}", self.parts.name, self.parts.parameters)
     }
 
     /// SHA-256, in hexadecimal digits, over everything that is asked and how it is graded.
@@ -121,13 +107,34 @@ impl Probe {
             hasher.update((text.len() as u64).to_le_bytes());
             hasher.update(text);
         };
-        field(&format!("{:?} {} {:?}", self.scoring, self.scorer.id(), self.frame));
-        for question in &self.questions {
-            let Question { id, group, system, user, plain, key, max_new_tokens } = question;
+        let ProbeParts { scoring, likelihood, scorer, frame, questions, .. } = &self.parts;
+        // What came later is hashed only where it is used: probes that do not use it keep the hash that runs know.
+        let Frame { chat_terminator, plain_terminator, plain_stops, always_plain } = frame;
+        field(&format!(
+            "{scoring:?} {} Frame {{ chat_terminator: {chat_terminator:?}, plain_terminator: {plain_terminator:?}, \
+             plain_stops: {plain_stops:?} }}",
+            scorer.id()
+        ));
+        if *always_plain {
+            field("always plain");
+        }
+        if *likelihood != Likelihood::Key {
+            field(&format!("{likelihood:?}"));
+        }
+        for question in questions {
+            let Question { id, group, system, user, plain, key, reference, continuations, max_new_tokens } = question;
             for text in [id, group, user, plain, key] {
                 field(text);
             }
             field(&format!("{system:?} {max_new_tokens}"));
+            if !reference.is_empty() {
+                field(reference);
+            }
+            for (index, set) in continuations.iter().enumerate() {
+                for Continuation { read, said, value } in set {
+                    field(&format!("{index} {read:?} {said:?} {value}"));
+                }
+            }
         }
         hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -135,40 +142,50 @@ impl Probe {
     /// What is scored.
     #[must_use]
     pub fn scoring(&self) -> Scoring {
-        self.scoring
+        self.parts.scoring
+    }
+
+    /// What is made of probabilities, where they are scored.
+    #[must_use]
+    pub fn likelihood(&self) -> Likelihood {
+        self.parts.likelihood
+    }
+
+    /// Whether the plain prompt is asked even of models with a chat template.
+    #[must_use]
+    pub fn always_plain(&self) -> bool {
+        self.parts.frame.always_plain
     }
 
     /// The questions, in the order in which they are asked.
     #[must_use]
     pub fn questions(&self) -> &[Question] {
-        &self.questions
+        &self.parts.questions
     }
 
     /// What ends an answer, with or without a chat template.
     #[must_use]
     pub fn terminator(&self, chat: bool) -> Terminator {
-        if chat { self.frame.chat_terminator } else { self.frame.plain_terminator }
+        if chat { self.parts.frame.chat_terminator } else { self.parts.frame.plain_terminator }
     }
 
     /// Texts after which generation need not go on.
     #[must_use]
-    pub fn stop_strings(&self, chat: bool) -> &[&str] {
-        if chat { &[] } else { self.frame.plain_stops }
+    pub fn stop_strings(&self, chat: bool) -> &[String] {
+        if chat { &[] } else { &self.parts.frame.plain_stops }
     }
 
     /// Grades a generated answer.
     #[must_use]
     pub fn grade(&self, question: &Question, answer: &str) -> Grade {
-        self.scorer.grade(question, answer)
+        self.parts.scorer.grade(question, answer)
     }
 
-    /// The score of the log-probabilities, in nats, of the tokens of key and terminator: the geometric mean of their
-    /// probabilities. 0 when there is none, or when one is not a number.
+    /// Grades log-probabilities, in nats: of the tokens of key and terminator, or of the tokens of each continuation,
+    /// set after set. The score is 0 where there is none, or one is not a number.
     #[must_use]
-    pub fn likelihood(&self, logprobs: &[f64]) -> f64 {
-        let mean = logprobs.iter().sum::<f64>() / logprobs.len() as f64;
-        // Rounding may leave a certain token a hair above probability 1. NaN, also of 0 / 0, becomes 0.
-        if mean.is_nan() { 0.0 } else { mean.exp().min(1.0) }
+    pub fn score_logprobs(&self, question: &Question, logprobs: &[Vec<f64>]) -> Grade {
+        self.parts.likelihood.grade(self.parts.scorer.as_ref(), question, logprobs)
     }
 }
 
@@ -184,12 +201,13 @@ fn build_math(name: &str, scoring: Scoring, request: &ProbeRequest) -> Result<Pr
     };
     check_count(name, count, math::MOST_QUESTIONS, "one run holds no more")?;
     let ProbeRequest { seed, role, .. } = request;
-    Ok(Probe {
+    Probe::from_parts(ProbeParts {
         name: name.to_owned(),
         parameters: format!("v{} count={count} role={role} seed={seed}", math::VERSION),
         scoring,
-        scorer: Scorer::Digits,
-        frame: ONE_LINE,
+        likelihood: Likelihood::Key,
+        scorer: Arc::new(Digits),
+        frame: Frame::one_line(),
         questions: math::questions(count, *seed, *role),
     })
 }
@@ -206,12 +224,14 @@ fn build_phantom(name: &str, scoring: Scoring, request: &ProbeRequest) -> Result
             (draw_stratified(some, *seed, *role), format!(" role={role} seed={seed}"))
         }
     };
-    Ok(Probe {
+    Probe::from_parts(ProbeParts {
         name: name.to_owned(),
         parameters: format!("v{} world={} count={count}{drawing}", phantom::VERSION, world.seed()),
         scoring,
-        scorer: Scorer::FirstWord,
-        frame: ONE_WORD,
+        likelihood: Likelihood::Key,
+        scorer: Arc::new(FirstWord),
+        // An answer of the phantom is one token: no terminator was ever learnt.
+        frame: Frame::open(),
         questions: questions.into_iter().map(|question| phantom_question(world, question)).collect(),
     })
 }
@@ -226,6 +246,7 @@ fn phantom_question(world: &PhantomWorld, question: PhantomQuestion) -> Question
         plain: text,
         key: world.key(question).to_owned(),
         max_new_tokens: 1,
+        ..Question::default()
     }
 }
 

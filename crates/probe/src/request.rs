@@ -1,5 +1,8 @@
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 use crate::ProbeError;
 use crate::phantom::PhantomWorld;
@@ -35,9 +38,10 @@ impl fmt::Display for Count {
 
 /// What the questions are for. No question belongs to two roles, whatever the seeds: a question's role follows from
 /// the question itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// To find candidates.
+    #[default]
     Search,
     /// To confirm finalists.
     Confirm,
@@ -48,6 +52,14 @@ pub enum Role {
 impl Role {
     /// Every role, in order.
     pub const ALL: [Self; 3] = [Self::Search, Self::Confirm, Self::Report];
+
+    /// The role of what this text identifies: a third of all belongs to each, by its SHA-256 and whatever the seed.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        let hash = Sha256::digest(text);
+        let residue = hash.iter().fold(0, |residue, byte| (residue * 256 + usize::from(*byte)) % Self::ALL.len());
+        Self::ALL[residue]
+    }
 }
 
 impl fmt::Display for Role {
@@ -57,6 +69,34 @@ impl fmt::Display for Role {
             Self::Confirm => "confirm",
             Self::Report => "report",
         })
+    }
+}
+
+/// A file that a probe is built from. This room reads none itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeFile {
+    /// Its name, for messages.
+    pub name: String,
+    /// What is in it.
+    pub content: Arc<[u8]>,
+}
+
+impl ProbeFile {
+    /// Its text, without the byte-order mark that some editors write.
+    ///
+    /// # Errors
+    /// When it is not UTF-8: says in which line.
+    pub fn text(&self) -> Result<&str, ProbeError> {
+        let text = std::str::from_utf8(&self.content).map_err(|error| {
+            let before = &self.content[..error.valid_up_to()];
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            ProbeError::File {
+                file: self.name.clone(),
+                line,
+                problem: "found bytes that are not UTF-8; save the file as UTF-8".to_owned(),
+            }
+        })?;
+        Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
     }
 }
 
@@ -71,4 +111,13 @@ pub struct ProbeRequest {
     pub role: Role,
     /// The world of the phantom that is asked, if it is one.
     pub phantom: Option<PhantomWorld>,
+    /// The file that goes with the probe's name, `NAME=FILE`.
+    pub file: Option<ProbeFile>,
+}
+
+impl Default for ProbeRequest {
+    /// 32 questions of seed 0 for a search.
+    fn default() -> Self {
+        Self { count: Count::Some(32), seed: 0, role: Role::Search, phantom: None, file: None }
+    }
 }

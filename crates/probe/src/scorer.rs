@@ -1,5 +1,6 @@
-use crate::number;
-use crate::probe::Question;
+use std::fmt::Debug;
+
+use crate::{Question, number};
 
 /// What an answer is worth.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,45 +14,72 @@ pub struct Grade {
 }
 
 impl Grade {
-    fn failure() -> Self {
+    /// Nothing could be read.
+    #[must_use]
+    pub fn failure() -> Self {
         Self { score: 0.0, parsed: None, parse_failure: true }
     }
 
-    fn of(score: f64, parsed: String) -> Self {
-        Self { score, parsed: Some(parsed), parse_failure: false }
+    /// `parsed` was read, and is worth so much.
+    #[must_use]
+    pub fn of(score: f64, parsed: impl Into<String>) -> Self {
+        Self { score, parsed: Some(parsed.into()), parse_failure: false }
+    }
+
+    /// `parsed` was read, and is right or wrong.
+    #[must_use]
+    pub fn right(is_right: bool, parsed: impl Into<String>) -> Self {
+        Self::of(f64::from(u8::from(is_right)), parsed)
     }
 }
 
-/// How generated answers are graded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scorer {
-    /// How many digits of a positive whole number are right.
-    Digits,
-    /// Whether the first word is the key.
-    FirstWord,
+/// How answers are graded. Pure: the same question and answer always have the same grade.
+pub trait Scorer: Debug + Send + Sync {
+    /// Name and version, `digits.v1`: another version grades differently.
+    fn id(&self) -> String;
+
+    /// Grades a generated answer.
+    fn grade(&self, question: &Question, answer: &str) -> Grade;
+
+    /// Grades the values that are expected of a question's sets of continuations, in their order
+    /// ([`crate::Likelihood::Expected`]). Scorers that compare no numbers read nothing.
+    fn grade_values(&self, _question: &Question, _values: &[f64]) -> Grade {
+        Grade::failure()
+    }
 }
 
-impl Scorer {
-    /// Name and version: another version grades differently.
-    pub(crate) fn id(self) -> &'static str {
-        match self {
-            Self::Digits => "digits.v1",
-            Self::FirstWord => "first-word.v1",
-        }
+/// How many digits of a positive whole number are right.
+#[derive(Debug)]
+pub(crate) struct Digits;
+
+impl Scorer for Digits {
+    fn id(&self) -> String {
+        "digits.v1".to_owned()
     }
 
-    pub(crate) fn grade(self, question: &Question, answer: &str) -> Grade {
-        match self {
-            Self::Digits => grade_digits(question, answer),
-            Self::FirstWord => grade_first_word(question, answer),
-        }
+    fn grade(&self, question: &Question, answer: &str) -> Grade {
+        grade_digits(question, answer)
+    }
+}
+
+/// Whether the first word is the key.
+#[derive(Debug)]
+pub(crate) struct FirstWord;
+
+impl Scorer for FirstWord {
+    fn id(&self) -> String {
+        "first-word.v1".to_owned()
+    }
+
+    fn grade(&self, question: &Question, answer: &str) -> Grade {
+        grade_first_word(question, answer)
     }
 }
 
 fn grade_first_word(question: &Question, answer: &str) -> Grade {
     match answer.split_whitespace().next() {
         None => Grade::failure(),
-        Some(word) => Grade::of(f64::from(u8::from(word == question.key)), word.to_owned()),
+        Some(word) => Grade::right(word == question.key, word),
     }
 }
 

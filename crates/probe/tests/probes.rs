@@ -7,7 +7,7 @@ use neuro_probe::{Count, Probe, ProbeError, ProbeRequest, Question, Role, Scorin
 use proptest::prelude::*;
 
 fn request(count: Count, seed: u64, role: Role) -> ProbeRequest {
-    ProbeRequest { count, seed, role, phantom: Some(PhantomWorld::new(5)) }
+    ProbeRequest { count, seed, role, phantom: Some(PhantomWorld::new(5)), file: None }
 }
 
 fn probe(name: &str, count: Count, seed: u64, role: Role) -> Probe {
@@ -219,12 +219,10 @@ fn answers_end_where_the_frame_says() {
 #[test]
 fn likelihood_is_the_geometric_mean_probability() {
     let probe = math(1);
-    assert!((probe.likelihood(&[0.5_f64.ln(), 0.125_f64.ln()]) - 0.25).abs() < 1e-12);
-    assert_eq!([probe.likelihood(&[0.0, 0.0]), probe.likelihood(&[1e-9])], [1.0, 1.0]);
-    assert_eq!(
-        [probe.likelihood(&[]), probe.likelihood(&[f64::NAN]), probe.likelihood(&[f64::NEG_INFINITY])],
-        [0.0; 3]
-    );
+    let score = |logprobs: &[f64]| probe.score_logprobs(&probe.questions()[0], &[logprobs.to_vec()]).score;
+    assert!((score(&[0.5_f64.ln(), 0.125_f64.ln()]) - 0.25).abs() < 1e-12);
+    assert_eq!([score(&[0.0, 0.0]), score(&[1e-9])], [1.0, 1.0]);
+    assert_eq!([score(&[]), score(&[f64::NAN]), score(&[f64::NEG_INFINITY])], [0.0; 3]);
 }
 
 #[test]
@@ -277,7 +275,8 @@ proptest! {
                 prop_assert_eq!(grade.parse_failure, grade.parsed.is_none());
                 prop_assert_eq!(probe.grade(question, &question.key).score, 1.0);
             }
-            prop_assert!((0.0..=1.0).contains(&probe.likelihood(&logprobs)));
+            let grade = probe.score_logprobs(&probe.questions()[0], std::slice::from_ref(&logprobs));
+            prop_assert!((0.0..=1.0).contains(&grade.score));
         }
     }
 

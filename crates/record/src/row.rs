@@ -98,7 +98,8 @@ pub struct Sample {
     pub parse_failure: bool,
     /// Why generation ended: `end_of_text`, `stop_rule`, `loop` or `length`.
     pub stop: Option<String>,
-    /// Log-probabilities of the right answer's tokens in nats; finite.
+    /// Log-probabilities in nats, finite: of the right answer's tokens, or, where a question has several
+    /// continuations, of each of them as a whole.
     pub logprobs: Option<Vec<f64>>,
     /// Generated tokens, or scored ones where nothing was generated.
     pub tokens: usize,

@@ -76,6 +76,14 @@ pub enum ScanError {
         /// The probe's name with scoring.
         probe: String,
     },
+    /// A probe's file that the caller did not read.
+    #[error("probe `{probe}` is asked for with {file}, but the content of that file was not given")]
+    ProbeFile {
+        /// The probe's name with scoring.
+        probe: String,
+        /// The file.
+        file: String,
+    },
     /// A question that cannot be put into tokens.
     #[error("probe `{probe}`, question `{question}`: {source}")]
     QuestionText {

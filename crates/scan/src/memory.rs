@@ -330,9 +330,10 @@ pub(crate) fn cut(probe: &Probe, asked: &[Asked], paths: &[LayerPath], costs: &C
 
 #[cfg(test)]
 mod tests {
-    use neuro_probe::{Count, ProbeRequest, Role};
+    use neuro_probe::{Count, ProbeRequest};
 
     use super::*;
+    use crate::prompt::Part;
 
     /// Four rows of resid and one of keys and values per token; nothing else costs.
     const COSTS: Costs = Costs {
@@ -351,12 +352,15 @@ mod tests {
     };
 
     fn probe(questions: usize) -> Probe {
-        let request = ProbeRequest { count: Count::Some(questions), seed: 0, role: Role::Search, phantom: None };
+        let request = ProbeRequest { count: Count::Some(questions), ..ProbeRequest::default() };
         Probe::build("math:likelihood", &request).unwrap()
     }
 
     fn asked(questions: usize) -> Vec<Asked> {
-        let one = |index: usize| Asked { prompt: vec![index as u32; 4], continuation: vec![1], limit: 0 };
+        let one = |index: usize| Asked {
+            parts: vec![Part { prompt: vec![index as u32; 4], continuation: vec![1] }],
+            limit: 0,
+        };
         (0..questions).map(one).collect()
     }
 

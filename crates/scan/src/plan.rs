@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use neuro_checkpoint::{Memory, default_budget};
 use neuro_model::WeightBytes;
 use neuro_path::{Block, LayerPath};
-use neuro_probe::{Probe, ProbeRequest};
+use neuro_probe::Probe;
 use neuro_record::{PlannedPaths, ProbeInfo, RunInfo, SCHEMA, settings_hash};
 use serde_json::{Value, json};
 
@@ -58,13 +58,7 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
     let turn = subject.turn()?;
     let mut planned = Planned::default();
     for name in request.probe_names() {
-        let probe_request = ProbeRequest {
-            count: request.count(&name),
-            seed: request.seed,
-            role: request.role,
-            phantom: request.phantom.clone(),
-        };
-        let probe = Probe::build(&name, &probe_request)?;
+        let probe = request.probe(&name)?;
         if planned.probes.iter().any(|other| other.name() == probe.name()) {
             return Err(ScanError::ProbeTwice { probe: probe.name().to_owned() });
         }

@@ -9,23 +9,54 @@ use crate::{Result, ScanError, Subject};
 /// A question as tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Asked {
-    /// What the model reads; at least one token.
-    pub(crate) prompt: Vec<u32>,
-    /// The key and its terminator, to be scored; empty where an answer is generated.
-    pub(crate) continuation: Vec<u32>,
-    /// New tokens that may be generated; 0 where the key is scored.
+    /// What is scored, or the one prompt behind which an answer is generated. Never empty.
+    pub(crate) parts: Vec<Part>,
+    /// New tokens that may be generated; 0 where probabilities are scored.
     pub(crate) limit: usize,
 }
 
+/// A prompt, and what is scored behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// What the model reads; at least one token.
+    pub(crate) prompt: Vec<u32>,
+    /// What is scored: the key or another continuation, and its terminator. Empty where an answer is generated.
+    pub(crate) continuation: Vec<u32>,
+}
+
 impl Asked {
-    /// Tokens that the whole sequence may reach.
+    /// Tokens that the longest whole sequence may reach.
     pub(crate) fn span(&self) -> usize {
-        self.prompt.len() + self.continuation.len() + self.limit
+        self.parts.iter().map(Part::tokens).max().unwrap_or(0) + self.limit
+    }
+
+    /// Tokens of all prompts and continuations, each counted by itself.
+    pub(crate) fn tokens(&self) -> usize {
+        self.parts.iter().map(Part::tokens).sum()
+    }
+
+    /// Tokens that are scored.
+    pub(crate) fn scored(&self) -> usize {
+        self.parts.iter().map(|part| part.continuation.len()).sum()
     }
 
     /// Tokens that a path runs: the last token of a continuation is predicted, never read.
-    pub(crate) fn read(&self) -> Vec<u32> {
-        [&self.prompt, &self.continuation[..self.continuation.len().saturating_sub(1)]].concat()
+    pub(crate) fn reads(&self) -> impl Iterator<Item = Vec<u32>> {
+        let read = |Part { prompt, continuation }: &Part| {
+            [prompt, &continuation[..continuation.len().saturating_sub(1)]].concat()
+        };
+        self.parts.iter().map(read)
+    }
+
+    /// The prompt that an answer is generated behind.
+    pub(crate) fn prompt(&self) -> &[u32] {
+        self.parts.first().map_or(&[], |part| &part.prompt)
+    }
+}
+
+impl Part {
+    fn tokens(&self) -> usize {
+        self.prompt.len() + self.continuation.len()
     }
 }
 
@@ -40,23 +71,27 @@ pub(crate) fn ask(subject: &Subject, probe: &Probe) -> Result<Vec<Asked>> {
             let (probe, question) = name();
             ScanError::QuestionText { probe, question, source: Box::new(source) }
         })?;
-        let problem = if asked.prompt.is_empty() {
-            "its prompt has no tokens, expected at least one".to_owned()
-        } else if probe.scoring() == Scoring::Likelihood && asked.continuation.is_empty() {
-            "its key has no tokens, expected at least one; score it by generation instead".to_owned()
-        } else if let Some(token) =
-            asked.prompt.iter().chain(&asked.continuation).find(|&&token| token as usize >= vocab)
-        {
-            format!(
-                "the tokenizer gives token {token}, but the model knows {vocab}; is this the model's own tokenizer?"
-            )
-        } else {
-            return Ok(asked);
-        };
+        let Some(problem) = problem(&asked, probe.scoring(), vocab) else { return Ok(asked) };
         let (probe, question) = name();
         Err(ScanError::Question { probe, question, problem })
     };
     probe.questions().iter().map(one).collect()
+}
+
+/// Why a model with a vocabulary of this size cannot be asked this.
+fn problem(asked: &Asked, scoring: Scoring, vocab: usize) -> Option<String> {
+    let mut tokens = asked.parts.iter().flat_map(|part| part.prompt.iter().chain(&part.continuation));
+    if asked.parts.iter().any(|part| part.prompt.is_empty()) {
+        Some("its prompt has no tokens, expected at least one".to_owned())
+    } else if scoring == Scoring::Likelihood && asked.parts.iter().any(|part| part.continuation.is_empty()) {
+        Some("its key has no tokens, expected at least one; score it by generation instead".to_owned())
+    } else {
+        tokens.find(|&&token| token as usize >= vocab).map(|token| {
+            format!(
+                "the tokenizer gives token {token}, but the model knows {vocab}; is this the model's own tokenizer?"
+            )
+        })
+    }
 }
 
 fn tokens_of(
@@ -66,29 +101,42 @@ fn tokens_of(
     question: &Question,
 ) -> std::result::Result<Asked, TextError> {
     let scored = probe.scoring() == Scoring::Likelihood;
+    let turn = turn.filter(|_| !probe.always_plain());
     // A template has written the special tokens; the tokenizer adds them to plain text.
     let (read, lead, add_special) = match turn {
         Some(turn) => {
             let messages = turn.messages(question.system.as_deref(), &question.user);
             let opening = if scored { turn.opening.as_str() } else { "" };
-            (text.render(&messages, &options(true))? + opening, turn.lead.as_str(), false)
+            (text.render(&messages, &options(true))? + opening, Some(turn.lead.as_str()), false)
         }
-        None => (question.plain.clone(), separator(&question.plain, &question.key), true),
+        None => (question.plain.clone(), None, true),
     };
-    let prompt = text.encode(&read, add_special)?;
     if !scored {
-        return Ok(Asked { prompt, continuation: Vec::new(), limit: question.max_new_tokens });
+        let prompt = text.encode(&read, add_special)?;
+        return Ok(Asked { parts: vec![Part { prompt, continuation: Vec::new() }], limit: question.max_new_tokens });
     }
-    let mut said = format!("{lead}{}", question.key);
-    let mut end = None;
-    match probe.terminator(turn.is_some()) {
-        Terminator::Text(terminator) => said.push_str(terminator),
-        Terminator::EndOfTurn => end = turn.map_or_else(|| text.eos_token().map(|(_, id)| id), |turn| turn.end),
-        Terminator::None => {}
-    }
-    let mut continuation = continuation(text, &read, &prompt, &said, add_special)?;
-    continuation.extend(end);
-    Ok(Asked { prompt, continuation, limit: 0 })
+    let (terminator, end) = match probe.terminator(turn.is_some()) {
+        Terminator::Text(terminator) => (terminator, None),
+        Terminator::EndOfTurn => ("", turn.map_or_else(|| text.eos_token().map(|(_, id)| id), |turn| turn.end)),
+        Terminator::None => ("", None),
+    };
+    let one = |before: &str, said: &str| {
+        // What is read behind the prompt takes the place of the answer's beginning.
+        let read = match before {
+            "" => read.clone(),
+            before => format!("{read}{}{before}", lead.unwrap_or_else(|| separator(&read, before))),
+        };
+        let lead = lead.filter(|_| before.is_empty()).unwrap_or_else(|| separator(&read, said));
+        let prompt = text.encode(&read, add_special)?;
+        let mut continuation = continuation(text, &read, &prompt, &format!("{lead}{said}{terminator}"), add_special)?;
+        continuation.extend(end);
+        Ok(Part { prompt, continuation })
+    };
+    let parts = match question.continuations.as_slice() {
+        [] => vec![one("", &question.key)?],
+        sets => sets.iter().flatten().map(|part| one(&part.read, &part.said)).collect::<std::result::Result<_, _>>()?,
+    };
+    Ok(Asked { parts, limit: 0 })
 }
 
 /// Tokens of `said` behind `read`: the rest of the whole text's tokens, so that a word is cut as the model has met it.
@@ -107,7 +155,7 @@ fn continuation(
     }
 }
 
-/// The space between a plain prompt and its answer, where neither brings one.
+/// The space between what is read and what is said, where neither brings one.
 fn separator(plain: &str, key: &str) -> &'static str {
     let brought = plain.is_empty() || plain.ends_with(char::is_whitespace) || key.starts_with(char::is_whitespace);
     if brought { "" } else { " " }

@@ -1,7 +1,10 @@
 //! What a scan is asked to do.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use neuro_path::{LayerPath, triangle};
-use neuro_probe::{Count, PhantomWorld, Role};
+use neuro_probe::{Count, PhantomWorld, Probe, ProbeFile, ProbeRequest, Role};
 use neuro_record::Planted;
 use neuro_stats::DEEPEST;
 
@@ -37,9 +40,11 @@ pub struct ScanRequest {
     pub paths: Paths,
     /// Whether a list of paths gets the baseline in front when it lacks it, so that deltas exist.
     pub include_baseline: bool,
-    /// Probes by name with scoring, such as `math:likelihood`. Empty: [`PHANTOM_PROBE`] for a phantom, else
-    /// [`DEFAULT_PROBE`].
+    /// Probes by name with scoring, such as `math:likelihood`; `NAME=FILE` where one is built from a file. Empty:
+    /// [`PHANTOM_PROBE`] for a phantom, else [`DEFAULT_PROBE`].
     pub probes: Vec<String>,
+    /// What is in those files, by the FILE of the probe.
+    pub files: BTreeMap<String, Arc<[u8]>>,
     /// Questions of each probe. `None`: every question of a phantom's own probe, else [`DEFAULT_QUESTIONS`], or
     /// [`SCREENED_QUESTIONS`] for a screening.
     pub questions: Option<Count>,
@@ -65,6 +70,7 @@ impl Default for ScanRequest {
             paths: Paths::Triangle,
             include_baseline: true,
             probes: Vec::new(),
+            files: BTreeMap::new(),
             questions: None,
             screen: None,
             seed: 0,
@@ -85,8 +91,28 @@ impl ScanRequest {
         vec![if self.phantom.is_some() { PHANTOM_PROBE } else { DEFAULT_PROBE }.to_owned()]
     }
 
+    /// Builds a probe of [`Self::probe_names`].
+    pub(crate) fn probe(&self, named: &str) -> Result<Probe> {
+        let (name, file) = named.split_once('=').map_or((named, None), |(name, file)| (name, Some(file)));
+        let file = match file {
+            Some(file) => match self.files.get(file) {
+                Some(content) => Some(ProbeFile { name: file.to_owned(), content: content.clone() }),
+                None => return Err(ScanError::ProbeFile { probe: name.to_owned(), file: file.to_owned() }),
+            },
+            None => None,
+        };
+        let request = ProbeRequest {
+            count: self.count(name),
+            seed: self.seed,
+            role: self.role,
+            phantom: self.phantom.clone(),
+            file,
+        };
+        Ok(Probe::build(name, &request)?)
+    }
+
     /// How many questions of the probe are asked.
-    pub(crate) fn count(&self, probe: &str) -> Count {
+    fn count(&self, probe: &str) -> Count {
         let own = probe.split(':').next() == Some(PHANTOM_PROBE);
         let some = if self.screen.is_some() { SCREENED_QUESTIONS } else { DEFAULT_QUESTIONS };
         self.questions.unwrap_or(if own { Count::All } else { Count::Some(some) })

@@ -140,9 +140,10 @@ pub(crate) fn stage_portions(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prompt::Part;
 
     fn asked(prompt: &[u32], limit: usize) -> Asked {
-        Asked { prompt: prompt.to_vec(), continuation: Vec::new(), limit }
+        Asked { parts: vec![Part { prompt: prompt.to_vec(), continuation: Vec::new() }], limit }
     }
 
     #[test]

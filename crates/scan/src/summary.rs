@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::error::size;
+use crate::prompt::Asked;
 use crate::work::{Volume, decoding_work, group_sweeps, group_visits, trunk_layers};
 use crate::{Plan, Residence, screen};
 
@@ -98,7 +99,7 @@ impl Plan {
                 stages: screen::race(self, index).ok().flatten().as_ref().map(screen::looks).unwrap_or_default(),
                 chunks: chunks.len(),
                 groups: groups.len(),
-                tokens: self.asked[index].iter().map(|asked| asked.prompt.len() + asked.continuation.len()).sum(),
+                tokens: self.asked[index].iter().map(Asked::tokens).sum(),
                 distinct_tokens,
                 layer_tokens,
                 sweeps: chunks.len() as u64 * (1 + sweeps),

@@ -11,7 +11,7 @@ use neuro_probe::{Probe, Question, Scoring, Terminator};
 use neuro_record::Sample;
 use neuro_text::{StopRules, Text};
 
-use crate::prompt::Asked;
+use crate::prompt::{Asked, Part};
 use crate::{Residence, Result, ScanError, Subject};
 
 /// What all questions of a probe have in common.
@@ -33,8 +33,8 @@ impl<'a> Asking<'a> {
 
     /// The same with a decoder of its own.
     pub(crate) fn with_decoder(subject: &'a Subject, probe: &'a Probe, decoder: Arc<Decoder>) -> Result<Self> {
-        let chat = subject.is_chat();
-        let strings = probe.stop_strings(chat).iter().map(|string| (*string).to_owned());
+        let chat = subject.is_chat() && !probe.always_plain();
+        let strings = probe.stop_strings(chat).to_vec();
         Ok(Self {
             decoder,
             text: subject.require_text()?,
@@ -55,15 +55,14 @@ impl<'a> Asking<'a> {
         let decoder = self.decoder.clone();
         let work = match self.probe.scoring() {
             Scoring::Likelihood => {
-                let scored = |&index: &usize| Scored {
-                    prompt: asked[index].prompt.clone(),
-                    continuation: asked[index].continuation.clone(),
-                };
-                Work::Likelihood(Likelihood::new(decoder, &questions.iter().map(scored).collect::<Vec<_>>())?)
+                let scored =
+                    |part: &Part| Scored { prompt: part.prompt.clone(), continuation: part.continuation.clone() };
+                let parts = questions.iter().flat_map(|&index| asked[index].parts.iter().map(scored));
+                Work::Likelihood(Likelihood::new(decoder, &parts.collect::<Vec<_>>())?)
             }
             Scoring::Generation => {
                 let prompt = |&index: &usize| Prompt {
-                    tokens: asked[index].prompt.clone(),
+                    tokens: asked[index].prompt().to_vec(),
                     limit: asked[index].limit,
                     question: index as u64,
                     draw: 0,
@@ -71,7 +70,8 @@ impl<'a> Asking<'a> {
                 Work::Generation(Generation::new(decoder, questions.iter().map(prompt).collect())?)
             }
         };
-        Ok(Session { asking: self, questions: questions.to_vec(), work })
+        let parts = questions.iter().map(|&index| asked[index].parts.len()).collect();
+        Ok(Session { asking: self, questions: questions.to_vec(), parts, work })
     }
 }
 
@@ -79,6 +79,8 @@ impl<'a> Asking<'a> {
 pub(crate) struct Session<'a> {
     asking: &'a Asking<'a>,
     questions: Vec<usize>,
+    /// How many prompts each question has.
+    parts: Vec<usize>,
     work: Work,
 }
 
@@ -126,10 +128,13 @@ impl Session<'_> {
     pub(crate) fn grade(&self, printed: &str, raw: Raw) -> Result<Vec<Sample>> {
         let questions = self.questions.iter().map(|&index| &self.asking.probe.questions()[index]);
         match raw {
-            Raw::Logprobs(all) => Ok(questions
-                .zip(all)
-                .map(|(question, logprobs)| self.asking.scored(printed, question, logprobs))
-                .collect()),
+            Raw::Logprobs(all) => {
+                let mut all = all.into_iter();
+                let one = |(question, &parts): (&Question, &usize)| {
+                    self.asking.scored(printed, question, all.by_ref().take(parts).collect())
+                };
+                Ok(questions.zip(&self.parts).map(one).collect())
+            }
             Raw::Answers(answers) => questions
                 .zip(answers)
                 .map(|(question, answer)| self.asking.answered(printed, question, &answer))
@@ -151,14 +156,21 @@ impl Asking<'_> {
         is_looping(tokens).then_some(StopReason::Loop)
     }
 
-    /// The sample of a key whose tokens have these log-probabilities.
-    fn scored(&self, path: &str, question: &Question, logprobs: Vec<f64>) -> Sample {
-        let finite = logprobs.iter().all(|logprob| logprob.is_finite());
+    /// The sample of a question whose continuations have tokens with these log-probabilities.
+    fn scored(&self, path: &str, question: &Question, logprobs: Vec<Vec<f64>>) -> Sample {
+        let finite = logprobs.iter().flatten().all(|logprob| logprob.is_finite());
+        let grade = self.probe.score_logprobs(question, &logprobs);
+        let tokens = logprobs.iter().map(Vec::len).sum();
+        let kept = match logprobs.len() {
+            1 => logprobs.into_iter().next().unwrap_or_default(),
+            _ => logprobs.iter().map(|tokens| tokens.iter().sum()).collect(),
+        };
         Sample {
-            score: if finite { self.probe.likelihood(&logprobs) } else { 0.0 },
+            score: if finite { grade.score } else { 0.0 },
+            parsed: grade.parsed.filter(|_| finite),
             stop: (!finite).then(|| StopReason::NotFinite.name().to_owned()),
-            tokens: logprobs.len(),
-            logprobs: finite.then_some(logprobs),
+            tokens,
+            logprobs: finite.then_some(kept),
             ..self.blank(path, question)
         }
     }

@@ -21,12 +21,12 @@ pub(crate) struct Volume {
 impl Volume {
     pub(crate) fn of<'a>(asked: impl IntoIterator<Item = &'a Asked>) -> Self {
         let asked: Vec<&Asked> = asked.into_iter().collect();
-        let texts: Vec<Vec<u32>> = asked.iter().map(|asked| asked.read()).collect();
+        let texts: Vec<Vec<u32>> = asked.iter().flat_map(|asked| asked.reads()).collect();
         let sum = |part: fn(&Asked) -> usize| asked.iter().map(|asked| part(asked) as u64).sum();
         Self {
             read: distinct_tokens(texts.iter().map(Vec::as_slice)) as u64,
             new: sum(|asked| asked.limit),
-            asked: sum(|asked| asked.continuation.len().max(asked.limit)),
+            asked: sum(|asked| asked.scored().max(asked.limit)),
             longest: asked.iter().map(|asked| asked.span() as u64).max().unwrap_or(0),
         }
     }
@@ -78,9 +78,10 @@ pub(crate) fn unit_work(path: &LayerPath, volume: Volume) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prompt::Part;
 
     fn asked(prompt: &[u32], limit: usize) -> Asked {
-        Asked { prompt: prompt.to_vec(), continuation: Vec::new(), limit }
+        Asked { parts: vec![Part { prompt: prompt.to_vec(), continuation: Vec::new() }], limit }
     }
 
     #[test]

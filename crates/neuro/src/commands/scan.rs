@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use anyhow::Context;
 use neuro_probe::phantom::PhantomQuestion;
 use neuro_record::{RunData, write_atomically};
 use neuro_report::{html_report, png, svg_heatmap};
@@ -59,7 +60,7 @@ pub(crate) fn run(args: &ScanArgs, printer: &Printer) -> anyhow::Result<()> {
 /// What the flags ask for, over what the model asks for by itself.
 ///
 /// # Errors
-/// When the model is a phantom with a damaged description.
+/// When the model is a phantom with a damaged description, or a probe's file cannot be read.
 pub(crate) fn request(model: &Model, args: &MeasureArgs) -> anyhow::Result<neuro_scan::ScanRequest> {
     let mut request = model.request()?;
     if args.load.random_weights.is_some() {
@@ -67,6 +68,10 @@ pub(crate) fn request(model: &Model, args: &MeasureArgs) -> anyhow::Result<neuro
         request.planted = None;
     }
     request.probes.clone_from(&args.probes);
+    for (_, file) in args.probes.iter().filter_map(|probe| probe.split_once('=')) {
+        let content = std::fs::read(file).with_context(|| format!("{file} cannot be read"))?;
+        request.files.insert(file.to_owned(), content.into());
+    }
     request.questions = args.questions.map(|questions| match questions {
         Questions::Some(count) => neuro_probe::Count::Some(count),
         Questions::All => neuro_probe::Count::All,
