@@ -20,7 +20,7 @@ mod scorer;
 pub use error::ProbeError;
 pub use likelihood::Likelihood;
 pub use phantom::PhantomWorld;
-pub use probe::{PROBES, Probe, ProbeParts, Scoring};
+pub use probe::{DRAW_MARK, PROBES, Probe, ProbeParts, Scoring};
 pub use question::{Continuation, Frame, Question, Terminator};
 pub use request::{Count, ProbeFile, ProbeRequest, Role};
 pub use scorer::{Grade, Scorer};

@@ -29,7 +29,12 @@ pub enum Scoring {
 #[derive(Debug, Clone)]
 pub struct Probe {
     parts: ProbeParts,
+    /// Answers that are drawn to each question; 0 where the likeliest one is taken.
+    draws: usize,
 }
+
+/// What stands between a question's id and the number of the draw, from 0, in the id of a drawn question.
+pub const DRAW_MARK: &str = " #";
 
 /// What a probe consists of.
 #[derive(Debug, Clone)]
@@ -84,7 +89,40 @@ impl Probe {
             let id = twice.id.clone();
             return Err(ProbeError::DuplicateQuestion { probe: parts.name, id });
         }
-        Ok(Self { parts })
+        Ok(Self { parts, draws: 0 })
+    }
+
+    /// The same questions, each answered `draws` times with noise of its own instead of greedily. The name gets
+    /// `:sampled`; of each question there are that many one after the other, with [`DRAW_MARK`] and a number behind
+    /// their ids.
+    ///
+    /// # Errors
+    /// When probabilities are scored, which nothing is drawn from, or `draws` is 0.
+    pub fn drawn(&self, draws: usize) -> Result<Self, ProbeError> {
+        let name = || self.parts.name.clone();
+        if self.parts.scoring != Scoring::Generation {
+            let reason = "scores probabilities and generates nothing that could be drawn; ask it without `:likelihood`";
+            return Err(ProbeError::Scoring { probe: name(), reason });
+        }
+        if draws == 0 {
+            return Err(ProbeError::NoQuestions { probe: name() });
+        }
+        let mut parts = self.parts.clone();
+        parts.name = format!("{}:sampled", parts.name);
+        parts.parameters = format!("{} draws={draws}", parts.parameters);
+        let draw = |question: &Question, draw: usize| Question {
+            id: format!("{}{DRAW_MARK}{draw}", question.id),
+            ..question.clone()
+        };
+        let each = |question: &Question| (0..draws).map(|number| draw(question, number)).collect::<Vec<_>>();
+        parts.questions = parts.questions.iter().flat_map(each).collect();
+        Ok(Self { parts, draws })
+    }
+
+    /// Answers that are drawn to each question; 0 where the likeliest one is taken.
+    #[must_use]
+    pub fn draws(&self) -> usize {
+        self.draws
     }
 
     /// The name, which carries the scoring: `math`, `math:likelihood`.

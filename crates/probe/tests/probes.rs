@@ -287,3 +287,20 @@ proptest! {
         prop_assert_eq!(hash(seed) == hash(other), seed == other);
     }
 }
+
+#[test]
+fn drawn_questions_stand_one_after_the_other() {
+    let request = ProbeRequest { count: Count::Some(3), ..ProbeRequest::default() };
+    let probe = Probe::build("math", &request).unwrap();
+    let drawn = probe.drawn(2).unwrap();
+    assert_eq!((drawn.name(), drawn.draws(), drawn.questions().len()), ("math:sampled", 2, 6));
+    assert!(drawn.id().ends_with("draws=2") && drawn.hash() != probe.hash() && probe.draws() == 0);
+    for (index, question) in drawn.questions().iter().enumerate() {
+        let original = &probe.questions()[index / 2];
+        assert_eq!(question.id, format!("{} #{}", original.id, index % 2));
+        assert_eq!((&question.key, &question.plain), (&original.key, &original.plain));
+    }
+    let likelihood = Probe::build("math:likelihood", &request).unwrap();
+    assert!(likelihood.drawn(2).unwrap_err().to_string().contains("nothing that could be drawn"));
+    assert!(probe.drawn(0).is_err());
+}

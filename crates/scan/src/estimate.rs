@@ -40,7 +40,7 @@ pub fn estimate(subject: &Subject, plan: &Plan) -> Result<Duration> {
     let mut seconds = 0.0;
     for (index, (probe, asked)) in plan.probes.iter().zip(&plan.asked).enumerate() {
         let Some(few) = questions(&plan.chunks[index]) else { continue };
-        let asking = Asking::new(subject, probe, plan.residence)?;
+        let asking = Asking::new(subject, probe, plan.sampling, plan.residence)?;
         let look = || -> std::result::Result<Look, EngineError> {
             let begin = Instant::now();
             let mut session = asking.session(&(0..few).collect::<Vec<_>>(), asked)?;

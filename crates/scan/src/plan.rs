@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use neuro_checkpoint::{Memory, default_budget};
+use neuro_engine::Sampling;
 use neuro_model::WeightBytes;
 use neuro_path::{Block, LayerPath};
 use neuro_probe::Probe;
@@ -31,6 +32,8 @@ pub struct Plan {
     pub(crate) groups: Vec<Vec<[usize; 2]>>,
     /// For each probe the notes that all its rows carry.
     pub(crate) notes: Vec<Vec<String>>,
+    /// How answers are drawn, where a probe asks for draws.
+    pub(crate) sampling: Sampling,
     pub(crate) costs: Costs,
     /// Where the weights are while the plan is carried out.
     pub(crate) residence: Residence,
@@ -48,6 +51,12 @@ pub struct Plan {
 /// question alone exceeds the memory budget.
 pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
     subject.require_text()?;
+    let probes = request.probe_names().iter().map(|name| request.probe(name)).collect::<Result<_>>()?;
+    plan_probes(subject, request, probes)
+}
+
+/// The same with probes that are built already; the request's own are not looked at.
+pub(crate) fn plan_probes(subject: &Subject, request: &ScanRequest, probes: Vec<Probe>) -> Result<Plan> {
     if let Some(planted) = &request.planted {
         let [start, end] = planted.block;
         Block::new(start, end, subject.depth())
@@ -57,8 +66,7 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
     let printed: Vec<String> = paths.iter().map(LayerPath::to_string).collect();
     let turn = subject.turn()?;
     let mut planned = Planned::default();
-    for name in request.probe_names() {
-        let probe = request.probe(&name)?;
+    for probe in probes {
         if planned.probes.iter().any(|other| other.name() == probe.name()) {
             return Err(ScanError::ProbeTwice { probe: probe.name().to_owned() });
         }
@@ -89,6 +97,13 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
         Paths::List(_) => PlannedPaths::List(printed.clone()),
     };
     let text = subject.text();
+    let sampling = sampling(subject, request.seed);
+    let mut settings = settings(subject, request);
+    if planned.probes.iter().any(|probe| probe.draws() > 0) {
+        let Sampling { temperature, top_k, top_p, min_p, seed } = sampling;
+        let drawn = json!({ "temperature": temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p, "seed": seed });
+        settings.insert("sampling".to_owned(), drawn);
+    }
     let info = RunInfo {
         schema: SCHEMA,
         tool: concat!("neuro ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -100,7 +115,7 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
         device: subject.device_kind().to_owned(),
         probes: planned.probes.iter().map(probe_info).collect(),
         seed: request.seed,
-        settings: settings(subject, request),
+        settings,
         plan: neuro_record::Plan { paths: stored_paths, chunks, groups, memory_bytes, held_bytes: cut.costs.base() },
         screen,
         phantom: request.planted.clone(),
@@ -115,6 +130,7 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
         chunks: cut.chunks,
         groups: cut.groups,
         notes: planned.notes,
+        sampling,
         costs: cut.costs,
         residence: cut.residence,
         memory_is_asked: request.memory_bytes.is_some(),
@@ -127,8 +143,20 @@ pub fn plan(subject: &Subject, request: &ScanRequest) -> Result<Plan> {
     Ok(plan)
 }
 
+/// How the model's makers meant it to be sampled; what they leave open, `transformers` says.
+pub(crate) fn sampling(subject: &Subject, seed: u64) -> Sampling {
+    let (generation, default) = (&subject.checkpoint().generation, Sampling::default());
+    Sampling {
+        temperature: generation.temperature.unwrap_or(default.temperature),
+        top_k: generation.top_k.or(default.top_k),
+        top_p: generation.top_p.unwrap_or(default.top_p),
+        min_p: generation.min_p.unwrap_or(default.min_p),
+        seed,
+    }
+}
+
 /// This moment, RFC 3339, in whole seconds.
-fn now() -> String {
+pub(crate) fn now() -> String {
     let now = jiff::Timestamp::now();
     now.round(jiff::Unit::Second).unwrap_or(now).to_string()
 }

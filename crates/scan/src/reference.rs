@@ -33,7 +33,7 @@ impl Experiment<'_> {
                 if asking.is_none() {
                     self.observer.note(&format!("measuring the baseline in f32 on {}", probe.name()));
                     subject.forget_decoder();
-                    asking = Some(Asking::with_decoder(subject, probe, subject.reference_decoder())?);
+                    asking = Some(Asking::with_decoder(subject, probe, plan.sampling, subject.reference_decoder())?);
                 }
                 let Some(asking) = &asking else { continue };
                 let run = asking.session(&questions, &plan.asked[index]).and_then(|mut session| {

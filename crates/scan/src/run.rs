@@ -187,7 +187,7 @@ impl Experiment<'_> {
                 }
                 if ongoing.asking.is_none() {
                     self.load(subject)?;
-                    ongoing.asking = Some(Asking::new(subject, &plan.probes[probe], plan.residence)?);
+                    ongoing.asking = Some(Asking::new(subject, &plan.probes[probe], plan.sampling, plan.residence)?);
                 }
             }
             let mut session: Option<Session<'_>> = None;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use neuro_engine::{
-    Answer, EngineError, GenerateOptions, Generation, Likelihood, Prompt, Rule, Scored, StopReason, Watch, is_looping,
+    Answer, EngineError, GenerateOptions, Generation, Likelihood, Prompt, Rule, Sampling, Scored, StopReason, Watch,
+    is_looping,
 };
 use neuro_model::Decoder;
 use neuro_path::LayerPath;
@@ -22,17 +23,29 @@ pub(crate) struct Asking<'a> {
     end_tokens: Vec<u32>,
     suppress: &'a [u32],
     rules: StopRules,
+    /// How tokens are chosen.
+    rule: Rule,
     /// Whether an answer is over at its limit by its nature, because nothing else says where it ends.
     fixed_length: bool,
 }
 
 impl<'a> Asking<'a> {
-    pub(crate) fn new(subject: &'a Subject, probe: &'a Probe, residence: Residence) -> Result<Self> {
-        Self::with_decoder(subject, probe, subject.decoder_with(residence)?)
+    pub(crate) fn new(
+        subject: &'a Subject,
+        probe: &'a Probe,
+        sampling: Sampling,
+        residence: Residence,
+    ) -> Result<Self> {
+        Self::with_decoder(subject, probe, sampling, subject.decoder_with(residence)?)
     }
 
     /// The same with a decoder of its own.
-    pub(crate) fn with_decoder(subject: &'a Subject, probe: &'a Probe, decoder: Arc<Decoder>) -> Result<Self> {
+    pub(crate) fn with_decoder(
+        subject: &'a Subject,
+        probe: &'a Probe,
+        sampling: Sampling,
+        decoder: Arc<Decoder>,
+    ) -> Result<Self> {
         let chat = subject.is_chat() && !probe.always_plain();
         let strings = probe.stop_strings(chat).to_vec();
         Ok(Self {
@@ -42,6 +55,7 @@ impl<'a> Asking<'a> {
             end_tokens: subject.end_tokens(),
             suppress: &subject.checkpoint().generation.suppress_tokens,
             rules: StopRules::new(subject.end_tokens(), strings),
+            rule: if probe.draws() > 0 { Rule::Sample(sampling) } else { Rule::Greedy },
             fixed_length: probe.terminator(chat) == Terminator::None,
         })
     }
@@ -61,11 +75,13 @@ impl<'a> Asking<'a> {
                 Work::Likelihood(Likelihood::new(decoder, &parts.collect::<Vec<_>>())?)
             }
             Scoring::Generation => {
+                // Draws of a question stand one after the other and share its number.
+                let draws = self.probe.draws().max(1);
                 let prompt = |&index: &usize| Prompt {
                     tokens: asked[index].prompt().to_vec(),
                     limit: asked[index].limit,
-                    question: index as u64,
-                    draw: 0,
+                    question: (index / draws) as u64,
+                    draw: (index % draws) as u32,
                 };
                 Work::Generation(Generation::new(decoder, questions.iter().map(prompt).collect())?)
             }
@@ -118,7 +134,7 @@ impl Session<'_> {
                 let asking = self.asking;
                 let stop = |_: usize, tokens: &[u32]| asking.stop(tokens);
                 let (eos, suppress) = (asking.end_tokens.as_slice(), asking.suppress);
-                let options = GenerateOptions { eos, suppress, rule: Rule::Greedy, stop: &stop };
+                let options = GenerateOptions { eos, suppress, rule: asking.rule, stop: &stop };
                 Ok(generation.answers(paths, &options, watch)?.into_iter().map(Raw::Answers).collect())
             }
         }

@@ -1,11 +1,15 @@
 //! One paired comparison: delta, interval, p, and what it could have seen.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-
 use super::VerdictOptions;
 use crate::bootstrap::{Interval, paired_delta};
-use crate::normal;
+use crate::mcnemar::mcnemar;
+use crate::permutation::{Tail, paired_permutation};
+use crate::power::visible_mean;
+use crate::proportions::tango;
+
+/// With fewer questions that differ, or where all differ alike, a bootstrap has nothing to resample: the interval of
+/// right and wrong answers is then a score interval.
+const FEW_DISCORDANT: usize = 10;
 
 /// Scores of baseline and path on the same questions in the same order, each in [0, 1].
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -47,7 +51,8 @@ pub struct Effect {
     pub path: f64,
     /// Path − baseline.
     pub delta: f64,
-    /// Interval of the delta, level [`LEVEL`](crate::LEVEL); none for a single question.
+    /// Interval of the delta, level [`LEVEL`](crate::LEVEL): BCa bootstrap, or Tango's where right and wrong answers
+    /// differ on fewer than ten questions or on all alike; none for a single question of another kind.
     pub interval: Option<Interval>,
     /// Questions on which the path scores higher.
     pub wins: usize,
@@ -71,10 +76,14 @@ impl Effect {
         let wins = differences.iter().filter(|difference| **difference > 0.0).count();
         let losses = differences.iter().filter(|difference| **difference < 0.0).count();
         let is_binary = scores.baseline.iter().chain(&scores.path).all(|score| *score == 0.0 || *score == 1.0);
-        let (p, test) = if is_binary {
-            (mcnemar(wins, losses), PairTest::McNemar)
+        let (p, test, interval) = if is_binary {
+            let discordant = wins + losses;
+            let is_constant = wins == n || losses == n;
+            let score = if discordant < FEW_DISCORDANT || is_constant { tango(wins, losses, n) } else { None };
+            (mcnemar(wins, losses), PairTest::McNemar, score.or(found.interval))
         } else {
-            (permutation(&differences, options.permutations, options.seed), PairTest::Permutation)
+            let p = paired_permutation(&differences, Tail::Both, options.permutations, options.seed)?.p;
+            (p, PairTest::Permutation, found.interval)
         };
         let mean = |values: &[f64]| values.iter().sum::<f64>() / n as f64;
         let squares: f64 = differences.iter().map(|difference| (difference - found.mean).powi(2)).sum();
@@ -83,7 +92,7 @@ impl Effect {
             baseline: mean(&scores.baseline),
             path: mean(&scores.path),
             delta: found.mean,
-            interval: found.interval,
+            interval,
             wins,
             losses,
             p,
@@ -97,8 +106,7 @@ impl Effect {
     /// an exact test can reach at all.
     #[must_use]
     pub fn visible(&self, alpha: f64, power: f64) -> f64 {
-        let z = |probability: f64| normal::quantile(probability).unwrap_or(f64::INFINITY);
-        let normal = (z(1.0 - alpha / 2.0) + z(power)) * self.deviation / (self.n as f64).sqrt();
+        let normal = visible_mean(self.n, self.deviation, alpha, power).unwrap_or(0.0);
         let fewest = match self.test {
             PairTest::McNemar => {
                 (1..=self.n).find(|&wins| mcnemar(wins, 0) < alpha).map_or(1.0, |wins| wins as f64 / self.n as f64)
@@ -107,63 +115,4 @@ impl Effect {
         };
         normal.max(fewest).min(1.0)
     }
-}
-
-/// Exact two-sided McNemar test: twice the smaller binomial tail of the discordant pairs at ½, at most 1 (McNemar 1947).
-pub(crate) fn mcnemar(wins: usize, losses: usize) -> f64 {
-    let (n, fewer) = (wins + losses, wins.min(losses));
-    // Terms as logarithms: 2ⁿ overflows for a thousand pairs.
-    let mut log_term = -(n as f64) * std::f64::consts::LN_2;
-    let mut tail = log_term.exp();
-    for k in 1..=fewer {
-        log_term += ((n - k + 1) as f64 / k as f64).ln();
-        tail += log_term.exp();
-    }
-    (2.0 * tail).min(1.0)
-}
-
-/// Paired permutation test of the mean: two-sided, over all sign changes where these are few, otherwise over drawn ones
-/// with (b + 1) ⁄ (m + 1) (Phipson and Smyth 2010).
-pub(crate) fn permutation(differences: &[f64], draws: usize, seed: u64) -> f64 {
-    const FEW: usize = 14;
-    let moved: Vec<f64> = differences.iter().copied().filter(|difference| *difference != 0.0).collect();
-    let found = moved.iter().sum::<f64>().abs();
-    // Sums in another order differ in their last bits; what ties counts as reaching.
-    let mark = found - 1e-12 * moved.iter().map(|difference| difference.abs()).sum::<f64>();
-    if moved.is_empty() {
-        return 1.0;
-    }
-    if moved.len() <= FEW {
-        let all = 1_usize << moved.len();
-        let sum = |signs: usize| -> f64 {
-            moved.iter().enumerate().map(|(bit, value)| if signs >> bit & 1 == 1 { -value } else { *value }).sum()
-        };
-        return (0..all).filter(|&signs| sum(signs).abs() >= mark).count() as f64 / all as f64;
-    }
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let reaching = (0..draws).filter(|_| {
-        let mut sum = 0.0;
-        for signs in moved.chunks(64) {
-            let mut bits: u64 = rng.random();
-            for value in signs {
-                sum += if bits & 1 == 1 { -value } else { *value };
-                bits >>= 1;
-            }
-        }
-        sum.abs() >= mark
-    });
-    (reaching.count() + 1) as f64 / (draws + 1) as f64
-}
-
-/// Holm's correction (1979): the adjusted p-values, in the order given.
-pub(crate) fn holm(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
-    let mut adjusted = vec![1.0; values.len()];
-    let mut largest: f64 = 0.0;
-    for (rank, index) in order.into_iter().enumerate() {
-        largest = largest.max(values[index] * (values.len() - rank) as f64);
-        adjusted[index] = largest.min(1.0);
-    }
-    adjusted
 }

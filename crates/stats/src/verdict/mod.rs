@@ -12,7 +12,7 @@ mod words;
 
 pub use effect::{Effect, PairTest, Paired};
 
-use effect::holm;
+use crate::multiplicity::holm;
 
 /// What is known of all finalists of one confirmation.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -92,7 +92,7 @@ pub struct VerdictOptions {
 
 impl Default for VerdictOptions {
     fn default() -> Self {
-        Self { alpha: 0.05, resamples: 2_000, permutations: 20_000, seed: 0, enough_controls: 20, power: 0.8 }
+        Self { alpha: 0.05, resamples: 2_000, permutations: 20_000, seed: 0, enough_controls: 20, power: crate::POWER }
     }
 }
 
