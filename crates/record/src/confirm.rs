@@ -103,6 +103,8 @@ pub struct Sham {
 pub struct QuestionSets {
     /// Format version, [`SCHEMA`].
     pub schema: u32,
+    /// Every probe that is asked, with scoring; the confirmed one first.
+    pub probes: Vec<String>,
     /// The sets.
     pub sets: Vec<QuestionSet>,
     /// Probes that were left out.

@@ -153,6 +153,61 @@ pub enum ScanError {
         /// The probe.
         probe: String,
     },
+    /// A run of another model, or of the same in another type.
+    #[error(
+        "the run was made with another model than {model}: its {what} is {found}, expected {expected} as in run.json; \
+         name the run's own model, and its --quantize"
+    )]
+    OtherModel {
+        /// The model's name.
+        model: String,
+        /// What differs.
+        what: &'static str,
+        /// What the model has.
+        found: String,
+        /// What the run has.
+        expected: String,
+    },
+    /// Finalists are chosen when everything is measured.
+    #[error(
+        "the run has {found} of {expected} rows of probe `{probe}`, expected all before the best are chosen; finish it \
+         with the command that began it, or name finalists with --path"
+    )]
+    SearchIncomplete {
+        /// The probe.
+        probe: String,
+        /// Rows found.
+        found: usize,
+        /// Rows that the run plans.
+        expected: usize,
+    },
+    /// There is nothing to compare with.
+    #[error("the run has no baseline on probe `{probe}`, so its paths cannot be ranked; measure it with the baseline")]
+    SearchBaseline {
+        /// The probe.
+        probe: String,
+    },
+    /// The questions of a run cannot be made again, so that nobody knows which questions are fresh.
+    #[error(
+        "the questions that the run asked of probe `{probe}` cannot be made again: found `{found}`, expected \
+         `{expected}` with the hash in run.json; use the program that made the run"
+    )]
+    SearchQuestions {
+        /// The probe.
+        probe: String,
+        /// What this program makes.
+        found: String,
+        /// What the run has.
+        expected: String,
+    },
+    /// A path could not be timed.
+    #[error("path {path} cannot be timed: {source}")]
+    Cost {
+        /// The path's printed map.
+        path: String,
+        /// What failed.
+        source: Box<EngineError>,
+    },
     /// The engine failed on one unit.
     #[error("path {path} on probe `{probe}`, questions {first} to {last}: {source}")]
     Unit {

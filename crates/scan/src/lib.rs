@@ -8,6 +8,7 @@
 //! on what shares a batch. A portion is therefore always computed whole, as the stored plan cuts it, even when a killed
 //! process has already written a part of its samples.
 
+mod confirm;
 mod error;
 mod estimate;
 mod memory;
@@ -28,6 +29,10 @@ mod turn;
 mod unit;
 mod work;
 
+pub use confirm::{
+    CONFIRM_QUESTIONS, CONTROLS, ConfirmOutcome, ConfirmRequest, DRAWS, FINALISTS, GUARD_QUESTIONS, GUARDS, SHAM_ORDER,
+    SHAM_PLACE, confirm,
+};
 pub use error::ScanError;
 pub use estimate::estimate;
 pub use neuro_model::{Device, WeightType};

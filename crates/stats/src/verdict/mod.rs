@@ -6,11 +6,13 @@
 //! harder to claim, so that the judges that can only forbid one are not corrected. Guards are reported, never weighed.
 
 mod effect;
+mod evidence;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub use effect::{Effect, PairTest, Paired};
+pub use evidence::evidence;
 
 use crate::multiplicity::holm;
 
@@ -34,6 +36,19 @@ pub struct FinalistEvidence {
     pub controls: Vec<f64>,
     /// The same scores, judged otherwise, and what else was asked.
     pub others: Vec<OtherEvidence>,
+    /// Paths of the same layers in another order or place: reported, never weighed.
+    pub shams: Vec<ShamDelta>,
+}
+
+/// What a sham does to the score.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShamDelta {
+    /// `order` or `place`: what it has of its own.
+    pub kind: String,
+    /// The path's printed map.
+    pub path: String,
+    /// Its delta on the questions of the confirmed probe.
+    pub delta: f64,
 }
 
 /// Scores of a second judge or of a guard.
@@ -142,6 +157,8 @@ pub struct PathVerdict {
     pub controls: ControlCheck,
     /// Second judges and guards, in the order of the evidence.
     pub others: Vec<OtherEffect>,
+    /// The shams.
+    pub shams: Vec<ShamDelta>,
     /// The smallest true difference that had been seen with [`VerdictOptions::power`] at the strictest corrected level.
     pub visible: Option<f64>,
     /// Why, in sentences.
@@ -215,8 +232,9 @@ fn judge(
     };
     let visible = effect.as_ref().map(|effect| effect.visible(options.alpha / family as f64, options.power));
     let (path, judge) = (finalist.path.clone(), finalist.judge);
+    let (shams, reasons) = (finalist.shams.clone(), Vec::new());
     let mut found =
-        PathVerdict { path, verdict, judge, effect, corrected_p, controls, others, visible, reasons: Vec::new() };
+        PathVerdict { path, verdict, judge, effect, corrected_p, controls, others, shams, visible, reasons };
     found.reasons = words::reasons(&found, is_up, options);
     found
 }

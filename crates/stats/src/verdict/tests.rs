@@ -14,7 +14,7 @@ fn finalist(scores: Paired) -> FinalistEvidence {
     let controls = (0..20).map(|k| f64::from(k) * -0.01).collect();
     let neutral = |judge: Judge| OtherEvidence { judge, probe: "p".to_owned(), scores: pairs(60, 4, 4, 60) };
     let others = vec![neutral(Judge::Sampled), neutral(Judge::Likelihood)];
-    FinalistEvidence { path: "0..3,1..5".to_owned(), judge: Judge::Greedy, scores, controls, others }
+    FinalistEvidence { path: "0..3,1..5".to_owned(), judge: Judge::Greedy, scores, controls, others, shams: Vec::new() }
 }
 
 fn judged(finalists: Vec<FinalistEvidence>) -> Vec<PathVerdict> {
@@ -163,4 +163,14 @@ fn equal_scores_show_nothing() {
 #[test]
 fn no_finalists_no_verdicts() {
     assert!(verdict(&Evidence::default(), &VerdictOptions::default()).is_empty());
+}
+
+#[test]
+fn a_sham_that_does_as_well_is_told() {
+    let mut path = finalist(clear());
+    let sham = |kind: &str, delta| ShamDelta { kind: kind.to_owned(), path: "0..5".to_owned(), delta };
+    path.shams = vec![sham("order", 0.21), sham("place", -0.1)];
+    let found = one(path);
+    assert_eq!(found.verdict, Verdict::Gain);
+    assert_eq!(found.reasons[1..], ["its order is not what helps: 0..5 gives +0.210"]);
 }

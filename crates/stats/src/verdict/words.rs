@@ -56,6 +56,9 @@ pub(super) fn reasons(found: &PathVerdict, is_up: bool, options: &VerdictOptions
             reasons.push(format!("{what} was not judged"));
         }
     }
+    for sham in found.shams.iter().filter(|sham| found.verdict == Verdict::Gain && sham.delta >= effect.delta) {
+        reasons.push(format!("its {} is not what helps: {} gives {:+.3}", sham.kind, sham.path, sham.delta));
+    }
     for guard in found.others.iter().filter(|other| other.judge == Judge::Guard && other.is_below) {
         reasons.push(format!("it costs on a guard: {}", told(guard)));
     }

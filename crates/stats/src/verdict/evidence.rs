@@ -1,0 +1,115 @@
+//! From the runs of a confirmation to paired scores.
+
+use std::collections::BTreeMap;
+
+use neuro_path::LayerPath;
+use neuro_record::{ConfirmData, RunData};
+
+use super::{Evidence, FinalistEvidence, Judge, OtherEvidence, Paired, ShamDelta};
+use crate::StatsError;
+
+/// Scoring of the name of a probe whose answers are drawn.
+const SAMPLED: &str = ":sampled";
+/// Scoring of the name of a probe of probabilities.
+const LIKELIHOOD: &str = ":likelihood";
+/// What stands between a question's id and the number of the draw.
+const DRAW_MARK: &str = " #";
+
+/// The evidence of a confirmation; none while something of it is not measured yet.
+///
+/// # Errors
+/// Two paths answer different questions, or a path is none of the model's.
+pub fn evidence(data: &ConfirmData) -> Result<Option<Evidence>, StatsError> {
+    let (fixed, Some(questions), Some(main)) = (&data.finalists, &data.questions, &data.main) else { return Ok(None) };
+    let probe = fixed.probe.as_str();
+    let baseline = LayerPath::baseline(fixed.model.layers).map(|path| path.to_string()).unwrap_or_default();
+    let side: Vec<&str> = questions.probes.iter().map(String::as_str).filter(|name| *name != probe).collect();
+    let scores = Scores { main, side: data.side.as_ref(), baseline: &baseline, probe };
+    let text_judges = |name: &str| base(name) == "text" && fixed.settings.contains_key("text");
+    let has_likelihood = questions.probes.iter().any(|name| *name == format!("{}{LIKELIHOOD}", base(probe)));
+    let mut finalists = Vec::with_capacity(fixed.finalists.len());
+    for finalist in &fixed.finalists {
+        let Some(own) = scores.paired(probe, &finalist.path)? else { return Ok(None) };
+        let mut controls = Vec::new();
+        for control in fixed.controls_of(&finalist.path) {
+            let Some(scores) = scores.paired(probe, control)? else { return Ok(None) };
+            controls.push(delta(&scores));
+        }
+        let mut shams = Vec::new();
+        for sham in &finalist.shams {
+            let Some(scores) = scores.paired(probe, &sham.path)? else { return Ok(None) };
+            shams.push(ShamDelta { kind: sham.kind.clone(), path: sham.path.clone(), delta: delta(&scores) });
+        }
+        let mut others = Vec::new();
+        for &name in &side {
+            let Some(scores) = scores.paired(name, &finalist.path)? else { return Ok(None) };
+            let judge = match name {
+                name if base(name) == base(probe) => judge_of(name),
+                name if text_judges(name) && !has_likelihood => Judge::Likelihood,
+                _ => Judge::Guard,
+            };
+            others.push(OtherEvidence { judge, probe: name.to_owned(), scores });
+        }
+        let (path, judge) = (finalist.path.clone(), judge_of(probe));
+        finalists.push(FinalistEvidence { path, judge, scores: own, controls, others, shams });
+    }
+    Ok(Some(Evidence { finalists }))
+}
+
+fn base(name: &str) -> &str {
+    name.strip_suffix(LIKELIHOOD).or_else(|| name.strip_suffix(SAMPLED)).unwrap_or(name)
+}
+
+fn judge_of(name: &str) -> Judge {
+    match name {
+        name if name.ends_with(LIKELIHOOD) => Judge::Likelihood,
+        name if name.ends_with(SAMPLED) => Judge::Sampled,
+        _ => Judge::Greedy,
+    }
+}
+
+fn delta(scores: &Paired) -> f64 {
+    let sum: f64 = scores.path.iter().zip(&scores.baseline).map(|(path, base)| path - base).sum();
+    sum / scores.path.len() as f64
+}
+
+/// The scores of both runs.
+struct Scores<'a> {
+    main: &'a RunData,
+    side: Option<&'a RunData>,
+    baseline: &'a str,
+    probe: &'a str,
+}
+
+impl Scores<'_> {
+    /// A path's scores beside the baseline's; none while one of the two is not measured.
+    fn paired(&self, probe: &str, path: &str) -> Result<Option<Paired>, StatsError> {
+        let run = if probe == self.probe { Some(self.main) } else { self.side };
+        let Some(run) = run.filter(|run| [self.baseline, path].iter().all(|path| run.row(path, probe).is_some()))
+        else {
+            return Ok(None);
+        };
+        let (base, own) = (of_path(run, probe, self.baseline), of_path(run, probe, path));
+        if !base.keys().eq(own.keys()) {
+            return Err(StatsError::Inconsistent {
+                path: path.to_owned(),
+                probe: probe.to_owned(),
+                reason: "it answers other questions than the baseline, expected the same ones".to_owned(),
+            });
+        }
+        Ok(Some(Paired { baseline: base.into_values().collect(), path: own.into_values().collect() }))
+    }
+}
+
+/// The score of each question; of several draws their mean.
+fn of_path<'a>(run: &'a RunData, probe: &str, path: &str) -> BTreeMap<&'a str, f64> {
+    let mut scores: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
+    for sample in run.samples_of(probe).filter(|sample| sample.path == path) {
+        let id = sample.question.as_str();
+        let drawn = if probe.ends_with(SAMPLED) { id.rsplit_once(DRAW_MARK).map(|(id, _)| id) } else { None };
+        let (sum, count) = scores.entry(drawn.unwrap_or(id)).or_default();
+        *sum += sample.score;
+        *count += 1;
+    }
+    scores.into_iter().map(|(question, (sum, count))| (question, sum / count as f64)).collect()
+}
