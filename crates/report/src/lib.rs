@@ -7,6 +7,7 @@
 //! colour is comparable only within one picture and one side of it. The legend says so; a new picture must say it too.
 
 mod color;
+mod confirmation;
 mod error;
 mod escape;
 mod headline;
@@ -22,6 +23,7 @@ mod terminal;
 mod testing;
 mod type_effect;
 
+pub use confirmation::{Confirmation, html_with_confirmation};
 pub use error::ReportError;
 pub use headline::headline;
 pub use html::html_report;

@@ -1,0 +1,93 @@
+//! The confirmation as a section of `report.html`, in front of the maps.
+
+use super::{Confirmation, bounds, details, p_value};
+use crate::escape::markup;
+use crate::number::typographic;
+
+/// The page with a section on the confirmation at the beginning of what it holds. A page of another shape gets it in
+/// front of its end.
+#[must_use]
+pub fn html_with_confirmation(page: &str, confirmation: &Confirmation<'_>) -> String {
+    const MAIN: &str = "<main>\n";
+    let section = section(confirmation);
+    match page.find(MAIN).map(|at| at + MAIN.len()).or_else(|| page.rfind("</body>")) {
+        Some(at) => format!("{}{section}{}", &page[..at], &page[at..]),
+        None => format!("{page}{section}"),
+    }
+}
+
+fn section(confirmation: &Confirmation<'_>) -> String {
+    let fixed = &confirmation.data.finalists;
+    let mut html = format!(
+        "<section class=\"confirmation\" aria-labelledby=\"confirmation\">\n<h2 id=\"confirmation\">Verdict</h2>\n\
+         <p class=\"headline\">{}</p>\n<p class=\"muted\">Finalists were fixed before the questions were drawn, from rows with \
+         the SHA-256 <code>{}</code>.</p>\n",
+        markup(&confirmation.paragraph()),
+        markup(&fixed.search.rows_hash),
+    );
+    let verdicts = confirmation.verdicts.unwrap_or_default();
+    if !verdicts.is_empty() {
+        html.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
+        for column in [
+            "verdict",
+            "path",
+            "delta",
+            "interval",
+            "corrected p",
+            "controls",
+            "sampled",
+            "likelihood",
+            "ms per token",
+            "KV per token",
+        ] {
+            html.push_str(&format!("<th scope=\"col\" class=\"text\">{column}</th>"));
+        }
+        html.push_str("</tr></thead>\n<tbody>\n");
+        for found in verdicts {
+            let cells = confirmation.line(found);
+            let cells: String =
+                cells.iter().map(|cell| format!("<td class=\"text\">{}</td>", typographic(&markup(cell)))).collect();
+            html.push_str(&format!("<tr>{cells}</tr>\n"));
+        }
+        html.push_str("</tbody></table></div>\n");
+    }
+    for found in verdicts {
+        html.push_str(&format!("<h3>{}: {}</h3>\n<ul>\n", markup(&found.path), found.verdict.name()));
+        for line in found.reasons.iter().cloned().chain(details(found)) {
+            html.push_str(&format!("<li>{}</li>\n", typographic(&markup(&line.replace(" -> ", " → ")))));
+        }
+        html.push_str("</ul>\n");
+    }
+    html.push_str("<h3>Found in the search, and found again</h3>\n<div class=\"scroll\"><table>\n<thead><tr>");
+    for column in ["path", "why", "search delta", "confirmed delta", "interval", "corrected p"] {
+        html.push_str(&format!("<th scope=\"col\" class=\"text\">{column}</th>"));
+    }
+    html.push_str("</tr></thead>\n<tbody>\n");
+    for finalist in &fixed.finalists {
+        let found = verdicts.iter().find(|found| found.path == finalist.path);
+        let effect = found.and_then(|found| found.effect.as_ref());
+        let signed = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:+.3}"));
+        let cells = [
+            finalist.path.clone(),
+            finalist.why.clone(),
+            signed(finalist.search_delta),
+            signed(effect.map(|effect| effect.delta)),
+            bounds(effect),
+            found.and_then(|found| found.corrected_p).map_or_else(|| "-".to_owned(), p_value),
+        ];
+        let cells: String =
+            cells.iter().map(|cell| format!("<td class=\"text\">{}</td>", typographic(&markup(cell)))).collect();
+        html.push_str(&format!("<tr>{cells}</tr>\n"));
+    }
+    html.push_str("</tbody></table></div>\n");
+    let skipped: Vec<_> = confirmation.data.questions.iter().flat_map(|sets| &sets.skipped).collect();
+    if !skipped.is_empty() {
+        html.push_str("<h3>Left out</h3>\n<ul>\n");
+        for skipped in skipped {
+            html.push_str(&format!("<li>{}: {}</li>\n", markup(&skipped.probe), markup(&skipped.reason)));
+        }
+        html.push_str("</ul>\n");
+    }
+    html.push_str("</section>\n");
+    html
+}

@@ -1,0 +1,190 @@
+//! What a confirmation found: a paragraph in plain words, a table, and what stands behind each verdict.
+
+mod html;
+#[cfg(test)]
+mod tests;
+
+use neuro_record::{ConfirmData, PathCost};
+use neuro_stats::{Effect, Judge, OtherEffect, PathVerdict, Verdict};
+
+use crate::ColorLevel;
+use crate::escape::terminal;
+use crate::number::counted;
+use crate::terminal::style::{Ink, paint};
+pub use html::html_with_confirmation;
+
+/// A confirmation and its verdicts.
+#[derive(Debug, Clone, Copy)]
+pub struct Confirmation<'a> {
+    /// What is on disk.
+    pub data: &'a ConfirmData,
+    /// The verdicts, in the order of the finalists; none while something is not measured yet.
+    pub verdicts: Option<&'a [PathVerdict]>,
+}
+
+impl Confirmation<'_> {
+    /// The verdict in plain words. Plain text with ASCII signs.
+    #[must_use]
+    pub fn paragraph(&self) -> String {
+        let fixed = &self.data.finalists;
+        let finalists = counted(fixed.finalists.len(), "finalist");
+        let Some(verdicts) = self.verdicts else {
+            return format!(
+                "The confirmation of {finalists} is not complete, so there is no verdict yet; the same command goes on."
+            );
+        };
+        let questions = verdicts.iter().find_map(|found| found.effect.as_ref()).map_or(0, |effect| effect.n);
+        let on = format!("{} of probe {}", counted(questions, "fresh question"), fixed.probe);
+        let of = |verdict: Verdict| verdicts.iter().filter(move |found| found.verdict == verdict);
+        let mut text = match of(Verdict::Gain).max_by(|a, b| delta(a).total_cmp(&delta(b))) {
+            Some(best) => {
+                let (count, bounds) = (of(Verdict::Gain).count(), bounds(best.effect.as_ref()));
+                let which = if count == 1 {
+                    "A gain is confirmed".to_owned()
+                } else {
+                    format!("{count} gains are confirmed, the largest")
+                };
+                format!("{which} for path {}: {:+.3} {bounds} on {on}.", best.path, delta(best))
+            }
+            None => format!("No gain is confirmed: of {finalists}, none is shown to be better on {on}."),
+        };
+        for (verdict, words) in [
+            (Verdict::Trade, "better by one judge and worse by another (trade)"),
+            (Verdict::Loss, "worse than the baseline (loss)"),
+        ] {
+            let paths: Vec<&str> = of(verdict).map(|found| found.path.as_str()).collect();
+            if !paths.is_empty() {
+                let verb = if paths.len() == 1 { "is" } else { "are" };
+                text.push_str(&format!(" {} {verb} {words}.", paths.join(" and ")));
+            }
+        }
+        let visible = verdicts.iter().filter_map(|found| found.visible).reduce(f64::max);
+        if let Some(visible) = visible.filter(|_| of(Verdict::Gain).next().is_none()) {
+            text.push_str(&format!(
+                " A true difference of {visible:.3} or more would have been seen in four of five cases."
+            ));
+        }
+        let skipped = self.data.questions.as_ref().map_or(0, |sets| sets.skipped.len());
+        if skipped > 0 {
+            text.push_str(&format!(" {} could not be asked.", counted(skipped, "other probe")));
+        }
+        text
+    }
+
+    /// One line for each finalist, and below it the reasons, guards, shams and what was left out.
+    #[must_use]
+    pub fn table(&self, color: ColorLevel) -> String {
+        let header =
+            ["verdict", "path", "delta", "interval", "p", "controls", "sampled", "likelihood", "ms/token", "KV/token"];
+        let mut lines = vec![header.map(str::to_owned)];
+        let verdicts = self.verdicts.unwrap_or_default();
+        for found in verdicts {
+            lines.push(self.line(found));
+        }
+        if lines.len() == 1 {
+            return String::new();
+        }
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let widths: Vec<usize> = (0..header.len()).map(width).collect();
+        let mut text = String::new();
+        for (index, line) in lines.iter().enumerate() {
+            let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
+                if matches!(column, 0 | 1 | 3) { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            });
+            let joined = cells.collect::<Vec<_>>().join("  ");
+            let joined = joined.trim_end();
+            text.push_str(&if index == 0 { paint(joined, Ink::FAINT, color) } else { joined.to_owned() });
+            text.push('\n');
+        }
+        for found in verdicts {
+            text.push_str(&format!("\n{}: {}\n", found.path, found.verdict.name()));
+            for line in found.reasons.iter().cloned().chain(details(found)) {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
+        let skipped = self.data.questions.iter().flat_map(|sets| &sets.skipped);
+        for (index, skipped) in skipped.enumerate() {
+            text.push_str(if index == 0 { "\n" } else { "" });
+            text.push_str(&format!("left out {}: {}\n", terminal(&skipped.probe), terminal(&skipped.reason)));
+        }
+        text
+    }
+
+    fn line(&self, found: &PathVerdict) -> [String; 10] {
+        let effect = found.effect.as_ref();
+        let mark =
+            found.controls.mark.map_or_else(|| "-".to_owned(), |mark| format!("{mark:+.3} ({})", found.controls.n));
+        let judged = |judge: Judge| {
+            let other = found.others.iter().find(|other| other.judge == judge);
+            let effect = if found.judge == judge { effect } else { other.and_then(|other| other.effect.as_ref()) };
+            effect.map_or_else(|| "-".to_owned(), |effect| format!("{:+.3}", effect.delta))
+        };
+        let (own, base) = (self.cost(&found.path), self.data.costs.first());
+        let ratio = |own: f64, base: f64| format!("{:+.0} %", 100.0 * (own / base - 1.0));
+        let time = own
+            .zip(base)
+            .map(|(own, base)| format!("{:.2} ({})", own.ms_per_token, ratio(own.ms_per_token, base.ms_per_token)));
+        let memory = own.zip(base).map(|(own, base)| {
+            let (own, base) = (own.kv_bytes_per_token as f64, base.kv_bytes_per_token as f64);
+            format!("{:.1} KiB ({})", own / 1024.0, ratio(own, base))
+        });
+        let missing = || "-".to_owned();
+        [
+            found.verdict.name().to_owned(),
+            found.path.clone(),
+            effect.map_or_else(missing, |effect| format!("{:+.3}", effect.delta)),
+            bounds(effect),
+            found.corrected_p.map_or_else(missing, p_value),
+            mark,
+            judged(Judge::Sampled),
+            judged(Judge::Likelihood),
+            time.unwrap_or_else(missing),
+            memory.unwrap_or_else(missing),
+        ]
+    }
+
+    fn cost(&self, path: &str) -> Option<&PathCost> {
+        self.data.costs.iter().find(|cost| cost.path == path)
+    }
+}
+
+/// What stands behind a verdict: its scores, second judges, guards and shams.
+pub(crate) fn details(found: &PathVerdict) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(effect) = &found.effect {
+        let Effect { baseline, path, n, wins, losses, .. } = effect;
+        let better = format!("better on {wins}, worse on {losses} of {n} questions");
+        lines.push(format!("{}: {baseline:.3} -> {path:.3}, {better}", found.judge.name()));
+    }
+    for OtherEffect { judge, probe, effect, p, .. } in &found.others {
+        let what = if *judge == Judge::Guard { format!("guard {probe}") } else { judge.name().to_owned() };
+        let said = effect.as_ref().map_or_else(
+            || "not measured".to_owned(),
+            |effect| {
+                let p = p.map(|p| format!(", p = {}", p_value(p))).unwrap_or_default();
+                let (base, path, delta) = (effect.baseline, effect.path, effect.delta);
+                format!("{base:.3} -> {path:.3}, {delta:+.3} {}{p}, {} questions", bounds(Some(effect)), effect.n)
+            },
+        );
+        lines.push(format!("{}: {said}", terminal(&what)));
+    }
+    for sham in &found.shams {
+        let what = if sham.kind == "order" { "second pass in another order" } else { "second pass in another place" };
+        lines.push(format!("sham, {what}: {:+.3} ({})", sham.delta, sham.path));
+    }
+    lines
+}
+
+fn delta(found: &PathVerdict) -> f64 {
+    found.effect.as_ref().map_or(f64::NEG_INFINITY, |effect| effect.delta)
+}
+
+pub(crate) fn bounds(effect: Option<&Effect>) -> String {
+    let bounds = effect.and_then(|effect| effect.interval);
+    bounds.map_or_else(|| "-".to_owned(), |bounds| format!("[{:+.3}, {:+.3}]", bounds.low, bounds.high))
+}
+
+/// Three digits, and never 0.
+pub(crate) fn p_value(p: f64) -> String {
+    if p < 0.0005 { format!("{p:.0e}") } else { format!("{p:.3}") }
+}

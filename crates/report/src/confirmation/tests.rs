@@ -1,0 +1,156 @@
+use std::collections::BTreeMap;
+
+use neuro_record::{
+    ConfirmData, Finalist, Finalists, ModelInfo, PathCost, QuestionSets, SCHEMA, SearchSource, SkippedProbe,
+};
+use neuro_stats::{
+    Evidence, FinalistEvidence, Judge, OtherEvidence, Paired, PathVerdict, ShamDelta, VerdictOptions, verdict,
+};
+
+use super::*;
+
+fn pairs(both: usize, wins: usize, losses: usize, neither: usize) -> Paired {
+    let of = |right: [f64; 4]| -> Vec<f64> {
+        [both, wins, losses, neither].iter().zip(right).flat_map(|(&count, score)| vec![score; count]).collect()
+    };
+    Paired { baseline: of([1.0, 0.0, 1.0, 0.0]), path: of([1.0, 1.0, 0.0, 0.0]) }
+}
+
+fn data() -> ConfirmData {
+    let finalist = |path: &str| Finalist {
+        path: path.to_owned(),
+        why: "rank 1 of 20 paths by score on 64 search questions".to_owned(),
+        search_score: Some(0.75),
+        search_delta: Some(0.25),
+        search_interval: Some([0.125, 0.375]),
+        shams: Vec::new(),
+    };
+    let cost = |path: &str, ms_per_token, kv_bytes_per_token| PathCost {
+        path: path.to_owned(),
+        ms_per_token,
+        tokens: 24,
+        kv_bytes_per_token,
+    };
+    ConfirmData {
+        finalists: Finalists {
+            schema: SCHEMA,
+            tool: "neuro 0.1.0".to_owned(),
+            created: "2025-01-01T00:00:00Z".to_owned(),
+            model: ModelInfo {
+                id: "<model>".to_owned(),
+                hash: "00".to_owned(),
+                model_type: "llama".to_owned(),
+                layers: 6,
+                parameters: 1,
+                dtype: "F32".to_owned(),
+                random_weights: None,
+            },
+            search: SearchSource {
+                rows_hash: "ab".to_owned(),
+                rows: 22,
+                probe: "math".to_owned(),
+                probe_id: "math v1".to_owned(),
+                questions: 64,
+            },
+            probe: "math".to_owned(),
+            finalists: vec![finalist("0..3,1..5"), finalist("0..2,2..5")],
+            controls: BTreeMap::new(),
+            settings: BTreeMap::new(),
+        },
+        questions: Some(QuestionSets {
+            schema: SCHEMA,
+            probes: vec!["math".to_owned()],
+            sets: Vec::new(),
+            skipped: vec![SkippedProbe { probe: "eq:likelihood".to_owned(), reason: "no <letters>".to_owned() }],
+        }),
+        main: None,
+        side: None,
+        costs: vec![cost("0..5", 2.0, 6144), cost("0..3,1..5", 3.0, 9216), cost("0..2,2..5", 2.5, 7168)],
+    }
+}
+
+fn verdicts() -> Vec<PathVerdict> {
+    let other = |judge, probe: &str, scores| OtherEvidence { judge, probe: probe.to_owned(), scores };
+    let good = FinalistEvidence {
+        path: "0..3,1..5".to_owned(),
+        judge: Judge::Greedy,
+        scores: pairs(80, 28, 3, 17),
+        controls: (0..20).map(|k| f64::from(k) * -0.01).collect(),
+        others: vec![
+            other(Judge::Likelihood, "math:likelihood", pairs(60, 4, 4, 60)),
+            other(Judge::Sampled, "math:sampled", pairs(60, 6, 2, 60)),
+            other(Judge::Guard, "recall:likelihood", pairs(20, 0, 20, 24)),
+        ],
+        shams: vec![ShamDelta { kind: "order".to_owned(), path: "0..3,3,1..2,4..5".to_owned(), delta: -0.25 }],
+    };
+    let weak = FinalistEvidence {
+        path: "0..2,2..5".to_owned(),
+        scores: pairs(60, 8, 4, 56),
+        controls: vec![0.0; 3],
+        others: Vec::new(),
+        shams: Vec::new(),
+        ..good.clone()
+    };
+    verdict(&Evidence { finalists: vec![good, weak] }, &VerdictOptions::default())
+}
+
+#[test]
+fn the_verdict_is_told_in_plain_words_first() {
+    let (data, verdicts) = (data(), verdicts());
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
+    insta::assert_snapshot!(all.paragraph(), @"A gain is confirmed for path 0..3,1..5: +0.195 [+0.125, +0.273] on 128 fresh questions of probe math. 1 other probe could not be asked.");
+    let none = Confirmation { verdicts: Some(&verdicts[1..]), ..all };
+    insta::assert_snapshot!(none.paragraph(), @"No gain is confirmed: of 2 finalists, none is shown to be better on 128 fresh questions of probe math. A true difference of 0.083 or more would have been seen in four of five cases. 1 other probe could not be asked.");
+    let unfinished = Confirmation { verdicts: None, ..all };
+    insta::assert_snapshot!(unfinished.paragraph(), @"The confirmation of 2 finalists is not complete, so there is no verdict yet; the same command goes on.");
+    assert_eq!(unfinished.table(ColorLevel::Plain), "");
+}
+
+#[test]
+fn the_table_says_what_each_verdict_rests_on() {
+    let (data, verdicts) = (data(), verdicts());
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
+    insta::assert_snapshot!(all.table(ColorLevel::Plain), @r"
+    verdict    path        delta  interval              p     controls  sampled  likelihood      ms/token         KV/token
+    gain       0..3,1..5  +0.195  [+0.125, +0.273]   9e-6  -0.009 (20)   +0.031      +0.000  3.00 (+50 %)  9.0 KiB (+50 %)
+    not shown  0..2,2..5  +0.031  [-0.019, +0.086]  0.388   +0.000 (3)        -           -  2.50 (+25 %)  7.0 KiB (+17 %)
+
+    0..3,1..5: gain
+      +0.195 against the baseline, corrected p = 9.3e-6
+      it costs on a guard: recall:likelihood -0.312, p = 1.9e-6
+      greedy: 0.648 -> 0.844, better on 28, worse on 3 of 128 questions
+      likelihood: 0.500 -> 0.500, +0.000 [-0.051, +0.051], p = 1.000, 128 questions
+      sampled: 0.484 -> 0.516, +0.031 [-0.015, +0.085], p = 0.289, 128 questions
+      guard recall:likelihood: 0.625 -> 0.312, -0.312 [-0.438, -0.203], p = 2e-6, 64 questions
+      sham, second pass in another order: -0.250 (0..3,3,1..2,4..5)
+
+    0..2,2..5: not shown
+      +0.031 against the baseline, corrected p = 0.388
+      there are only 3 controls of its overhead, so it must be above all of them instead of their 95th percentile
+      these 128 questions see a true difference of 0.083 or more in 80 of 100 cases
+      sampling was not judged
+      likelihood was not judged
+      greedy: 0.500 -> 0.531, better on 8, worse on 4 of 128 questions
+
+    left out eq:likelihood: no <letters>
+    ");
+    assert_eq!(anstrip(&all.table(ColorLevel::TrueColor)), all.table(ColorLevel::Plain));
+}
+
+fn anstrip(text: &str) -> String {
+    let mut plain = String::new();
+    for (index, part) in text.split('\u{1b}').enumerate() {
+        plain.push_str(if index == 0 { part } else { part.split_once('m').map_or("", |(_, rest)| rest) });
+    }
+    plain
+}
+
+#[test]
+fn the_page_begins_with_it_and_nothing_foreign_is_markup() {
+    let (data, verdicts) = (data(), verdicts());
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
+    let page = html_with_confirmation("<html><main>\n<p>map</p></main></html>", &all);
+    let (verdict, map) = (page.find("id=\"confirmation\"").unwrap(), page.find("<p>map</p>").unwrap());
+    assert!(verdict < map && page.contains("<td class=\"text\">gain</td>") && page.contains("no &lt;letters&gt;"));
+    assert!(html_with_confirmation("x", &all).starts_with("x<section"));
+}
