@@ -2,6 +2,7 @@
 
 mod ask;
 mod completions;
+mod confirm;
 mod doctor;
 mod logits;
 mod probe;
@@ -19,6 +20,7 @@ use crate::printer::Printer;
 pub(crate) fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
     match command {
         Command::Scan(args) => scan::run(&args, printer),
+        Command::Confirm(args) => confirm::run(&args, printer),
         Command::Probe(args) => probe::run(&args, printer),
         Command::Show(args) => show::run(&args, printer),
         Command::Ask(args) => ask::run(&args, printer),

@@ -9,6 +9,7 @@
 mod cli;
 mod commands;
 mod comparison;
+mod confirmation;
 mod cpu;
 mod device;
 mod error;

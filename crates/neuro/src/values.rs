@@ -69,6 +69,16 @@ pub(crate) fn probe_name(text: &str) -> Result<String, String> {
     }
 }
 
+/// A probe that can be asked beside another, or `none`.
+pub(crate) fn guard_name(text: &str) -> Result<String, String> {
+    if text == "none" { Ok(text.to_owned()) } else { probe_name(text) }
+}
+
+/// A number from 1.
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "write a number from 1".to_owned())
+}
+
 /// A part of a whole, above 0 and up to 1.
 pub(crate) fn part(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

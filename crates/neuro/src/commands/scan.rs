@@ -9,6 +9,7 @@ use neuro_report::{html_report, png, svg_heatmap};
 use neuro_scan::{Observer, Plan, Subject};
 
 use crate::cli::{MeasureArgs, ScanArgs};
+use crate::confirmation::Confirmed;
 use crate::error::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::model::Model;
@@ -101,7 +102,10 @@ fn write_pictures(folder: &Path, data: &RunData, results: &Results<'_>) -> anyho
     let mut files = Vec::new();
     let mut write =
         |name: String, bytes: &[u8]| write_atomically(&folder.join(&name), bytes).map(|()| files.push(name));
-    write("report.html".to_owned(), html_report(data, results.maps()).as_bytes())?;
+    let page = html_report(data, results.maps());
+    let confirmed = Confirmed::of_run(folder)?;
+    let page = confirmed.map_or_else(|| page.clone(), |confirmed| confirmed.html(&page));
+    write("report.html".to_owned(), page.as_bytes())?;
     for map in results.maps() {
         let svg = svg_heatmap(map, &results.title());
         let group = map.group.as_ref().map(|group| format!("-{group}")).unwrap_or_default();
@@ -157,6 +161,11 @@ impl<'a> Watcher<'a> {
     /// Watches a scan of the model.
     pub(crate) fn new(printer: &'a Printer, model: &str) -> Self {
         Self { printer, bar: Progress::bar(printer, format!("scanning {model}")) }
+    }
+
+    /// Watches a confirmation.
+    pub(crate) fn confirming(printer: &'a Printer, model: &str) -> Self {
+        Self { printer, bar: Progress::bar(printer, format!("confirming {model}")) }
     }
 }
 

@@ -3,8 +3,12 @@
 use neuro_record::{PlannedPaths, RunData};
 use neuro_report::{html_report, png, svg_heatmap};
 
+use serde_json::Value;
+
 use crate::cli::ShowArgs;
+use crate::commands::confirm;
 use crate::comparison::Comparison;
+use crate::confirmation::Confirmed;
 use crate::error::Failure;
 use crate::output::{require_harmless, require_parent, write};
 use crate::printer::Printer;
@@ -34,11 +38,15 @@ pub(crate) fn run(args: &ShowArgs, printer: &Printer) -> anyhow::Result<()> {
     }
 
     let results = Results::new(&data, args.probe.as_deref(), args.group.as_deref())?;
+    let confirmed = if args.csv { None } else { Confirmed::of_run(&args.run)? };
     if files.is_empty() {
         return match (args.json, args.csv) {
-            (true, _) => printer.json(&results.json(&run, args.top, &[])),
+            (true, _) => printer.json(&with_verdict(results.json(&run, args.top, &[]), confirmed.as_ref())),
             (_, true) => printer.data(&results.csv()),
-            _ => results.print(printer, args.top),
+            _ => {
+                verdict(confirmed.as_ref(), printer)?;
+                results.print(printer, args.top)
+            }
         };
     }
     let svg = svg_heatmap(results.map(), &results.title());
@@ -49,7 +57,8 @@ pub(crate) fn run(args: &ShowArgs, printer: &Printer) -> anyhow::Result<()> {
         write(file, &png(&svg, PNG_SCALE)?)?;
     }
     if let Some(file) = &args.html {
-        write(file, html_report(&data, results.maps()).as_bytes())?;
+        let page = html_report(&data, results.maps());
+        write(file, confirmed.map_or_else(|| page.clone(), |confirmed| confirmed.html(&page)).as_bytes())?;
     }
     for file in files {
         printer.note(format_args!("{}: written", file.display()));
@@ -63,6 +72,25 @@ fn show_list(args: &ShowArgs, data: &RunData, run: &str, printer: &Printer) -> a
         let failure = Failure::new(format!("{run} holds single paths, not every block, so it has no map"));
         return Err(failure.hint("without these flags, or with --json, its rows are shown").into());
     }
-    let comparison = Comparison::new(data);
-    if args.json { printer.json(&comparison.json(Some(run))) } else { printer.data(&comparison.table()) }
+    let (comparison, confirmed) = (Comparison::new(data), Confirmed::of_run(&args.run)?);
+    if args.json {
+        return printer.json(&with_verdict(comparison.json(Some(run)), confirmed.as_ref()));
+    }
+    verdict(confirmed.as_ref(), printer)?;
+    printer.data(&comparison.table())
+}
+
+/// Prints the verdict above everything else, where there is one.
+fn verdict(confirmed: Option<&Confirmed>, printer: &Printer) -> anyhow::Result<()> {
+    let Some(confirmed) = confirmed else { return Ok(()) };
+    confirm::print(confirmed, printer)?;
+    printer.line("")
+}
+
+/// The document with what was confirmed, where something was.
+fn with_verdict(mut document: Value, confirmed: Option<&Confirmed>) -> Value {
+    if let (Some(fields), Some(confirmed)) = (document.as_object_mut(), confirmed) {
+        fields.insert("confirm".to_owned(), confirmed.json());
+    }
+    document
 }
