@@ -27,6 +27,8 @@ pub(crate) struct Model {
     folder: PathBuf,
     /// Name for people, where the folder's own is none.
     name: Option<String>,
+    /// How it is found again from any folder.
+    source: String,
     /// Holds the files of an embedded phantom for as long as they are needed.
     _extracted: Option<TempDir>,
 }
@@ -40,14 +42,25 @@ impl Model {
         if let Some(phantom) = neuro_train::embedded(argument) {
             let place =
                 extract(phantom).context("the phantom cannot be unpacked into the folder for temporary files")?;
-            return Ok(Self { folder: place.path().join(phantom.name), name: None, _extracted: Some(place) });
+            return Ok(Self {
+                folder: place.path().join(phantom.name),
+                name: None,
+                source: phantom.name.to_owned(),
+                _extracted: Some(place),
+            });
         }
         let folder = PathBuf::from(argument);
         if folder.exists() {
-            return Ok(Self { folder, name: None, _extracted: None });
+            let source = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()).display().to_string();
+            return Ok(Self { folder, name: None, source, _extracted: None });
         }
         if let Some(hub) = HubName::parse(argument) {
-            return Ok(Self { folder: hub.find()?, name: Some(hub.name().to_owned()), _extracted: None });
+            return Ok(Self {
+                folder: hub.find()?,
+                name: Some(hub.name().to_owned()),
+                source: argument.to_owned(),
+                _extracted: None,
+            });
         }
         let what =
             if Path::new(argument).extension().is_some_and(|ending| ending == "gguf") { "file" } else { "folder" };
@@ -113,6 +126,7 @@ impl Model {
         Ok(ScanRequest {
             planted: planted.map(|planted| Planted { block: planted.block, group: planted.group }),
             phantom: card.map(|card| card.world),
+            source: Some(self.source.clone()),
             ..ScanRequest::default()
         })
     }

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::files::{ROWS_FILE, write_atomically};
 use crate::info::SCHEMA;
 use crate::lock::WriterLock;
-use crate::settings::document_differences;
+use crate::settings::{Difference, document_differences};
 use crate::{ModelInfo, RecordError, RunData};
 
 /// The folder of a confirmation within the run that it confirms.
@@ -215,7 +215,7 @@ impl ConfirmWriter {
         let file = self.dir.join(name);
         if let Some(stored) = read_document::<Value>(&file)? {
             let expected = serde_json::to_value(document).unwrap_or(Value::Null);
-            let differences = document_differences(&stored, &expected);
+            let differences = causes(document_differences(&stored, &expected));
             if !differences.is_empty() {
                 return Err(RecordError::Settings { dir: self.dir.clone(), differences });
             }
@@ -261,6 +261,19 @@ impl ConfirmData {
             costs: read_document(&dir.join(COSTS_FILE))?.unwrap_or_default(),
         }))
     }
+}
+
+/// Differences without those that follow from others: which controls and shams are drawn, where settings differ.
+fn causes(mut differences: Vec<Difference>) -> Vec<Difference> {
+    let is_cause = |difference: &Difference| {
+        let key = &difference.key;
+        key.starts_with("settings.") || key.ends_with(".path") && !key.contains(".shams.")
+    };
+    if differences.iter().any(is_cause) {
+        differences
+            .retain(|difference| !difference.key.starts_with("controls.") && !difference.key.contains(".shams."));
+    }
+    differences
 }
 
 /// SHA-256 of a run's `rows.jsonl`, in hexadecimal digits.

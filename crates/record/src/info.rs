@@ -10,6 +10,9 @@ use crate::files::samples_file;
 /// Version of the run directory's format. A reader refuses a higher one.
 pub const SCHEMA: u32 = 1;
 
+/// Key of [`RunInfo::settings`] for where the model was found; another program finds it there again.
+pub const SOURCE: &str = "source";
+
 /// The content of `run.json`: the origin of every number in the run, and the plan that a resumed run follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {

@@ -1,7 +1,7 @@
 //! Which parts of `run.json` change results: they are hashed for the default name, and compared on resume.
 //!
 //! Left out are `created`, `model.id` (the hash identifies a model, its folder may be renamed), `plan.chunks`,
-//! `plan.memory_bytes` and what else a plan says beside its paths (a resumed run follows the stored ones), `phantom` (it follows from the model), and of `tool`
+//! `settings.source` (where a model lies changes nothing), `plan.memory_bytes` and what else a plan says beside its paths (a resumed run follows the stored ones), `phantom` (it follows from the model), and of `tool`
 //! everything behind the second number of the version: patch releases must not change results.
 
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::RunInfo;
+use crate::info::SOURCE;
 
 /// One setting in which two runs differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +98,11 @@ fn settings(info: &Value) -> BTreeMap<String, Value> {
     for (key, value) in fields {
         match (key.as_str(), value) {
             ("created" | "phantom", _) => {}
+            ("settings", Value::Object(all)) => {
+                for (name, value) in all.iter().filter(|(name, _)| *name != SOURCE) {
+                    flatten(format!("{key}.{name}"), value, &mut flat);
+                }
+            }
             ("tool", Value::String(tool)) => {
                 flat.insert(key.clone(), Value::String(release(tool)));
             }

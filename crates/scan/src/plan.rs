@@ -8,7 +8,7 @@ use neuro_engine::Sampling;
 use neuro_model::WeightBytes;
 use neuro_path::{Block, LayerPath};
 use neuro_probe::Probe;
-use neuro_record::{PlannedPaths, ProbeInfo, RunInfo, SCHEMA, settings_hash};
+use neuro_record::{PlannedPaths, ProbeInfo, RunInfo, SCHEMA, SOURCE, settings_hash};
 use serde_json::{Value, json};
 
 use crate::memory::{Costs, cut};
@@ -218,6 +218,9 @@ fn settings(subject: &Subject, request: &ScanRequest) -> BTreeMap<String, Value>
     ]);
     if subject.text().is_some_and(neuro_text::Text::reads_clock) {
         settings.insert("clock".to_owned(), json!(turn::CLOCK.to_string()));
+    }
+    if let Some(source) = &request.source {
+        settings.insert(SOURCE.to_owned(), json!(source));
     }
     settings
 }

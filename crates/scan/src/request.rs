@@ -60,6 +60,8 @@ pub struct ScanRequest {
     pub memory_bytes: Option<u64>,
     /// What a phantom was taught.
     pub phantom: Option<PhantomWorld>,
+    /// Where the model was found, so that a later command finds it again.
+    pub source: Option<String>,
     /// What is planted in a phantom.
     pub planted: Option<Planted>,
 }
@@ -77,6 +79,7 @@ impl Default for ScanRequest {
             role: Role::Search,
             memory_bytes: None,
             phantom: None,
+            source: None,
             planted: None,
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use neuro_path::LayerPath;
 use neuro_probe::ProbeFile;
-use neuro_record::{CONFIRM_FOLDER, PlannedPaths, RunData, RunInfo, write_atomically};
+use neuro_record::{CONFIRM_FOLDER, PlannedPaths, RunData, RunInfo, SOURCE, write_atomically};
 use neuro_report::html_report;
 use neuro_scan::{ConfirmRequest, WeightType};
 use serde_json::json;
@@ -86,9 +86,9 @@ fn find_model(args: &ConfirmArgs, info: &RunInfo) -> anyhow::Result<Model> {
     if let Some(model) = &args.model {
         return Model::find(model);
     }
-    let id = &info.model.id;
-    Model::find(id).map_err(|_| {
-        let problem = format!("{} was made with the model {id}, which is not found from here", args.run.display());
+    let source = info.settings.get(SOURCE).and_then(serde_json::Value::as_str).unwrap_or(&info.model.id);
+    Model::find(source).map_err(|_| {
+        let problem = format!("{} was made with the model {source}, which is not there", args.run.display());
         Failure::new(problem).hint("say where it is: --model FOLDER").into()
     })
 }

@@ -23,6 +23,11 @@ fn of_scan() {
 }
 
 #[test]
+fn of_confirm() {
+    page(&["confirm", "--help"], "confirm");
+}
+
+#[test]
 fn of_probe() {
     page(&["probe", "--help"], "probe");
 }

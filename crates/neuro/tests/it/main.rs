@@ -2,6 +2,7 @@
 
 mod ask;
 mod completions;
+mod confirm;
 mod doctor;
 mod gguf;
 mod help;

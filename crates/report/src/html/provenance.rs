@@ -1,6 +1,6 @@
 //! Where the numbers come from: everything that `run.json` says.
 
-use neuro_record::{PlannedPaths, RunData};
+use neuro_record::{PlannedPaths, RunData, SOURCE};
 
 use crate::escape::markup;
 use crate::number::{count, counted};
@@ -40,7 +40,9 @@ pub(super) fn section(data: &RunData) -> String {
         ));
     }
     facts.extend(type_effect_lines(data).into_iter().map(|line| ("effect of the weights' type".to_owned(), line)));
-    facts.extend(info.settings.iter().map(|(key, value)| (format!("setting {key}"), value.to_string())));
+    // Where the model lay on one machine helps no reader of the page.
+    let settings = info.settings.iter().filter(|(key, _)| *key != SOURCE);
+    facts.extend(settings.map(|(key, value)| (format!("setting {key}"), value.to_string())));
     facts.push(("paths".to_owned(), paths));
     if let Some(screen) = &info.screen {
         facts.push((

@@ -76,9 +76,11 @@ pub(crate) fn controls(
 }
 
 /// The finalist with its second pass in another order, and in one other place, as far as there are such paths that are
-/// no finalists.
-pub(crate) fn shams(path: &LayerPath, finalists: &HashSet<LayerPath>, seed: u64) -> Vec<Sham> {
+/// no finalists; `stream` keeps the draws of one finalist apart from another's.
+pub(crate) fn shams(path: &LayerPath, finalists: &HashSet<LayerPath>, seed: u64, stream: u64) -> Vec<Sham> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    // Streams from 0 on are those of controls, one for each number of extra visits.
+    rng.set_stream(u64::MAX - stream);
     let is_new = |other: &LayerPath| !finalists.contains(other) && !other.is_baseline();
     let mut order: Vec<usize> = (0..path.repeats().len()).collect();
     let permuted = (0..ORDERS).find_map(|_| {
@@ -139,7 +141,7 @@ mod tests {
     #[test]
     fn shams_keep_layers_and_lose_order_or_place() {
         let finalist = path("(4,8)", 12);
-        let found = shams(&finalist, &HashSet::from([finalist.clone()]), 3);
+        let found = shams(&finalist, &HashSet::from([finalist.clone()]), 3, 0);
         assert_eq!(found.iter().map(|sham| sham.kind.as_str()).collect::<Vec<_>>(), ["order", "place"]);
         for sham in &found {
             let sham = path(&sham.path, 12);
@@ -152,7 +154,7 @@ mod tests {
         }
         // One layer has no other order.
         let one = path("(2,3)", 4);
-        assert_eq!(shams(&one, &HashSet::new(), 0).len(), 1);
-        assert!(shams(&path("..", 4), &HashSet::new(), 0).is_empty());
+        assert_eq!(shams(&one, &HashSet::new(), 0, 1).len(), 1);
+        assert!(shams(&path("..", 4), &HashSet::new(), 0, 2).is_empty());
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn fix(
             overheads.insert(extra, drawn.iter().map(LayerPath::to_string).collect());
         }
     }
-    let finalist = |(path, why): &(LayerPath, String)| {
+    let finalist = |((path, why), place): (&(LayerPath, String), u64)| {
         let seen = found.iter().find(|found| found.path == *path);
         Finalist {
             path: path.to_string(),
@@ -51,7 +51,7 @@ pub(crate) fn fix(
             search_score: seen.map(|seen| seen.score),
             search_delta: seen.map(|seen| seen.delta),
             search_interval: seen.and_then(|seen| seen.interval),
-            shams: shams(path, &paths, request.seed),
+            shams: shams(path, &paths, request.seed, place),
         }
     };
     Ok(Finalists {
@@ -67,7 +67,7 @@ pub(crate) fn fix(
             questions: asked.ranking.len(),
         },
         probe: probe.to_owned(),
-        finalists: chosen.iter().map(finalist).collect(),
+        finalists: chosen.iter().zip(0..).map(finalist).collect(),
         controls: overheads,
         settings: settings(subject, request, probe),
     })

@@ -107,7 +107,7 @@ pub struct VerdictOptions {
 
 impl Default for VerdictOptions {
     fn default() -> Self {
-        Self { alpha: 0.05, resamples: 2_000, permutations: 20_000, seed: 0, enough_controls: 20, power: crate::POWER }
+        Self { alpha: 0.05, resamples: 2_000, permutations: 10_000, seed: 0, enough_controls: 20, power: crate::POWER }
     }
 }
 

@@ -1,0 +1,127 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::support::{Place, assert_output, phantom_run};
+
+/// A copy of the phantom's run, in which a confirmation may be written.
+fn copied() -> Place {
+    let place = Place::new();
+    let (from, to) = (phantom_run().path().join("run"), place.path().join("run"));
+    std::fs::create_dir(&to).expect("a folder");
+    for name in ["run.json", "rows.jsonl", "samples-phantom.jsonl"] {
+        std::fs::copy(from.join(name), to.join(name)).expect("copied");
+    }
+    place
+}
+
+fn file(place: &Place, name: &str) -> Vec<u8> {
+    std::fs::read(place.path().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn document(place: &Place, name: &str) -> Value {
+    serde_json::from_slice(&file(place, name)).expect("JSON")
+}
+
+fn verdicts(confirm: &Value) -> BTreeMap<&str, &str> {
+    let one = |found: &'static str, verdict: &Value| verdict[found].as_str().map(str::to_owned);
+    let all = confirm["verdicts"].as_array().expect("verdicts");
+    all.iter()
+        .map(|verdict| {
+            assert!(one("path", verdict).is_some());
+            (verdict["path"].as_str().expect("a path"), verdict["verdict"].as_str().expect("a word"))
+        })
+        .collect()
+}
+
+const FAST: [&str; 6] = ["--draws", "2", "--questions", "128", "--finalists", "3"];
+
+#[test]
+fn the_planted_block_is_a_gain() {
+    let place = copied();
+    let command = [&["confirm", "run", "--json"][..], &FAST].concat();
+    let first = place.json(&command);
+    let confirm = &first["confirm"];
+    assert_eq!(
+        (&first["schema"], &confirm["complete"], &confirm["probe"]),
+        (&1.into(), &true.into(), &"phantom".into())
+    );
+    assert_eq!(verdicts(confirm).get("0..7,4..11"), Some(&"gain"), "{confirm:#}");
+    let planted = confirm["verdicts"].as_array().expect("verdicts").iter().find(|found| found["path"] == "0..7,4..11");
+    let planted = planted.expect("the planted block");
+    // A quarter of the questions takes a second hop.
+    assert_eq!((&planted["effect"]["wins"], &planted["effect"]["losses"]), (&32.into(), &0.into()));
+    assert_eq!((&planted["controls"]["paths"], &planted["controls"]["is_above"]), (&20.into(), &true.into()));
+    assert_eq!(planted["shams"].as_array().map(Vec::len), Some(2));
+    let judges: Vec<_> = planted["others"].as_array().expect("others").iter().map(|other| &other["judge"]).collect();
+    assert_eq!(judges, ["likelihood", "sampled"]);
+    assert!(planted["cost"]["ms_per_token"].as_f64() > Some(0.0));
+    // Sixteen layers hold a third more than twelve.
+    let kv = |cost: &Value| cost["kv_bytes_per_token"].as_u64().expect("bytes");
+    assert_eq!(kv(&planted["cost"]) * 3, kv(&planted["baseline_cost"]) * 4);
+    // The phantom's 136 words hold no sentence: every guard is named.
+    assert_eq!(confirm["skipped"].as_array().map(Vec::len), Some(6));
+
+    // Three disjoint sets, by hashes that are on disk.
+    let sets = document(&place, "run/confirm/questions.json");
+    let mut roles: BTreeMap<String, String> = BTreeMap::new();
+    for set in sets["sets"].as_array().expect("sets").iter().filter(|set| set["probe"] == "phantom") {
+        for question in set["questions"].as_array().expect("questions") {
+            let role = set["role"].as_str().expect("a role").to_owned();
+            let known = roles.entry(question.to_string()).or_insert_with(|| role.clone());
+            assert_eq!(*known, role);
+        }
+    }
+    assert_eq!(roles.len(), 64 + 128 + 128);
+
+    // Again: nothing is measured twice, nothing that was fixed is rewritten.
+    let names = ["run/confirm/finalists.json", "run/confirm/questions.json", "run/confirm/main/rows.jsonl"];
+    let before = names.map(|name| file(&place, name));
+    assert_eq!(place.json(&command)["confirm"], *confirm);
+    assert_eq!(names.map(|name| file(&place, name)), before);
+
+    // The run tells it from now on.
+    let shown = place.json(&["show", "run", "--json"]);
+    assert_eq!(shown["confirm"], *confirm);
+    let text = String::from_utf8(place.output(&["show", "run"]).stdout).expect("text");
+    assert!(text.starts_with("3 gains are confirmed") || text.starts_with("A gain is confirmed"), "{text}");
+    let page = String::from_utf8(file(&place, "run/report.html")).expect("text");
+    assert!(page.contains("id=\"confirmation\"") && page.contains("0..7,4..11: gain"));
+
+    assert_output!(place.run(&["confirm", "run", "--draws", "3", "--questions", "128", "--finalists", "3", "--seed", "1"]), @"");
+    assert!(!Path::new("run").exists());
+}
+
+#[test]
+fn a_model_without_a_plant_confirms_nothing() {
+    let place = Place::new();
+    assert!(place.output(&["scan", "phantom-plain", "--questions", "48", "--out", "run"]).status.success());
+    let document = place.json(&["confirm", "run", "--json", "--draws", "1", "--questions", "128", "--finalists", "3"]);
+    let confirm = &document["confirm"];
+    assert_eq!(confirm["verdicts"].as_array().map(Vec::len), Some(3));
+    assert!(verdicts(confirm).values().all(|verdict| *verdict != "gain"), "{confirm:#}");
+    let paragraph = confirm["paragraph"].as_str().expect("words");
+    assert!(paragraph.starts_with("No gain is confirmed"), "{paragraph}");
+}
+
+#[test]
+fn a_path_of_ones_own_is_confirmed_in_a_folder_of_its_own() {
+    let place = copied();
+    let command =
+        ["confirm", "run", "--path", "(4,8)", "--out", "own", "--questions", "128", "--draws", "0", "--guard", "none"];
+    let document = place.json(&[&command[..], &["--json"]].concat());
+    assert_eq!(verdicts(&document["confirm"]), BTreeMap::from([("0..7,4..11", "gain")]));
+    assert!(!place.path().join("run/confirm").exists() && place.path().join("own/finalists.json").is_file());
+    assert_eq!(document["confirm"]["skipped"], serde_json::json!([]));
+    let reasons = &document["confirm"]["verdicts"][0]["reasons"];
+    assert!(reasons.as_array().expect("reasons").contains(&"sampling was not judged".into()), "{reasons}");
+}
+
+#[test]
+fn what_cannot_be_confirmed_is_refused() {
+    let place = copied();
+    assert_output!(place.run(&["confirm", "nowhere"]), @"");
+    assert_output!(place.run(&["confirm", "run", "--model", "phantom-plain"]), @"");
+    assert_output!(place.run(&["confirm", "run", "--path", "(4,99)"]), @"");
+}

@@ -1,0 +1,197 @@
+//! Confirming: what is fixed before anything is asked, that it resumes, and what it refuses.
+
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod common;
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::Model;
+use neuro_path::LayerPath;
+use neuro_record::{ConfirmData, FINALISTS_FILE, QUESTIONS_FILE, Row, rows_hash};
+use neuro_scan::{ConfirmOutcome, ConfirmRequest, Observer, ScanError, ScanRequest, Subject, confirm, plan, run};
+use neuro_stats::{Judge, Verdict, VerdictOptions, evidence, verdict};
+
+/// A complete scan of every block by eight questions.
+fn search(subject: &Subject, dir: &Path) {
+    let request = ScanRequest {
+        probes: vec!["math".to_owned()],
+        questions: Some(neuro_probe::Count::Some(8)),
+        ..ScanRequest::default()
+    };
+    let plan = plan(subject, &request).unwrap();
+    assert!(!run(subject, &plan, dir, &mut (), &AtomicBool::new(false)).unwrap().interrupted);
+}
+
+fn request() -> ConfirmRequest {
+    let guards = Some(vec!["phantom".to_owned()]);
+    ConfirmRequest { questions: Some(6), finalists: 2, draws: 2, controls: 5, guards, ..ConfirmRequest::default() }
+}
+
+fn confirmed(subject: &Subject, dir: &Path, request: &ConfirmRequest) -> Result<ConfirmOutcome, ScanError> {
+    confirm(subject, dir, request, &dir.join("confirm"), &mut (), &AtomicBool::new(false))
+}
+
+#[test]
+fn finalists_controls_and_shams_are_measured_with_the_baseline_on_fresh_questions() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    let outcome = confirmed(&subject, place.path(), &request()).unwrap();
+    assert!(!outcome.interrupted);
+    let ConfirmData { finalists, questions, main, side, costs } = outcome.data;
+    assert_eq!(finalists.search.rows_hash, rows_hash(place.path()).unwrap());
+    assert_eq!((finalists.search.rows, finalists.search.questions, finalists.finalists.len()), (11, 8, 2));
+    assert_eq!(finalists.finalists[0].why, "rank 1 of 10 paths by score on 8 search questions");
+
+    // Everything that was fixed is measured, and nothing else.
+    let mut expected: HashSet<String> = HashSet::from(["0..3".to_owned()]);
+    for finalist in &finalists.finalists {
+        expected.insert(finalist.path.clone());
+        expected.extend(finalist.shams.iter().map(|sham| sham.path.clone()));
+        assert_eq!(finalists.controls_of(&finalist.path).len(), 5);
+    }
+    expected.extend(finalists.controls.values().flatten().cloned());
+    let main = main.unwrap();
+    assert_eq!(main.rows.iter().map(|row| row.path.clone()).collect::<HashSet<_>>(), expected);
+    assert!(main.rows.iter().all(|row| row.probe == "math" && row.n == 6));
+    assert_eq!(main.info.settings["role"], "confirm");
+
+    // Second judges see the finalists; a probe that cannot be asked is named.
+    let side = side.unwrap();
+    let probes: Vec<_> = side.info.probes.iter().map(|probe| (probe.name.as_str(), probe.questions)).collect();
+    assert_eq!(probes, [("math:likelihood", 6), ("math:sampled", 12)]);
+    assert_eq!((side.rows.len(), costs.len()), (6, 3));
+    assert_eq!(side.info.settings["sampling"]["temperature"], 1.0);
+    let questions = questions.unwrap();
+    assert_eq!((questions.skipped[0].probe.as_str(), questions.skipped.len()), ("phantom", 1));
+
+    // Three sets share no question.
+    let mut roles: BTreeMap<&str, &str> = BTreeMap::new();
+    for set in questions.sets.iter() {
+        for question in &set.questions {
+            assert_eq!(*roles.entry(question).or_insert(&set.role), set.role);
+        }
+    }
+    assert_eq!(roles.len(), 8 + 6 + 6);
+}
+
+/// Stops a confirmation after so many rows.
+struct Stop<'a>(usize, &'a AtomicBool);
+
+impl Observer for Stop<'_> {
+    fn row(&mut self, _: &Row) {
+        self.0 = self.0.saturating_sub(1);
+        if self.0 == 0 {
+            self.1.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_confirmation_goes_on_and_writes_its_finalists_once() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    let whole = confirmed(&subject, place.path(), &request()).unwrap().data;
+    let out = place.path().join("again");
+    let mut stops = 0;
+    let mut first = None;
+    loop {
+        let stop = AtomicBool::new(false);
+        let outcome = confirm(&subject, place.path(), &request(), &out, &mut Stop(3, &stop), &stop).unwrap();
+        let files = [FINALISTS_FILE, QUESTIONS_FILE].map(|name| std::fs::read(out.join(name)).unwrap());
+        assert_eq!(*first.get_or_insert_with(|| files.clone()), files);
+        if !outcome.interrupted {
+            let judge = |data: &ConfirmData| {
+                let evidence = evidence(data).unwrap().unwrap();
+                verdict(&evidence, &VerdictOptions::default())
+            };
+            assert_eq!(judge(&outcome.data), judge(&whole));
+            break;
+        }
+        let rows = |data: &ConfirmData| [&data.main, &data.side].into_iter().flatten().map(|run| run.rows.len()).sum();
+        let (found, all): (usize, usize) = (rows(&outcome.data), rows(&whole));
+        assert_eq!(evidence(&outcome.data).unwrap().is_some(), found == all, "a verdict on {found} of {all} rows");
+        stops += 1;
+    }
+    assert!(stops > 2, "{stops} stops");
+}
+
+#[test]
+fn finalists_are_written_before_a_question_is_drawn() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    let many = ConfirmRequest { questions: Some(usize::MAX - 1), ..request() };
+    let error = confirmed(&subject, place.path(), &many).unwrap_err();
+    assert!(matches!(error, ScanError::Probe(_)), "{error}");
+    let out = place.path().join("confirm");
+    assert!(out.join(FINALISTS_FILE).is_file() && !out.join(QUESTIONS_FILE).exists());
+}
+
+#[test]
+fn other_settings_are_refused_and_listed() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    confirmed(&subject, place.path(), &request()).unwrap();
+    let other = ConfirmRequest { questions: Some(7), draws: 3, ..request() };
+    let error = confirmed(&subject, place.path(), &other).unwrap_err().to_string();
+    for difference in ["settings.questions: found 6, expected 7", "settings.draws: found 2, expected 3"] {
+        assert!(error.contains(difference), "{error}");
+    }
+    // Rows that came later choose nobody.
+    let rows = place.path().join("rows.jsonl");
+    let mut text = std::fs::read_to_string(&rows).unwrap();
+    text.push_str(text.clone().lines().last().unwrap());
+    text.push('\n');
+    std::fs::write(rows, text).unwrap();
+    let error = confirmed(&subject, place.path(), &request()).unwrap_err().to_string();
+    assert!(error.contains("search.rows_hash"), "{error}");
+}
+
+#[test]
+fn a_run_of_another_model_is_refused() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    search(&model.open(), place.path());
+    let other = Model::plain().with(&serde_json::json!({"rope_theta": 5000.0}));
+    let error = confirmed(&other.open(), place.path(), &request()).unwrap_err();
+    assert!(matches!(error, ScanError::OtherModel { what: "hash", .. }), "{error}");
+}
+
+#[test]
+fn an_incomplete_search_chooses_nobody_but_may_be_asked_about_a_path() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    let rows = place.path().join("rows.jsonl");
+    let text = std::fs::read_to_string(&rows).unwrap();
+    let part: String = text.lines().take(5).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&rows, part).unwrap();
+    let error = confirmed(&subject, place.path(), &request()).unwrap_err();
+    assert!(matches!(error, ScanError::SearchIncomplete { found: 5, expected: 11, .. }), "{error}");
+    let named = ConfirmRequest { paths: vec![LayerPath::parse("0..2,1..3", 4).unwrap()], ..request() };
+    let data = confirmed(&subject, place.path(), &named).unwrap().data;
+    assert_eq!(data.finalists.finalists[0].why, "named by the user");
+}
+
+/// Weights that are drawn hold no circuit: whatever the search liked is not confirmed.
+#[test]
+fn a_model_without_a_circuit_confirms_nothing() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    let request = ConfirmRequest { questions: Some(24), finalists: 4, ..request() };
+    let data = confirmed(&subject, place.path(), &request).unwrap().data;
+    let evidence = evidence(&data).unwrap().unwrap();
+    assert_eq!(
+        evidence.finalists[0].others.iter().map(|other| other.judge).collect::<Vec<_>>(),
+        [Judge::Likelihood, Judge::Sampled]
+    );
+    assert!(evidence.finalists[0].others.iter().all(|other| other.scores.path.len() == 24), "draws are averaged");
+    let verdicts = verdict(&evidence, &VerdictOptions::default());
+    assert!(verdicts.iter().all(|found| found.verdict != Verdict::Gain), "{verdicts:?}");
+}
