@@ -214,9 +214,10 @@ pub(crate) struct ConfirmArgs {
 }
 
 const CONFIRM_EXAMPLES: &str = "\
-Finalists, controls and settings are written to finalists.json before a question is drawn. A gain needs corrected proof
-against the baseline, must exceed random paths of the same overhead, and must not be lost when answers are drawn or in
-likelihood; otherwise the verdict is loss, trade or not shown.
+Finalists, controls and settings are written to finalists.json before a question is drawn. A gain
+needs corrected proof against the baseline, must exceed random paths of the same overhead, and must
+not be lost when answers are drawn or in likelihood; otherwise the verdict is loss, trade or not
+shown.
 
 Examples:
   neuro confirm runs/qwen

@@ -89,7 +89,15 @@ fn the_planted_block_is_a_gain() {
     let page = String::from_utf8(file(&place, "run/report.html")).expect("text");
     assert!(page.contains("id=\"confirmation\"") && page.contains("0..7,4..11: gain"));
 
-    assert_output!(place.run(&["confirm", "run", "--draws", "3", "--questions", "128", "--finalists", "3", "--seed", "1"]), @"");
+    assert_output!(place.run(&["confirm", "run", "--draws", "3", "--questions", "128", "--finalists", "3", "--seed", "1"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: run/confirm holds a run of other settings:
+      settings.draws: found 2, expected 3
+      settings.seed: found 0, expected 1
+    choose another --out, or repeat the flags of that run
+    ");
     assert!(!Path::new("run").exists());
 }
 
@@ -121,7 +129,23 @@ fn a_path_of_ones_own_is_confirmed_in_a_folder_of_its_own() {
 #[test]
 fn what_cannot_be_confirmed_is_refused() {
     let place = copied();
-    assert_output!(place.run(&["confirm", "nowhere"]), @"");
-    assert_output!(place.run(&["confirm", "run", "--model", "phantom-plain"]), @"");
-    assert_output!(place.run(&["confirm", "run", "--path", "(4,99)"]), @"");
+    assert_output!(place.run(&["confirm", "nowhere"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: nowhere is not a run directory: there is no such folder; name the folder that `neuro scan` wrote
+    ");
+    assert_output!(place.run(&["confirm", "run", "--model", "phantom-plain"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: the run was made with another model than phantom-plain: its hash is [hash], expected [hash] as in run.json; name the run's own model, and its --quantize
+    ");
+    assert_output!(place.run(&["confirm", "run", "--path", "(4,99)"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: --path (4,99): the block (4, 99) is impossible: the model has 12 layers, so j is at most 12; layers i to j-1 run once more
+    hint: `neuro doctor MODEL` describes the model's layers
+    ");
 }
