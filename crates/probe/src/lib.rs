@@ -7,15 +7,23 @@
 //! Sharpest edge: style must not move a score. A grade is the same for `12345`, `**12,345**` and `Sure! 12 345.`, and
 //! an answer in which nothing can be read is a parse failure beside its score of 0, never a silent one.
 
+mod draw;
+mod dress;
+mod eq;
 mod error;
+mod follow;
 mod likelihood;
 mod math;
 mod number;
 pub mod phantom;
 mod probe;
 mod question;
+mod reason;
+mod recall;
 mod request;
+mod sane;
 mod scorer;
+mod text;
 
 pub use error::ProbeError;
 pub use likelihood::Likelihood;

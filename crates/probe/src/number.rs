@@ -3,6 +3,8 @@
 //! The answer is the *first* number that is neither an operand of the question nor the marker of a list item; when
 //! only those are there, the first of them. Never the best of several: that would reward answering with many.
 
+use crate::dress;
+
 /// Most characters of an answer that are read; more is no short integer.
 const LONGEST: usize = 4_096;
 
@@ -23,10 +25,7 @@ pub(crate) fn display(value: f64) -> String {
 
 /// What the model says aloud: nothing inside a thinking block, and separators in one spelling.
 fn spoken(answer: &str) -> Option<String> {
-    let spoken = answer.rsplit_once("</think>").map_or(answer, |(_, spoken)| spoken);
-    if spoken.contains("<think>") {
-        return None;
-    }
+    let spoken = dress::spoken(answer)?;
     let spoken: String = spoken.chars().take(LONGEST).collect();
     Some(spoken.replace("{,}", ",").replace("\\,", ","))
 }

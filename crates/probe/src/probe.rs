@@ -8,12 +8,32 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::draw;
 use crate::phantom::{self, PhantomQuestion, PhantomWorld};
 use crate::scorer::{Digits, FirstWord, Grade, Scorer};
-use crate::{Continuation, Count, Frame, Likelihood, ProbeError, ProbeRequest, Question, Role, Terminator, math};
+use crate::{
+    Continuation, Count, Frame, Likelihood, ProbeError, ProbeRequest, Question, Role, Terminator, eq, follow, math,
+    reason, recall, sane, text,
+};
 
-/// The names of all probes.
-pub const PROBES: &[&str] = &["math", "math:likelihood", "phantom", "phantom:likelihood"];
+/// The names of all probes; `reason@5` asks puzzles of depth 5, and `text` is short for `text:likelihood`.
+pub const PROBES: &[&str] = &[
+    "math",
+    "math:likelihood",
+    "eq",
+    "eq:likelihood",
+    "reason",
+    "reason:likelihood",
+    "recall",
+    "recall:likelihood",
+    "follow",
+    "follow:likelihood",
+    "text",
+    "text:likelihood",
+    "sane",
+    "phantom",
+    "phantom:likelihood",
+];
 
 /// What is scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,13 +87,26 @@ impl Probe {
         };
         let build = match generator {
             "math" => build_math,
+            "eq" => eq::build,
+            "recall" => recall::build,
+            "follow" => follow::build,
+            "sane" => sane::build,
+            "text" => return text::build(request),
             "phantom" => build_phantom,
+            _ if reason::depth_of(generator).is_some() => reason::build,
             _ => return Err(ProbeError::UnknownProbe { name: name.to_owned() }),
         };
         if let Some(file) = &request.file {
             return Err(ProbeError::NeedsNoFile { probe: name.to_owned(), file: file.name.clone() });
         }
         build(name, scoring, request)
+    }
+
+    /// Whether [`Self::build`] knows a probe of this name.
+    #[must_use]
+    pub fn is_known(name: &str) -> bool {
+        let generator = name.strip_suffix(":likelihood").unwrap_or(name);
+        PROBES.contains(&name) || reason::depth_of(generator).is_some()
     }
 
     /// A probe of these parts.
@@ -237,7 +270,7 @@ fn build_math(name: &str, scoring: Scoring, request: &ProbeRequest) -> Result<Pr
     let Count::Some(count) = request.count else {
         return Err(ProbeError::Unlimited { probe: name.to_owned() });
     };
-    check_count(name, count, math::MOST_QUESTIONS, "one run holds no more")?;
+    draw::check_count(name, count, math::MOST_QUESTIONS, "one run holds no more")?;
     let ProbeRequest { seed, role, .. } = request;
     Probe::from_parts(ProbeParts {
         name: name.to_owned(),
@@ -258,7 +291,7 @@ fn build_phantom(name: &str, scoring: Scoring, request: &ProbeRequest) -> Result
     let (questions, drawing): (Vec<PhantomQuestion>, _) = match *count {
         Count::All => (PhantomQuestion::all().collect(), String::new()),
         Count::Some(some) => {
-            check_count(name, some, phantom::QUESTIONS / Role::ALL.len(), "`all` asks every question there is")?;
+            draw::check_count(name, some, phantom::QUESTIONS / Role::ALL.len(), "`all` asks every question there is")?;
             (draw_stratified(some, *seed, *role), format!(" role={role} seed={seed}"))
         }
     };
@@ -302,13 +335,4 @@ fn draw_stratified(count: usize, seed: u64, role: Role) -> Vec<PhantomQuestion> 
         drawn.extend(places.into_iter().map(|place| stratum[place]));
     }
     drawn
-}
-
-fn check_count(probe: &str, asked: usize, available: usize, advice: &'static str) -> Result<(), ProbeError> {
-    let probe = probe.to_owned();
-    match asked {
-        0 => Err(ProbeError::NoQuestions { probe }),
-        _ if asked > available => Err(ProbeError::TooManyQuestions { probe, asked, available, advice }),
-        _ => Ok(()),
-    }
 }

@@ -233,7 +233,7 @@ fn requests_that_fit_no_probe_say_what_would() {
     };
     let world = || Some(PhantomWorld::new(0));
     for (message, part) in [
-        (refusal("maths", Count::Some(1), None), "the probes are math, math:likelihood, phantom, phantom:likelihood"),
+        (refusal("maths", Count::Some(1), None), "the probes are math, math:likelihood, eq, eq:likelihood, reason"),
         (refusal("math", Count::All, None), "give a number of questions"),
         (refusal("math", Count::Some(0), None), "at least 1"),
         (refusal("math", Count::Some(usize::MAX), None), "has 100000"),

@@ -1,0 +1,74 @@
+//! What is said in an answer, without its dress: thoughts, marks, and the question said again.
+
+/// What the model says aloud: nothing inside a thinking block, and nothing at all while it still thinks.
+pub(crate) fn spoken(answer: &str) -> Option<&str> {
+    let spoken = answer.rsplit_once("</think>").map_or(answer, |(_, spoken)| spoken);
+    (!spoken.contains("<think>")).then_some(spoken)
+}
+
+/// The answer without the question, where it repeats it.
+pub(crate) fn without_echo(question: &str, answer: &str) -> String {
+    match question.trim() {
+        "" => answer.to_owned(),
+        question => answer.replace(question, " "),
+    }
+}
+
+/// Words in lower case, without marks: whatever is neither a letter nor a digit parts them, but for an apostrophe within.
+pub(crate) fn words(text: &str) -> Vec<String> {
+    let marks = |c: char| !c.is_alphanumeric() && !matches!(c, '\'' | '’');
+    let word = |word: &str| word.trim_matches(['\'', '’']).replace('’', "'").to_lowercase();
+    text.split(marks).map(word).filter(|word| !word.is_empty()).collect()
+}
+
+/// Where `part` begins in `words`, from `from` on.
+pub(crate) fn find_words(words: &[String], part: &[String], from: usize) -> Option<usize> {
+    let last = words.len().checked_sub(part.len())?;
+    (from..=last).find(|&start| !part.is_empty() && words[start..start + part.len()] == *part)
+}
+
+/// Of several texts the one that is named: the first of those behind the last word "answer", else the first of all. Of two
+/// at the same place the longer one.
+pub(crate) fn named(answer: &str, texts: &[impl AsRef<str>]) -> Option<usize> {
+    let said = words(answer);
+    let first = |from: usize| {
+        let place = |(index, text): (usize, &_)| {
+            let part = words(AsRef::<str>::as_ref(text));
+            find_words(&said, &part, from).map(|place| (place, usize::MAX - part.len(), index))
+        };
+        texts.iter().enumerate().filter_map(place).min().map(|(_, _, index)| index)
+    };
+    let marker = said.iter().rposition(|word| word == "answer");
+    marker.and_then(first).or_else(|| first(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_named_text_is_found_in_any_dress() {
+        let texts = ["red", "dark red", "blue"];
+        for (answer, expected) in [
+            ("red", Some(0)),
+            ("**Blue**.", Some(2)),
+            ("- dark red\n", Some(1)),
+            ("Sure! It is the BLUE one, not the red one.", Some(2)),
+            ("Red is left of blue, so the answer is blue", Some(2)),
+            ("reddish", None),
+            ("", None),
+        ] {
+            assert_eq!(named(answer, &texts), expected, "{answer}");
+        }
+        assert_eq!(words("It’s 'done' — don't!"), ["it's", "done", "don't"]);
+        assert_eq!(named("anything", &[""]), None);
+    }
+
+    #[test]
+    fn thoughts_are_not_said() {
+        assert_eq!(spoken("<think>a</think> b"), Some(" b"));
+        assert_eq!(spoken("a</think>b"), Some("b"));
+        assert_eq!(spoken("<think>a"), None);
+        assert_eq!(without_echo(" What? ", "What? That."), "  That.");
+    }
+}
