@@ -118,7 +118,7 @@ pub struct QuestionSet {
     pub role: String,
     /// The probe without scoring.
     pub probe: String,
-    /// For each question the first 16 hexadecimal digits of the SHA-256 of what is asked, in order.
+    /// For each question the first 16 hexadecimal digits of the SHA-256 of prompt and key, in order.
     pub questions: Vec<String>,
 }
 

@@ -107,6 +107,17 @@ fn same_model(subject: &Subject, run: &RunInfo) -> Result<()> {
     if own.hash != run.model.hash || own.random_weights != run.model.random_weights {
         return differs("hash", own.hash, run.model.hash.clone());
     }
+    let text = subject.text();
+    let hashes = [
+        ("tokenizer hash", text.map(|text| text.tokenizer_hash()), run.tokenizer_hash.as_deref()),
+        ("template hash", text.and_then(|text| text.template_hash()), run.template_hash.as_deref()),
+    ];
+    for (what, found, expected) in hashes {
+        if found != expected {
+            let shown = |hash: Option<&str>| hash.unwrap_or("none").to_owned();
+            return differs(what, shown(found), shown(expected));
+        }
+    }
     let compute = subject.weight_type().name();
     if compute != run.compute {
         return differs("weight type", compute.to_owned(), run.compute.clone());
@@ -159,6 +170,11 @@ fn fresh(
     let mut take = |name: String, built: Result<Probe>| {
         let asked = built.and_then(|probe| ask(subject, &probe).map(|_| probe));
         match asked {
+            Ok(probe) if probe.name() == main.name() => {
+                let reason = format!("it is {} itself, which generates no answers", probe.name());
+                skipped.push(SkippedProbe { probe: name, reason });
+                false
+            }
             Ok(probe) if side.iter().all(|other| other.name() != probe.name()) => {
                 side.push(probe);
                 true

@@ -9,7 +9,7 @@ use super::request::base;
 /// Hexadecimal digits that are kept of a question's hash: a thousand questions collide with a chance of 10⁻¹³.
 const DIGITS: usize = 16;
 
-/// The set of a role and probe: each question by the hash of what is asked, whatever is scored.
+/// The set of a role and probe: each question by the hash of prompt and key, whatever is scored.
 pub(crate) fn set_of(role: &str, probe: &Probe) -> QuestionSet {
     let mut questions: Vec<String> = probe.questions().iter().map(hash).collect();
     // Draws of one question stand one after the other.
@@ -19,7 +19,8 @@ pub(crate) fn set_of(role: &str, probe: &Probe) -> QuestionSet {
 
 fn hash(question: &Question) -> String {
     let system = question.system.as_deref().unwrap_or_default();
-    hash_of(&[system.as_bytes(), question.user.as_bytes(), question.plain.as_bytes()])
+    // With the key: of a text's window the prompt is the first word alone.
+    hash_of(&[system, &question.user, &question.plain, &question.key].map(str::as_bytes))
 }
 
 /// The first digits of the SHA-256 over these parts with their lengths.

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use neuro_probe::{Count, PhantomWorld, Probe, ProbeRequest, Role};
+use neuro_probe::{Count, PhantomWorld, Probe, ProbeError, ProbeRequest, Role};
 use neuro_record::{ProbeInfo, RunInfo};
 
-use super::request::base;
-use crate::{PHANTOM_PROBE, Result, ScanError};
+use crate::{Result, ScanError};
 
 /// The questions of the search on the probe that ranks.
 pub(crate) struct SearchQuestions {
@@ -43,9 +42,13 @@ pub(crate) fn remake(run: &RunInfo, info: &ProbeInfo, phantom: Option<&PhantomWo
         });
     }
     // Asked everything, a finite probe has used up its fresh questions; those of the search's role may rank all the same.
-    let questions = if is_all && base(&info.name) == PHANTOM_PROBE {
-        let role = neuro_probe::phantom::QUESTIONS / Role::ALL.len();
-        Probe::build(&info.name, &request(Count::Some(role)))?
+    let questions = if is_all {
+        match Probe::build(&info.name, &request(Count::Some(usize::MAX))) {
+            Err(ProbeError::TooManyQuestions { available, .. }) if available > 0 => {
+                Probe::build(&info.name, &request(Count::Some(available)))?
+            }
+            built => built?,
+        }
     } else {
         made
     };
