@@ -50,5 +50,5 @@ pub use skyline::Skyline;
 pub use type_effect::{TypeEffect, type_effect};
 pub use verdict::{
     ControlCheck, Effect, Evidence, FinalistEvidence, Judge, OtherEffect, OtherEvidence, PairTest, Paired, PathVerdict,
-    ShamDelta, Verdict, VerdictOptions, evidence, verdict,
+    ShamDelta, Verdict, VerdictOptions, evidence, signed_delta, verdict,
 };

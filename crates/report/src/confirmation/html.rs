@@ -1,5 +1,7 @@
 //! The confirmation as a section of `report.html`, in front of the maps.
 
+use neuro_stats::signed_delta;
+
 use super::{Confirmation, bounds, details, p_value};
 use crate::escape::markup;
 use crate::number::typographic;
@@ -66,7 +68,7 @@ fn section(confirmation: &Confirmation<'_>) -> String {
     for finalist in &fixed.finalists {
         let found = verdicts.iter().find(|found| found.path == finalist.path);
         let effect = found.and_then(|found| found.effect.as_ref());
-        let signed = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:+.3}"));
+        let signed = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), signed_delta);
         let cells = [
             finalist.path.clone(),
             finalist.why.clone(),

@@ -5,7 +5,7 @@ mod html;
 mod tests;
 
 use neuro_record::{ConfirmData, PathCost};
-use neuro_stats::{Effect, Judge, OtherEffect, PathVerdict, Verdict};
+use neuro_stats::{Effect, Judge, OtherEffect, PathVerdict, Verdict, signed_delta as signed};
 
 use crate::ColorLevel;
 use crate::escape::terminal;
@@ -36,7 +36,8 @@ impl Confirmation<'_> {
         let questions = verdicts.iter().find_map(|found| found.effect.as_ref()).map_or(0, |effect| effect.n);
         let on = format!("{} of probe {}", counted(questions, "fresh question"), fixed.probe);
         let of = |verdict: Verdict| verdicts.iter().filter(move |found| found.verdict == verdict);
-        let mut text = match of(Verdict::Gain).max_by(|a, b| delta(a).total_cmp(&delta(b))) {
+        let best = self.best(verdicts);
+        let mut text = match best {
             Some(best) => {
                 let (count, bounds) = (of(Verdict::Gain).count(), bounds(best.effect.as_ref()));
                 let which = if count == 1 {
@@ -44,10 +45,16 @@ impl Confirmation<'_> {
                 } else {
                     format!("{count} gains are confirmed, the largest")
                 };
-                format!("{which} for path {}: {:+.3} {bounds} on {on}.", best.path, delta(best))
+                format!("{which} for path {}: {} {bounds} on {on}.", best.path, signed(delta(best)))
             }
-            None => format!("No gain is confirmed: of {finalists}, none is shown to be better on {on}."),
+            None => format!("No gain is confirmed among {finalists} on {on}."),
         };
+        let others = best.map_or(&[][..], |best| &best.others);
+        let lost = others.iter().filter(|other| other.judge == Judge::Guard && other.is_below);
+        let lost: Vec<&str> = lost.map(|other| other.probe.as_str()).collect();
+        if !lost.is_empty() {
+            text.push_str(&format!(" It costs on {}.", lost.join(" and ")));
+        }
         for (verdict, words) in [
             (Verdict::Trade, "better by one judge and worse by another (trade)"),
             (Verdict::Loss, "worse than the baseline (loss)"),
@@ -69,6 +76,13 @@ impl Confirmation<'_> {
             text.push_str(&format!(" {} could not be asked.", counted(skipped, "other probe")));
         }
         text
+    }
+
+    /// The largest gain; of equal ones that with fewer visits.
+    fn best<'a>(&self, verdicts: &'a [PathVerdict]) -> Option<&'a PathVerdict> {
+        let visits = |found: &PathVerdict| self.data.finalists.extra_visits(&found.path);
+        let gains = verdicts.iter().filter(|found| found.verdict == Verdict::Gain);
+        gains.min_by(|a, b| delta(b).total_cmp(&delta(a)).then_with(|| visits(a).cmp(&visits(b))))
     }
 
     /// One line for each finalist, and below it the reasons, guards, shams and what was left out.
@@ -112,12 +126,14 @@ impl Confirmation<'_> {
 
     fn line(&self, found: &PathVerdict) -> [String; 10] {
         let effect = found.effect.as_ref();
-        let mark =
-            found.controls.mark.map_or_else(|| "-".to_owned(), |mark| format!("{mark:+.3} ({})", found.controls.n));
+        let mark = found
+            .controls
+            .mark
+            .map_or_else(|| "-".to_owned(), |mark| format!("{} ({})", signed(mark), found.controls.n));
         let judged = |judge: Judge| {
             let other = found.others.iter().find(|other| other.judge == judge);
             let effect = if found.judge == judge { effect } else { other.and_then(|other| other.effect.as_ref()) };
-            effect.map_or_else(|| "-".to_owned(), |effect| format!("{:+.3}", effect.delta))
+            effect.map_or_else(|| "-".to_owned(), |effect| signed(effect.delta))
         };
         let (own, base) = (self.cost(&found.path), self.data.costs.first());
         let ratio = |own: f64, base: f64| format!("{:+.0} %", 100.0 * (own / base - 1.0));
@@ -132,7 +148,7 @@ impl Confirmation<'_> {
         [
             found.verdict.name().to_owned(),
             found.path.clone(),
-            effect.map_or_else(missing, |effect| format!("{:+.3}", effect.delta)),
+            effect.map_or_else(missing, |effect| signed(effect.delta)),
             bounds(effect),
             found.corrected_p.map_or_else(missing, p_value),
             mark,
@@ -154,7 +170,7 @@ pub(crate) fn details(found: &PathVerdict) -> Vec<String> {
     if let Some(effect) = &found.effect {
         let Effect { baseline, path, n, wins, losses, .. } = effect;
         let better = format!("better on {wins}, worse on {losses} of {n} questions");
-        lines.push(format!("{}: {baseline:.3} -> {path:.3}, {better}", found.judge.name()));
+        lines.push(format!("{}: {} -> {}, {better}", found.judge.name(), plain(*baseline), plain(*path)));
     }
     for OtherEffect { judge, probe, effect, p, .. } in &found.others {
         let what = if *judge == Judge::Guard { format!("guard {probe}") } else { judge.name().to_owned() };
@@ -163,14 +179,15 @@ pub(crate) fn details(found: &PathVerdict) -> Vec<String> {
             |effect| {
                 let p = p.map(|p| format!(", p = {}", p_value(p))).unwrap_or_default();
                 let (base, path, delta) = (effect.baseline, effect.path, effect.delta);
-                format!("{base:.3} -> {path:.3}, {delta:+.3} {}{p}, {} questions", bounds(Some(effect)), effect.n)
+                let (delta, bounds) = (signed(delta), bounds(Some(effect)));
+                format!("{} -> {}, {delta} {bounds}{p}, {} questions", plain(base), plain(path), effect.n)
             },
         );
         lines.push(format!("{}: {said}", terminal(&what)));
     }
     for sham in &found.shams {
         let what = if sham.kind == "order" { "second pass in another order" } else { "second pass in another place" };
-        lines.push(format!("sham, {what}: {:+.3} ({})", sham.delta, sham.path));
+        lines.push(format!("sham, {what}: {} ({})", signed(sham.delta), sham.path));
     }
     lines
 }
@@ -181,7 +198,12 @@ fn delta(found: &PathVerdict) -> f64 {
 
 pub(crate) fn bounds(effect: Option<&Effect>) -> String {
     let bounds = effect.and_then(|effect| effect.interval);
-    bounds.map_or_else(|| "-".to_owned(), |bounds| format!("[{:+.3}, {:+.3}]", bounds.low, bounds.high))
+    bounds.map_or_else(|| "-".to_owned(), |bounds| format!("[{}, {}]", signed(bounds.low), signed(bounds.high)))
+}
+
+/// A score, as a delta without its sign.
+fn plain(score: f64) -> String {
+    signed(score).trim_start_matches('+').to_owned()
 }
 
 /// Three digits, and never 0.

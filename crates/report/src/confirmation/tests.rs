@@ -98,9 +98,9 @@ fn verdicts() -> Vec<PathVerdict> {
 fn the_verdict_is_told_in_plain_words_first() {
     let (data, verdicts) = (data(), verdicts());
     let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
-    insta::assert_snapshot!(all.paragraph(), @"A gain is confirmed for path 0..3,1..5: +0.195 [+0.125, +0.273] on 128 fresh questions of probe math. 1 other probe could not be asked.");
+    insta::assert_snapshot!(all.paragraph(), @"A gain is confirmed for path 0..3,1..5: +0.195 [+0.125, +0.273] on 128 fresh questions of probe math. It costs on recall:likelihood. 1 other probe could not be asked.");
     let none = Confirmation { verdicts: Some(&verdicts[1..]), ..all };
-    insta::assert_snapshot!(none.paragraph(), @"No gain is confirmed: of 2 finalists, none is shown to be better on 128 fresh questions of probe math. A true difference of 0.083 or more would have been seen in four of five cases. 1 other probe could not be asked.");
+    insta::assert_snapshot!(none.paragraph(), @"No gain is confirmed among 2 finalists on 128 fresh questions of probe math. A true difference of 0.083 or more would have been seen in four of five cases. 1 other probe could not be asked.");
     let unfinished = Confirmation { verdicts: None, ..all };
     insta::assert_snapshot!(unfinished.paragraph(), @"The confirmation of 2 finalists is not complete, so there is no verdict yet; the same command goes on.");
     assert_eq!(unfinished.table(ColorLevel::Plain), "");
@@ -111,9 +111,9 @@ fn the_table_says_what_each_verdict_rests_on() {
     let (data, verdicts) = (data(), verdicts());
     let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
     insta::assert_snapshot!(all.table(ColorLevel::Plain), @r"
-    verdict    path        delta  interval              p     controls  sampled  likelihood      ms/token         KV/token
-    gain       0..3,1..5  +0.195  [+0.125, +0.273]   9e-6  -0.009 (20)   +0.031      +0.000  3.00 (+50 %)  9.0 KiB (+50 %)
-    not shown  0..2,2..5  +0.031  [-0.019, +0.086]  0.388   +0.000 (3)        -           -  2.50 (+25 %)  7.0 KiB (+17 %)
+    verdict    path        delta  interval              p      controls  sampled  likelihood      ms/token         KV/token
+    gain       0..3,1..5  +0.195  [+0.125, +0.273]   9e-6  -0.0095 (20)   +0.031      +0.000  3.00 (+50 %)  9.0 KiB (+50 %)
+    not shown  0..2,2..5  +0.031  [-0.019, +0.086]  0.388    +0.000 (3)        -           -  2.50 (+25 %)  7.0 KiB (+17 %)
 
     0..3,1..5: gain
       +0.195 against the baseline, corrected p = 9.3e-6

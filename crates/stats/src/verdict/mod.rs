@@ -13,6 +13,7 @@ mod words;
 
 pub use effect::{Effect, PairTest, Paired};
 pub use evidence::evidence;
+pub use words::signed as signed_delta;
 
 use crate::multiplicity::holm;
 

@@ -174,3 +174,19 @@ fn a_sham_that_does_as_well_is_told() {
     assert_eq!(found.verdict, Verdict::Gain);
     assert_eq!(found.reasons[1..], ["its order is not what helps: 0..5 gives +0.210"]);
 }
+
+#[test]
+fn a_likelihood_that_no_answer_follows_is_told() {
+    let mut path = finalist(clear());
+    let baseline: Vec<f64> = (0..40).map(|k| f64::from(k) / 1e5).collect();
+    path.scores = Paired { path: baseline.iter().map(|score| score + 2e-4).collect(), baseline };
+    path.judge = Judge::Likelihood;
+    path.others[1].judge = Judge::Greedy;
+    let found = one(path);
+    assert_eq!(found.verdict, Verdict::Gain);
+    let reasons = [
+        "+0.00020 against the baseline, corrected p = 1.0e-4",
+        "no answers are shown to be better: sampled +0.000, p = 1.000; greedy +0.000, p = 1.000",
+    ];
+    assert_eq!(found.reasons, reasons);
+}
