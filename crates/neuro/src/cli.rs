@@ -102,10 +102,17 @@ fn weight_type(name: &str) -> Result<WeightType, String> {
 /// What is measured, and how much of it.
 #[derive(Debug, Args)]
 pub(crate) struct MeasureArgs {
-    /// What to ask: math, math:likelihood, phantom or phantom:likelihood; may be given several times (default:
-    /// math:likelihood, for a phantom its own)
-    #[arg(long = "probe", value_name = "NAME", value_parser = probe_name)]
+    /// What to ask: math, eq, reason, recall, follow, sane or phantom, with :likelihood behind it to score probabilities
+    /// instead of answers; text; may be given several times (default: math:likelihood, for a phantom its own)
+    ///
+    /// math: intuition arithmetic. eq: how strongly people in dialogues feel. reason: small puzzles; reason@5 asks those of
+    /// depth 5. recall: facts. follow: rules for a short text. sane: whether answers loop or change language; it has no
+    /// likelihood. text: how probable a text is, see --text. NAME=FILE where a probe is built from a file.
+    #[arg(long = "probe", value_name = "NAME[=FILE]", value_parser = probe_name)]
     pub(crate) probes: Vec<String>,
+    /// Ask how probable the model finds this text, beside other probes: short for --probe text=FILE
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) text: Option<PathBuf>,
     /// How many questions each probe asks: a number or `all` (default: 32, for a phantom's own probe all)
     #[arg(long, value_name = "N|all")]
     pub(crate) questions: Option<Questions>,
@@ -154,6 +161,8 @@ Examples:
       says what a scan would do and how long it would take
   neuro scan ~/models/Qwen2.5-0.5B --probe math:likelihood --questions 64 --out runs/qwen
       asks 64 questions; Ctrl-C at any time, the same command continues
+  neuro scan ~/models/Qwen2.5-0.5B --probe reason:likelihood --probe eq:likelihood --probe text
+      three probes in one run, a map for each
   neuro scan ~/models/Qwen2.5-0.5B --screen
       asks every block a few questions and the best ones 64, in about a fifth of the layer-tokens
   neuro scan --json | jq '.best[0]'

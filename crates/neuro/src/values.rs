@@ -60,7 +60,7 @@ impl FromStr for Questions {
 /// A probe that can be asked, `NAME` or `NAME=FILE`.
 pub(crate) fn probe_name(text: &str) -> Result<String, String> {
     let (name, file) = text.split_once('=').map_or((text, None), |(name, file)| (name, Some(file)));
-    if !neuro_probe::PROBES.contains(&name) {
+    if !neuro_probe::Probe::is_known(name) {
         return Err(format!("the probes are {}", neuro_probe::PROBES.join(", ")));
     }
     match file {

@@ -16,9 +16,13 @@ pub(crate) fn without_echo(question: &str, answer: &str) -> String {
 
 /// Words in lower case, without marks: whatever is neither a letter nor a digit parts them, but for an apostrophe within.
 pub(crate) fn words(text: &str) -> Vec<String> {
+    parts(text).collect()
+}
+
+fn parts(text: &str) -> impl Iterator<Item = String> {
     let marks = |c: char| !c.is_alphanumeric() && !matches!(c, '\'' | '’');
     let word = |word: &str| word.trim_matches(['\'', '’']).replace('’', "'").to_lowercase();
-    text.split(marks).map(word).filter(|word| !word.is_empty()).collect()
+    text.split(marks).map(word).filter(|word| !word.is_empty())
 }
 
 /// Where `part` begins in `words`, from `from` on.
@@ -31,12 +35,20 @@ pub(crate) fn find_words(words: &[String], part: &[String], from: usize) -> Opti
 /// at the same place the longer one.
 pub(crate) fn named(answer: &str, texts: &[impl AsRef<str>]) -> Option<usize> {
     let said = words(answer);
+    // Most texts do not even begin in the answer.
+    let begins = |text: &str| parts(text).next().is_some_and(|word| said.contains(&word));
+    let candidates: Vec<(usize, Vec<String>)> = texts
+        .iter()
+        .map(AsRef::as_ref)
+        .enumerate()
+        .filter(|(_, text)| begins(text))
+        .map(|(index, text)| (index, words(text)))
+        .collect();
     let first = |from: usize| {
-        let place = |(index, text): (usize, &_)| {
-            let part = words(AsRef::<str>::as_ref(text));
-            find_words(&said, &part, from).map(|place| (place, usize::MAX - part.len(), index))
+        let place = |(index, part): &(usize, Vec<String>)| {
+            find_words(&said, part, from).map(|place| (place, usize::MAX - part.len(), *index))
         };
-        texts.iter().enumerate().filter_map(place).min().map(|(_, _, index)| index)
+        candidates.iter().filter_map(place).min().map(|(_, _, index)| index)
     };
     let marker = said.iter().rposition(|word| word == "answer");
     marker.and_then(first).or_else(|| first(0))

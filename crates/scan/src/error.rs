@@ -94,6 +94,17 @@ pub enum ScanError {
         /// What the tokenizer or the template said.
         source: Box<TextError>,
     },
+    /// A question that the tokenizer has no tokens for.
+    #[error(
+        "the model cannot be asked the probe `{probe}`: its tokenizer knows some characters or words of question `{question}` \
+         as unknown only; ask another probe"
+    )]
+    Inexpressible {
+        /// The probe.
+        probe: String,
+        /// The first such question.
+        question: String,
+    },
     /// A question whose tokens make no sense for the model.
     #[error("probe `{probe}`, question `{question}`: {problem}")]
     Question {

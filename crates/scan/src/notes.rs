@@ -29,6 +29,7 @@ pub(crate) fn of_probe(config: &DecoderConfig, turn: Option<&Turn>, probe: &Prob
         notes.push(format!("{count} of {} questions may exceed the model's context of {context} tokens", asked.len()));
     }
     let turn = turn.filter(|_| !probe.always_plain());
+    notes.extend(turn.and_then(|turn| turn.thinking.as_ref()).map(|thinking| thinking.note().to_owned()));
     let unended = turn.is_some_and(|turn| turn.end.is_none());
     if unended && probe.scoring() == Scoring::Likelihood && matches!(probe.terminator(true), Terminator::EndOfTurn) {
         notes.push("the model has no token that ends a turn; the key is scored without terminator".to_owned());

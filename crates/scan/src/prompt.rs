@@ -3,7 +3,7 @@
 use neuro_probe::{Probe, Question, Scoring, Terminator};
 use neuro_text::{Text, TextError};
 
-use crate::turn::{Turn, options};
+use crate::turn::{Thinking, Turn, options};
 use crate::{Result, ScanError, Subject};
 
 /// A question as tokens.
@@ -65,12 +65,20 @@ pub(crate) fn ask(subject: &Subject, probe: &Probe) -> Result<Vec<Asked>> {
     let text = subject.require_text()?;
     let turn = subject.turn()?;
     let vocab = subject.config().vocab_size;
+    // What it says for characters that it does not know; whoever has bytes never says it.
+    let unknown = ["<unk>", "[UNK]"].iter().find_map(|token| text.token_to_id(token));
     let one = |question: &Question| {
         let name = || (probe.name().to_owned(), question.id.clone());
         let asked = tokens_of(turn.as_ref(), text, probe, question).map_err(|source| {
             let (probe, question) = name();
             ScanError::QuestionText { probe, question, source: Box::new(source) }
         })?;
+        if let Some(unknown) = unknown
+            && asked.parts.iter().any(|part| part.prompt.contains(&unknown) || part.continuation.contains(&unknown))
+        {
+            let (probe, question) = name();
+            return Err(ScanError::Inexpressible { probe, question });
+        }
         let Some(problem) = problem(&asked, probe.scoring(), vocab) else { return Ok(asked) };
         let (probe, question) = name();
         Err(ScanError::Question { probe, question, problem })
@@ -106,8 +114,9 @@ fn tokens_of(
     let (read, lead, add_special) = match turn {
         Some(turn) => {
             let messages = turn.messages(question.system.as_deref(), &question.user);
+            let closing = turn.thinking.as_ref().map_or("", Thinking::closing);
             let opening = if scored { turn.opening.as_str() } else { "" };
-            (text.render(&messages, &options(true))? + opening, Some(turn.lead.as_str()), false)
+            (text.render(&messages, &options(true))? + closing + opening, Some(turn.lead.as_str()), false)
         }
         None => (question.plain.clone(), None, true),
     };

@@ -19,6 +19,68 @@ pub(crate) struct Turn {
     pub(crate) end: Option<u32>,
     /// Whether the template takes a system message. Otherwise its text goes in front of the user's.
     pub(crate) system: bool,
+    /// How the model is kept from thinking; none where the template knows no thoughts.
+    pub(crate) thinking: Option<Thinking>,
+}
+
+/// How a model that thinks before it answers is kept from it: the probes measure what comes at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Thinking {
+    /// The template does it itself when told to.
+    Closed,
+    /// The template opens a block of thoughts all the same; this is written behind it.
+    ClosedBehind(&'static str),
+    /// Answers begin with something that names their channel, which a generated answer writes itself, perhaps behind
+    /// thoughts: only its limit of tokens ends them.
+    Budgeted,
+}
+
+/// Marks around thoughts.
+const THOUGHTS: [(&str, &str, &str); 5] = [
+    ("<think>", "</think>", "\n</think>\n\n"),
+    ("<thinking>", "</thinking>", "\n</thinking>\n\n"),
+    ("<thought>", "</thought>", "\n</thought>\n\n"),
+    ("<seed:think>", "</seed:think>", "\n</seed:think>\n\n"),
+    ("[THINK]", "[/THINK]", "[/THINK]"),
+];
+
+impl Thinking {
+    /// From the header of the model's turn with thinking off and on, and from what always opens an answer.
+    fn of(off: &str, on: &str, opening: &str) -> Option<Self> {
+        for (open, close, closing) in THOUGHTS {
+            let after = off.rsplit_once(open).map(|(_, after)| after);
+            if after.is_some_and(|after| !after.contains(close) && after.trim().is_empty()) {
+                return Some(Self::ClosedBehind(closing));
+            }
+        }
+        let has_block = THOUGHTS.iter().any(|(open, close, _)| [open, close].iter().any(|mark| off.contains(**mark)));
+        if has_block || off != on {
+            return Some(Self::Closed);
+        }
+        (!opening.is_empty()).then_some(Self::Budgeted)
+    }
+
+    /// What is written behind the header of the turn.
+    pub(crate) fn closing(&self) -> &'static str {
+        match self {
+            Self::ClosedBehind(closing) => closing,
+            Self::Closed | Self::Budgeted => "",
+        }
+    }
+
+    /// What a reader of a row must know of it.
+    pub(crate) fn note(&self) -> &'static str {
+        match self {
+            Self::Closed => "thinking is closed: the chat template was told so",
+            Self::ClosedBehind(_) => {
+                "thinking is closed: the chat template opens a block of thoughts, and its end is written behind it"
+            }
+            Self::Budgeted => {
+                "thinking is budgeted: the chat template names a channel, so a generated answer may think within its limit \
+                 of tokens, and counts as cut off then"
+            }
+        }
+    }
 }
 
 impl Turn {
@@ -26,6 +88,8 @@ impl Turn {
     pub(crate) fn of(text: &Text, end_tokens: &[u32]) -> Result<Self, TextError> {
         let mut conversation = vec![Message::user("question")];
         let header = text.render(&conversation, &options(true))?;
+        let told_to_think = RenderOptions { enable_thinking: Some(true), ..options(true) };
+        let thoughtful = text.render(&conversation, &told_to_think).unwrap_or_else(|_| header.clone());
         let with_system = [Message::system("instruction"), Message::user("question")];
         let system = text.render(&with_system, &options(true)).is_ok_and(|prompt| prompt.contains("instruction"));
         conversation.push(Message::assistant("ANSWER"));
@@ -39,7 +103,8 @@ impl Turn {
         let known = tail.iter().copied().find(|token| end_tokens.contains(token));
         let special = |token: &u32| text.decode(&[*token], true).is_ok_and(|text| text.is_empty());
         let end = known.or_else(|| tail.iter().copied().find(special)).or_else(|| end_tokens.first().copied());
-        Ok(Self { opening: opening.to_owned(), lead: lead.to_owned(), end, system })
+        let thinking = Thinking::of(&header, &thoughtful, opening);
+        Ok(Self { opening: opening.to_owned(), lead: lead.to_owned(), end, system, thinking })
     }
 
     /// The messages of a question.
@@ -55,4 +120,30 @@ impl Turn {
 /// How every conversation is rendered: thinking closed, the clock stopped.
 pub(crate) fn options(add_generation_prompt: bool) -> RenderOptions {
     RenderOptions { add_generation_prompt, enable_thinking: Some(false), now: Some(CLOCK), ..RenderOptions::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Thinking;
+
+    #[test]
+    fn thoughts_are_closed_or_said_to_be_budgeted() {
+        for (off, on, opening, expected) in [
+            ("A:", "A:", "", None),
+            ("A:<think>\n", "A:<think>\n", "", Some(Thinking::ClosedBehind("\n</think>\n\n"))),
+            ("A:[THINK]", "A:[THINK]", "", Some(Thinking::ClosedBehind("[/THINK]"))),
+            ("A:<think>\n\n</think>\n\n", "A:", "", Some(Thinking::Closed)),
+            ("be brief A:", "think A:", "", Some(Thinking::Closed)),
+            ("A:", "A:", "<|channel|>final", Some(Thinking::Budgeted)),
+            // Named in an instruction, long before the turn.
+            (
+                "Put thoughts between <think> and </think>. A:",
+                "Put thoughts between <think> and </think>. A:",
+                "",
+                Some(Thinking::Closed),
+            ),
+        ] {
+            assert_eq!(Thinking::of(off, on, opening), expected, "{off}");
+        }
+    }
 }

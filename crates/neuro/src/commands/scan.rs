@@ -69,7 +69,8 @@ pub(crate) fn request(model: &Model, args: &MeasureArgs) -> anyhow::Result<neuro
         request.planted = None;
     }
     request.probes.clone_from(&args.probes);
-    for (_, file) in args.probes.iter().filter_map(|probe| probe.split_once('=')) {
+    request.probes.extend(args.text.iter().map(|file| format!("text={}", file.display())));
+    for (_, file) in request.probes.iter().filter_map(|probe| probe.split_once('=')) {
         let content = std::fs::read(file).with_context(|| format!("{file} cannot be read"))?;
         request.files.insert(file.to_owned(), content.into());
     }

@@ -277,8 +277,66 @@ fn ctrl_c_ends_with_130_and_the_same_command_resumes() {
 
 #[test]
 fn answers_that_cannot_be_read_are_told() {
-    let output = Place::new().output(&["scan", "phantom", "--probe", "math", "--questions", "2", "--out", "run"]);
+    let place = Place::new();
+    let model = spelling_model(&place);
+    let scan = ["scan", model, "--random-weights", "3", "--probe", "math", "--questions", "2", "--out", "run"];
+    let output = place.output(&scan);
     let text = String::from_utf8(output.stdout).expect("text");
     assert!(text.contains("warning: baseline: of 2 answers 2 could not be read"), "{text}");
     assert!(text.contains("no answer could be read on any path"), "{text}");
+}
+
+/// A folder with a model of two layers whose tokens are small letters, marks and the space, but no digits apart from those
+/// that questions need: with random weights it answers with noise.
+fn spelling_model(place: &Place) -> &'static str {
+    let folder = place.path().join("speller");
+    std::fs::create_dir(&folder).expect("a folder");
+    let write = |name: &str, value: &serde_json::Value| {
+        std::fs::write(folder.join(name), value.to_string()).expect("a file");
+    };
+    let known: Vec<String> =
+        std::iter::once("<eos>".to_owned()).chain(('\n'..='\n').chain(' '..='~').map(String::from)).collect();
+    let vocab: serde_json::Map<String, serde_json::Value> =
+        known.iter().zip(0..).map(|(token, id)| (token.clone(), serde_json::json!(id))).collect();
+    write(
+        "config.json",
+        &serde_json::json!({
+            "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 16, "intermediate_size": 24,
+            "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": known.len(),
+            "max_position_embeddings": 1024, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "tie_word_embeddings": true,
+            "initializer_range": 0.02, "eos_token_id": 0, "bos_token_id": null,
+        }),
+    );
+    write(
+        "tokenizer.json",
+        &serde_json::json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+            "pre_tokenizer": {"type": "Split", "pattern": {"Regex": "[\\s\\S]"}, "behavior": "Isolated", "invert": false},
+            "post_processor": null, "decoder": {"type": "Fuse"},
+            "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<eos>"},
+        }),
+    );
+    "speller"
+}
+
+#[test]
+fn what_the_tokenizer_cannot_say_is_named() {
+    assert_output!(Place::new().run(&["scan", "phantom", "--probe", "reason", "--questions", "2"]), @"");
+}
+
+#[test]
+fn a_text_of_the_user_is_a_probe() {
+    let place = Place::new();
+    let model = spelling_model(&place);
+    let text = "The harbor was quiet, and nobody came.\n".repeat(60);
+    std::fs::write(place.path().join("own.txt"), text).expect("a file");
+    let arguments = ["probe", model, "--random-weights", "3", "--text", "own.txt", "--questions", "all", "--json"];
+    let document = place.json(&arguments);
+    let row = &document["rows"][0];
+    assert_eq!((row["probe"].as_str(), row["n"].as_u64()), (Some("text:likelihood"), Some(6)));
+    // Of 96 tokens, one byte each, hardly any is preferred.
+    let score = row["score"].as_f64().expect("a score");
+    assert!((0.005..0.02).contains(&score), "{score}");
+    assert_output!(place.run(&["probe", model, "--random-weights", "3", "--text", "none.txt"]), @"");
+    assert_output!(place.run(&["probe", model, "--random-weights", "3", "--text", "own.txt", "--questions", "64"]), @"");
 }

@@ -31,10 +31,12 @@ const MAX_NEW_TOKENS: usize = 64;
 /// The strongest rating.
 const STRONGEST: u32 = 10;
 
-const SYSTEM: &str = "You read a short dialogue and rate how strongly one person in it feels four emotions at its end, each from 0 (not at \
-     all) to 10 (as strongly as can be). You answer with four lines, one `Emotion: number` each, and nothing else.";
-const PLAIN: &str = "Each dialogue is followed by ratings of how strongly one person in it feels four emotions at its end, each from 0 (not \
-     at all) to 10 (as strongly as can be).";
+// Plain punctuation only: the tokenizers of tiny models know little more.
+const SYSTEM: &str = "You read a short dialogue and rate how strongly one person in it feels four emotions at its end, each \
+                      from 0, not at all, to 10, as strongly as can be. You answer with four lines, each of them an emotion, \
+                      a colon and a number, and nothing else.";
+const PLAIN: &str = "Each dialogue is followed by ratings of how strongly one person in it feels four emotions at its end, \
+                     each from 0, not at all, to 10, as strongly as can be.";
 
 /// A line of the data file.
 #[derive(Debug, Deserialize)]
@@ -105,7 +107,7 @@ fn question(dialogue: Dialogue) -> Question {
         group: scene,
         system: Some(SYSTEM.to_owned()),
         user: format!("{text}\n\nHow strongly does {who} feel these at the end? {names}"),
-        plain: format!("{PLAIN}\n\nDialogue:\n{text}\n\nWhat {who} feels at the end ({names}):\n"),
+        plain: format!("{PLAIN}\n\nDialogue:\n{text}\n\nWhat {who} feels at the end, {names}:\n"),
         key: key.join("\n"),
         continuations: feels.iter().map(set).collect(),
         max_new_tokens: MAX_NEW_TOKENS,
