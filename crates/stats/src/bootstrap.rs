@@ -4,9 +4,14 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::normal;
+use crate::proportions::tango;
 
 /// Coverage of every interval.
 pub const LEVEL: f64 = 0.95;
+
+/// Of right and wrong answers, so many questions must stand apart from the commonest outcome (both alike, won, or lost)
+/// before resamples of them say how much the delta varies.
+const FEW: usize = 10;
 
 /// Two means closer than this are ties: sums in different orders differ in their last bits.
 pub(crate) const TIE: f64 = 1e-12;
@@ -41,6 +46,9 @@ pub struct Delta {
 
 /// Mean of `path − baseline` over questions (same order in both) with a BCa bootstrap interval over questions. The
 /// same seed gives the same interval.
+///
+/// Right and wrong answers of which fewer than ten questions differ, or fewer than ten do not differ in the same way, have
+/// [`tango`]'s score interval instead: resamples of all alike have no width.
 ///
 /// None when there are no questions, the lengths differ, or a score is not finite.
 #[must_use]
@@ -94,8 +102,8 @@ impl Resampler {
             return None;
         }
         let mean = differences.iter().sum::<f64>() / n as f64;
-        let interval =
-            (self.resamples > 0).then(|| bca(mean, self.means(differences), acceleration(differences, mean)));
+        let bootstrap = || bca(mean, self.means(differences), acceleration(differences, mean));
+        let interval = (self.resamples > 0).then(|| score_interval(differences).unwrap_or_else(bootstrap));
         Some(Delta { mean, interval, n })
     }
 
@@ -112,6 +120,15 @@ impl Resampler {
         sums.iter_mut().for_each(|sum| *sum /= self.n as f64);
         sums
     }
+}
+
+/// The score interval of right and wrong answers that are too much alike to be resampled; none for all others.
+fn score_interval(differences: &[f64]) -> Option<Interval> {
+    let count = |outcome: f64| differences.iter().filter(|&&difference| difference == outcome).count();
+    let (wins, losses, ties) = (count(1.0), count(-1.0), count(0.0));
+    let n = differences.len();
+    let commonest = wins.max(losses).max(ties);
+    if wins + losses + ties < n || n - commonest >= FEW { None } else { tango(wins, losses, n) }
 }
 
 /// Acceleration of the mean, Σd³ ⁄ 6(Σd²)^1.5 over the jackknife deviations (1993, eq. 14.15); leaving one out moves a
@@ -212,6 +229,21 @@ mod tests {
     }
 
     #[test]
+    fn answers_that_are_nearly_all_alike_have_the_score_interval() {
+        let answers = |wins: usize, losses: usize, ties: usize| {
+            let path = [vec![1.0; wins], vec![0.0; losses], vec![0.0; ties]].concat();
+            let baseline = [vec![0.0; wins], vec![1.0; losses], vec![0.0; ties]].concat();
+            paired_delta(&baseline, &path, 500, 1).and_then(|delta| delta.interval)
+        };
+        for (wins, losses, ties) in [(0, 0, 20), (20, 0, 0), (5, 4, 60), (60, 4, 5)] {
+            assert_eq!(answers(wins, losses, ties), tango(wins, losses, wins + losses + ties));
+        }
+        assert_ne!(answers(6, 4, 60), tango(6, 4, 70), "ten questions can be resampled");
+        let half_right = paired_delta(&[0.0; 20], &[0.5; 20], 500, 1).and_then(|delta| delta.interval);
+        assert_eq!(half_right, Some(Interval { low: 0.5, high: 0.5 }), "no right and wrong answers");
+    }
+
+    #[test]
     fn too_little_gives_none() {
         assert_eq!(paired_delta(&[], &[], 100, 1), None);
         assert_eq!(paired_delta(&[0.0], &[0.0, 1.0], 100, 1), None);
@@ -277,7 +309,7 @@ mod tests {
 
         /// A constant gain has no spread, so its interval is the gain itself.
         #[test]
-        fn a_constant_difference_is_certain(baseline in prop::collection::vec(0.0..0.5, 2..20), gain in 0.0..0.5_f64) {
+        fn a_constant_difference_is_certain(baseline in prop::collection::vec(0.0..0.5, 2..20), gain in 0.001..0.5_f64) {
             let path: Vec<f64> = baseline.iter().map(|score| score + gain).collect();
             let Interval { low, high } = paired_delta(&baseline, &path, 100, 1).unwrap().interval.unwrap();
             prop_assert!((low - gain).abs() < 1e-9 && (high - gain).abs() < 1e-9);
