@@ -1,6 +1,7 @@
 //! One file per command.
 
 mod ask;
+mod compare;
 mod completions;
 mod confirm;
 mod doctor;
@@ -23,6 +24,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Confirm(args) => confirm::run(&args, printer),
         Command::Probe(args) => probe::run(&args, printer),
         Command::Show(args) => show::run(&args, printer),
+        Command::Compare(args) => compare::run(&args, printer),
         Command::Ask(args) => ask::run(&args, printer),
         Command::Logits(args) => logits::run(&args, printer),
         Command::Train(args) => train::run(&args, printer),

@@ -63,7 +63,7 @@ impl<'a> Comparison<'a> {
                 format!("{:+.1} %", 100.0 * line.overhead),
             ]);
         }
-        let mut table = aligned(&cells);
+        let mut table = aligned(&cells, &[0, 1]);
         for line in &self.lines {
             let row = line.row;
             if row.groups.len() > 1 {
@@ -117,15 +117,15 @@ fn delta(data: &RunData, baseline: &str, row: &Row) -> Option<Delta> {
     paired_delta(&base, &path, RESAMPLES, data.info.seed)
 }
 
-/// Columns padded to equal widths: words to the left, numbers to the right.
-fn aligned<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
+/// Columns padded to equal widths: those of `words` to the left, numbers to the right. The first line is the header.
+pub(crate) fn aligned<const COLUMNS: usize>(lines: &[[String; COLUMNS]], words: &[usize]) -> String {
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
     let mut text = String::new();
     for (index, line) in lines.iter().enumerate() {
         let mut joined = String::new();
         for (column, (cell, &width)) in line.iter().zip(&widths).enumerate() {
-            let padded = if matches!(column, 0 | 1) { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
+            let padded = if words.contains(&column) { format!("{cell:<width$}") } else { format!("{cell:>width$}") };
             joined.push_str(if column == 0 { "" } else { "  " });
             joined.push_str(&padded);
         }

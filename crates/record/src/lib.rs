@@ -15,6 +15,7 @@ mod index;
 mod info;
 mod lock;
 mod log;
+mod paired;
 mod reader;
 mod row;
 mod settings;
@@ -27,6 +28,7 @@ pub use confirm::{
 pub use error::RecordError;
 pub use files::{LOCK_FILE, ROWS_FILE, RUN_FILE, reference_file, samples_file, write_atomically};
 pub use info::{ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, RunInfo, SCHEMA, SOURCE, Screen, ScreenedProbe};
+pub use paired::{Paired, PairedError, PairedScores, read_paired_csv, read_paired_samples};
 pub use reader::RunData;
 pub use row::{GroupScore, Row, SECONDS_EXTRAPOLATED, SECONDS_SHARE, STOP_LENGTH, STOP_LOOP, Sample, Screened};
 pub use settings::{Difference, settings_differences, settings_hash};

@@ -9,6 +9,7 @@
 mod best_of;
 mod binomial;
 mod bootstrap;
+mod compare;
 mod error;
 mod flips;
 mod gather;
@@ -31,6 +32,7 @@ mod verdict;
 
 pub use best_of::expected_best;
 pub use bootstrap::{Delta, Interval, LEVEL, Resampler, paired_delta};
+pub use compare::{ALPHA, PairedTest, Shown, TaskComparison, compare, comparison_in_words};
 pub use error::StatsError;
 pub use map::{BlockMap, Cell, DEEPEST, Dropped, RESAMPLES};
 pub use max_t::{MaxT, max_t};

@@ -38,6 +38,11 @@ fn of_show() {
 }
 
 #[test]
+fn of_compare() {
+    page(&["compare", "--help"], "compare");
+}
+
+#[test]
 fn of_ask() {
     page(&["ask", "--help"], "ask");
 }

@@ -1,6 +1,7 @@
 //! The binary from the outside: whole outputs and exit codes, one file per command.
 
 mod ask;
+mod compare;
 mod completions;
 mod confirm;
 mod doctor;
