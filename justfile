@@ -61,6 +61,17 @@ golden-stats:
     "$venv/bin/pip" install --quiet -r fixtures/stats/requirements.txt
     "$venv/bin/python" fixtures/stats/golden.py
 
+# Hold the statistics against phantoms of which everything is known, and write docs/calibration.md. The complete answers are
+# computed once and kept; the build for development optimises what computes, so that they take a minute or two.
+calibrate:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    for phantom in phantom phantom-plain; do
+        cargo run -- scan "$phantom" --probe phantom --probe phantom:likelihood --questions all --out "target/calibration/$phantom" > /dev/null
+    done
+    cargo run --release -p neuro-stats --example calibrate -- target/calibration/phantom target/calibration/phantom-plain > target/calibration/page.md
+    mv target/calibration/page.md docs/calibration.md
+
 # Run one fuzz target for some seconds on stable Rust: `just fuzz config 60`.
 fuzz target seconds="60":
     cargo run --release --manifest-path fuzz/Cargo.toml -- {{target}} {{seconds}}

@@ -1,0 +1,112 @@
+//! Whole scans in which no path differs from the baseline, and what the naive way makes of them.
+
+use neuro_stats::{Evidence, Paired, Resampler, Verdict, max_t, verdict};
+use rand::Rng;
+
+use crate::answers::{Answers, PathAnswers, draw, finalist, generator, options};
+use crate::{FINALISTS, QUESTIONS, SEARCH_QUESTIONS, share};
+
+const SCANS: u64 = 1_000;
+/// Questions of the naive way: as many as the public probes have.
+const NAIVE_QUESTIONS: usize = 16;
+/// Swapped maps of max-T, and resamples of the naive interval.
+const DRAWS: usize = 999;
+
+/// Questions that were drawn, each with its labels swapped (−1) or not (1).
+type Draw = Vec<(usize, f64)>;
+
+#[derive(Default)]
+struct Found {
+    confirmed: usize,
+    one_confirmed: usize,
+    max_t: usize,
+    naive_positive: usize,
+    naive_interval: usize,
+    naive_delta: f64,
+    fresh_delta: f64,
+}
+
+pub(crate) fn section(phantoms: &[Answers]) -> String {
+    let mut page = format!(
+        "## Null scans: nothing to find\n\n\
+         {SCANS} simulated scans, half on each phantom. Labels of baseline and path are swapped at random within questions, so that every\n\
+         path's true delta is 0 while paths stay as noisy and as correlated as they are. A search on {SEARCH_QUESTIONS} questions chooses {FINALISTS} finalists, {QUESTIONS}\n\
+         fresh draws confirm them; controls and second judges are left out, as above. Max-T is the corrected test of the search's own map.\n\
+         The naive way takes the best block of a map on {NAIVE_QUESTIONS} questions at its word.\n\n\
+         | | {} | {} | both |\n|---|---|---|---|\n",
+        phantoms[0].name, phantoms[1].name
+    );
+    let each = SCANS / phantoms.len() as u64;
+    let found: Vec<Found> = phantoms.iter().map(|phantom| scans(phantom, each)).collect();
+    let mut line = |what: &str, count: fn(&Found) -> usize| {
+        let cells = found.iter().map(|found| share(count(found), each as usize)).collect::<Vec<_>>().join(" | ");
+        let all = share(found.iter().map(count).sum(), SCANS as usize);
+        page.push_str(&format!("| {what} | {cells} | {all} |\n"));
+    };
+    line("`confirm` calls a gain", |found| found.confirmed);
+    line("the same with one finalist, so without correction", |found| found.one_confirmed);
+    line("max-T finds a block, corrected p ≤ 0.05", |found| found.max_t);
+    line("naive: the best block is above the baseline", |found| found.naive_positive);
+    line("naive: and its own interval excludes 0", |found| found.naive_interval);
+    let mut mean = |what: &str, delta: fn(&Found) -> f64| {
+        let cells =
+            found.iter().map(|found| format!("{:+.3}", delta(found) / each as f64)).collect::<Vec<_>>().join(" | ");
+        let all = found.iter().map(delta).sum::<f64>() / SCANS as f64;
+        page.push_str(&format!("| {what} | {cells} | {all:+.3} |\n"));
+    };
+    mean("naive: mean delta of the best block", |found| found.naive_delta);
+    mean("the same block on fresh questions", |found| found.fresh_delta);
+    page
+}
+
+fn scans(phantom: &Answers, count: u64) -> Found {
+    let mut found = Found::default();
+    let resampler = Resampler::new(NAIVE_QUESTIONS, DRAWS, 0);
+    for seed in 0..count {
+        let mut rng = generator(1_000_000 + seed);
+        let mut swapped = |n: usize| -> Draw {
+            let drawn = draw(&mut rng, n, phantom.questions());
+            drawn.into_iter().map(|question| (question, if rng.random_bool(0.5) { 1.0 } else { -1.0 })).collect()
+        };
+        let (search, fresh, naive) = (swapped(SEARCH_QUESTIONS), swapped(QUESTIONS), swapped(NAIVE_QUESTIONS));
+
+        let finalists = phantom.best(phantom.paths.iter(), |path| mean(path, &search), FINALISTS);
+        let alone = finalists.first().map(|path| finalist(path, scores(phantom, path, &fresh), Vec::new()));
+        let evidence = finalists.into_iter().map(|path| finalist(path, scores(phantom, path, &fresh), Vec::new()));
+        let calls_a_gain = |finalists| {
+            let verdicts = verdict(&Evidence { finalists }, &options(seed));
+            usize::from(verdicts.iter().any(|found| found.verdict == Verdict::Gain))
+        };
+        found.confirmed += calls_a_gain(evidence.collect());
+        found.one_confirmed += calls_a_gain(alone.into_iter().collect());
+
+        let map: Vec<Vec<f64>> = phantom.paths.iter().map(|path| differences(path, &search)).collect();
+        let corrected = max_t(map.iter().map(|path| Some(path.as_slice())), DRAWS, seed).adjusted;
+        found.max_t += usize::from(corrected.iter().flatten().any(|&p| p <= 0.05));
+
+        let Some(&best) = phantom.best(phantom.paths.iter(), |path| mean(path, &naive), 1).first() else { continue };
+        let interval = resampler.delta(&differences(best, &naive)).and_then(|delta| delta.interval);
+        found.naive_positive += usize::from(mean(best, &naive) > 0.0);
+        found.naive_interval += usize::from(interval.is_some_and(|bounds| bounds.low > 0.0));
+        found.naive_delta += mean(best, &naive);
+        found.fresh_delta += mean(best, &fresh);
+    }
+    found
+}
+
+fn differences(path: &PathAnswers, drawn: &Draw) -> Vec<f64> {
+    drawn.iter().map(|&(question, sign)| sign * path.differences[question]).collect()
+}
+
+fn mean(path: &PathAnswers, drawn: &Draw) -> f64 {
+    drawn.iter().map(|&(question, sign)| sign * path.differences[question]).sum::<f64>() / drawn.len() as f64
+}
+
+fn scores(phantom: &Answers, path: &PathAnswers, drawn: &Draw) -> Paired {
+    let pairs = drawn.iter().map(|&(question, sign)| {
+        let pair = (phantom.baseline[question], path.greedy[question]);
+        if sign < 0.0 { (pair.1, pair.0) } else { pair }
+    });
+    let (baseline, path) = pairs.unzip();
+    Paired { baseline, path }
+}
