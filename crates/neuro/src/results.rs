@@ -3,8 +3,10 @@
 use anyhow::Context;
 use neuro_path::{Block, triangle};
 use neuro_record::{PlannedPaths, RunData};
-use neuro_report::{csv_table, headline, terminal_heatmap, top_table, type_effect_lines};
-use neuro_stats::{BlockMap, Cell, Interval, PlantedVerdict, overhead, planted_verdict, type_effect};
+use neuro_report::{csv_table, headline, terminal_heatmap, top_table, type_effect_lines, verdict};
+use neuro_stats::{
+    BlockMap, Cell, Interval, PlantedVerdict, SWAPS, combined_map, overhead, planted_verdict, type_effect,
+};
 use serde_json::{Value, json};
 
 use crate::printer::{BOLD, DIM, GOOD, Printer, WARNING, styled};
@@ -20,7 +22,7 @@ const ALL_GROUPS: &str = "all";
 #[derive(Debug)]
 pub(crate) struct Results<'a> {
     data: &'a RunData,
-    /// One map for each probe; the one to be shown comes first.
+    /// One map for each probe, and where there are several, one of their means; the one to be shown comes first.
     maps: Vec<BlockMap>,
     planted: Option<PlantedVerdict>,
 }
@@ -45,6 +47,7 @@ impl<'a> Results<'a> {
                 maps.push(BlockMap::from_run(data, &probe.name, None)?);
             }
         }
+        maps.extend(combined_map(data)?);
         let planted = match planted {
             Some(planted) if group.is_some() && group == told => {
                 let [start, end] = planted.block;
@@ -70,7 +73,7 @@ impl<'a> Results<'a> {
         format!("{} · {} layers", self.data.info.model.id, self.data.info.model.layers)
     }
 
-    /// Prints picture, headline, the best blocks, and whether the planted one was found.
+    /// Prints picture, verdict, the best blocks, and whether the planted one was found.
     ///
     /// # Errors
     /// When stdout cannot be written.
@@ -92,7 +95,7 @@ impl<'a> Results<'a> {
             ))?;
         }
         printer.line(terminal_heatmap(map, color, printer.width()).trim_end())?;
-        printer.line(format_args!("\n{}\n", styled(BOLD, wrapped(&headline(map), 0, printer.width()))))?;
+        printer.line(format_args!("\n{}\n", styled(BOLD, wrapped(&verdict(map), 0, printer.width()))))?;
         if top > 0 {
             printer.line(top_table(map, top, color).trim_end())?;
         }
@@ -133,6 +136,8 @@ impl<'a> Results<'a> {
             "baseline": map.baseline,
             "best": best(map, top),
             "headline": headline(map),
+            "verdict": verdict(map),
+            "chance": chance(map),
             "compute": info.compute,
             "type_effect": type_effects(self.data),
             "planted": self.planted.as_ref().map(|verdict| json!({
@@ -148,6 +153,7 @@ impl<'a> Results<'a> {
                 "screened": screened(map),
                 "baseline": map.baseline,
                 "best": best(map, top),
+                "chance": chance(map),
             })).collect::<Vec<_>>(),
             "rows": self.data.rows,
             "files": files,
@@ -206,7 +212,20 @@ fn block(map: &BlockMap, cell: &Cell) -> Value {
         "score": cell.score,
         "delta": cell.delta,
         "interval": interval(cell.interval.as_ref()),
+        "corrected_p": map.corrected_p(cell),
         "overhead": path.as_ref().map(overhead),
+    })
+}
+
+/// What the best block would show if none did anything; null after a screening and for fewer than two questions.
+fn chance(map: &BlockMap) -> Value {
+    map.chance.as_ref().map_or(Value::Null, |chance| {
+        json!({
+            "blocks": chance.blocks,
+            "swapped_maps": SWAPS,
+            "expected_best": chance.expected_best,
+            "rarely_exceeded": chance.rarely_exceeded,
+        })
     })
 }
 

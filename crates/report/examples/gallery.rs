@@ -63,7 +63,15 @@ fn map(depth: usize, probe: &str, n: usize, shape: Shape) -> BlockMap {
             screened: None,
         }
     });
-    BlockMap { depth, probe: probe.to_owned(), group: None, baseline: Some(baseline), n, cells: cells.collect() }
+    BlockMap {
+        depth,
+        probe: probe.to_owned(),
+        group: None,
+        baseline: Some(baseline),
+        n,
+        cells: cells.collect(),
+        chance: None,
+    }
 }
 
 /// The map of the shipped phantom's recipe: a hot region for i ≤ 5 and j = 6 … 9.

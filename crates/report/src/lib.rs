@@ -16,19 +16,23 @@ mod number;
 mod png;
 mod precision;
 mod range;
+mod shrinkage;
 mod svg;
 mod table;
 mod terminal;
 #[cfg(test)]
 mod testing;
 mod type_effect;
+mod verdict;
 
 pub use confirmation::{Confirmation, html_with_confirmation};
 pub use error::ReportError;
 pub use headline::headline;
 pub use html::html_report;
 pub use png::png;
-pub use svg::svg_heatmap;
+pub use shrinkage::{Shrinkage, svg_shrinkage};
+pub use svg::{svg_heatmap, svg_null_map};
 pub use table::{csv_table, top_table};
 pub use terminal::{style::ColorLevel, terminal_heatmap};
 pub use type_effect::type_effect_lines;
+pub use verdict::verdict;

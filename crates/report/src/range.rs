@@ -18,6 +18,10 @@ pub(crate) struct ColorRange {
     pub(crate) clipped: usize,
     /// The lowest delta measured, when it lies below `-worse`.
     pub(crate) lowest: f64,
+    /// How many blocks lie above `better`; never one on a map's own scale.
+    pub(crate) above: usize,
+    /// The highest of them.
+    pub(crate) highest: f64,
 }
 
 impl ColorRange {
@@ -45,7 +49,20 @@ impl ColorRange {
             (span, span)
         };
         let clipped = losses.iter().filter(|loss| **loss > worse).count();
-        Self { better, worse, clipped, lowest: -losses.last().copied().unwrap_or(0.0) }
+        Self { better, worse, clipped, lowest: -losses.last().copied().unwrap_or(0.0), above: 0, highest: 0.0 }
+    }
+
+    /// The scale of another map, for a picture that is to be compared with it.
+    pub(crate) fn of_another(scale: &BlockMap, map: &BlockMap) -> Self {
+        let own = Self::of(scale);
+        let deltas = || map.cells.iter().filter_map(|cell| cell.delta).filter(|delta| delta.is_finite());
+        Self {
+            clipped: deltas().filter(|delta| *delta < -own.worse).count(),
+            lowest: deltas().fold(0.0, f64::min),
+            above: deltas().filter(|delta| *delta > own.better).count(),
+            highest: deltas().fold(0.0, f64::max),
+            ..own
+        }
     }
 
     /// Where a delta lies on the scale, from −1 through 0 to 1.

@@ -13,7 +13,7 @@ pub(crate) fn map_of(depth: usize, delta: impl Fn(Block) -> Option<f64>) -> Bloc
             Cell { block, score: delta.map(|delta| 0.2 + delta), delta, interval, screened: None }
         })
         .collect();
-    BlockMap { depth, probe: "math".to_owned(), group: None, baseline: Some(0.2), n: 40, cells }
+    BlockMap { depth, probe: "math".to_owned(), group: None, baseline: Some(0.2), n: 40, cells, chance: None }
 }
 
 /// Six layers: a hot region around (1, 4), losses at the early layers, one block not measured, some near zero.

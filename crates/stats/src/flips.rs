@@ -39,6 +39,12 @@ impl Flips {
         }
         sums
     }
+
+    /// The differences of one draw; none of a draw that is not there.
+    pub(crate) fn swapped(&self, differences: &[f64], draw: usize) -> Vec<f64> {
+        let signs = self.signs.chunks_exact(self.draws.max(1)).filter_map(|signs| signs.get(draw));
+        differences.iter().zip(signs).map(|(difference, &sign)| f64::from(sign) * difference).collect()
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +62,7 @@ mod tests {
             let expected: f64 =
                 (0..40).map(|question| f64::from(flips.signs[question * 70 + draw]) * question as f64).sum();
             assert!((sum - expected).abs() < 1e-9);
+            assert!((flips.swapped(&differences, draw).iter().sum::<f64>() - sum).abs() < 1e-9);
         }
         let turned = flips.signs.iter().filter(|&&sign| sign < 0).count();
         assert!((1_250..1_550).contains(&turned), "{turned}");

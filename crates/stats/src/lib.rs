@@ -9,6 +9,8 @@
 mod best_of;
 mod binomial;
 mod bootstrap;
+mod chance;
+mod combined;
 mod compare;
 mod error;
 mod flips;
@@ -32,6 +34,8 @@ mod verdict;
 
 pub use best_of::expected_best;
 pub use bootstrap::{Delta, Interval, LEVEL, Resampler, paired_delta};
+pub use chance::{Chance, SWAPS};
+pub use combined::combined_map;
 pub use compare::{ALPHA, PairedTest, Shown, TaskComparison, compare, comparison_in_words};
 pub use error::StatsError;
 pub use map::{BlockMap, Cell, DEEPEST, Dropped, RESAMPLES};

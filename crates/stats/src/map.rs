@@ -5,6 +5,7 @@ use neuro_record::RunData;
 
 use crate::StatsError;
 use crate::bootstrap::{Interval, Resampler};
+use crate::chance::Chance;
 use crate::gather::{Scores, gather};
 use crate::skyline::{Skyline, skyline};
 
@@ -28,6 +29,9 @@ pub struct BlockMap {
     pub n: usize,
     /// The baseline, then the blocks in the order of [`triangle`].
     pub cells: Vec<Cell>,
+    /// What chance alone makes of the same questions; none after a screening, which chose its finalists on them, and for
+    /// fewer than two questions.
+    pub chance: Option<Chance>,
 }
 
 /// One block of a map.
@@ -71,12 +75,20 @@ impl BlockMap {
         }
         let measured = gather(data, probe, group)?;
         let baseline = measured.blocks.get(&Block::BASELINE);
+        let differences: Vec<Option<Vec<f64>>> = triangle(depth)
+            .map(|block| {
+                // The baseline's own delta is 0 by definition, not by measurement. The baseline itself never drops out.
+                let found = measured.blocks.get(&block).filter(|found| !block.is_baseline() && found.seen.is_none())?;
+                let baseline = baseline.filter(|baseline| baseline.seen.is_none())?;
+                Some(found.scores.iter().zip(&baseline.scores).map(|(path, base)| path - base).collect())
+            })
+            .collect();
         let resampler = Resampler::new(measured.n, RESAMPLES, data.info.seed);
-        let cells = triangle(depth).map(|block| {
+        let cells = triangle(depth).zip(&differences).map(|(block, differences)| {
             let found = measured.blocks.get(&block);
             let pair = found.zip(baseline.filter(|baseline| baseline.seen.is_none()));
             let screened = found.and_then(|found| found.seen.as_ref());
-            // The baseline on the questions of a path that dropped out. The baseline itself never does.
+            // The baseline on the questions of a path that dropped out.
             let baseline_score = |(found, baseline): (&Scores, &Scores)| match &found.seen {
                 None => baseline.score,
                 Some(seen) => seen.iter().map(|&place| baseline.scores[place]).sum::<f64>() / seen.len() as f64,
@@ -85,22 +97,21 @@ impl BlockMap {
                 block,
                 score: found.map(|found| found.score),
                 delta: pair.map(|(found, baseline)| found.score - baseline_score((found, baseline))),
-                // The baseline's own delta is 0 by definition, not by measurement.
-                interval: pair.filter(|_| !block.is_baseline() && screened.is_none()).and_then(|(found, baseline)| {
-                    let differences: Vec<f64> =
-                        found.scores.iter().zip(&baseline.scores).map(|(path, base)| path - base).collect();
-                    resampler.delta(&differences)?.interval
-                }),
+                interval: differences.as_ref().and_then(|differences| resampler.delta(differences)?.interval),
                 screened: screened.map(Vec::len).or_else(|| measured.unseen.contains(&block).then_some(0)),
             }
         });
+        let cells: Vec<Cell> = cells.collect();
+        let screened = cells.iter().any(|cell| cell.screened.is_some());
+        let chance = if screened { None } else { Chance::new(&cells, &differences, &resampler, data.info.seed) };
         Ok(Self {
             depth,
             probe: probe.to_owned(),
             group: group.map(str::to_owned),
             baseline: baseline.map(|baseline| baseline.score),
             n: measured.n,
-            cells: cells.collect(),
+            cells,
+            chance,
         })
     }
 

@@ -8,7 +8,9 @@ use neuro_record::{
     ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, Row, RunData, RunInfo, SCHEMA, Sample, Screen, Screened,
     ScreenedProbe,
 };
-use neuro_stats::{BlockMap, Dropped, Interval, RESAMPLES, StatsError, overhead, paired_delta, planted_verdict};
+use neuro_stats::{
+    BlockMap, Dropped, Interval, RESAMPLES, StatsError, combined_map, overhead, paired_delta, planted_verdict,
+};
 use proptest::prelude::*;
 
 const DEPTH: usize = 6;
@@ -256,6 +258,69 @@ fn who_dropped_out_of_a_screening_is_compared_on_its_questions_and_not_ranked() 
     assert_eq!((cell.score, cell.delta, cell.screened), (None, None, Some(0)));
     let group = BlockMap::from_run(&screened_run(), "phantom", Some("k=2")).unwrap();
     assert_eq!((group.n, group.cell(0, 6).unwrap().screened, group.cell(0, 6).unwrap().delta), (2, Some(1), Some(1.0)));
+}
+
+#[test]
+fn chance_alone_has_the_same_gaps_and_its_own_best() {
+    let data = small_run();
+    let map = BlockMap::from_run(&data, "phantom", None).unwrap();
+    let chance = map.chance.as_ref().unwrap();
+    assert_eq!((chance.blocks, chance.cells.len(), chance.adjusted.len()), (5, map.cells.len(), map.cells.len()));
+    let null = map.null_map().unwrap();
+    for (own, swapped) in map.cells.iter().zip(&null.cells) {
+        assert_eq!((own.block, own.delta.is_some()), (swapped.block, swapped.delta.is_some()));
+        assert!(swapped.score.is_none() && swapped.delta.is_none_or(|delta| delta.abs() <= 1.0));
+    }
+    // (1, 5) wins two questions of four: one swapped map in four is as good, and other blocks are lucky too.
+    let p = map.corrected_p(map.best().unwrap()).unwrap();
+    assert!((0.25..0.7).contains(&p), "{p}");
+    assert_eq!((map.corrected_p(map.cell(0, 0).unwrap()), map.corrected_p(map.cell(0, 1).unwrap())), (None, None));
+    assert!(chance.expected_best > 0.0 && chance.rarely_exceeded >= chance.expected_best);
+    assert!(BlockMap::from_run(&screened_run(), "phantom", None).unwrap().chance.is_none());
+    assert!(null.null_map().is_none());
+}
+
+#[test]
+fn a_clear_gain_is_beyond_chance() {
+    let mut data = empty_run();
+    measure_block(&mut data, 0, 0, &[0.0; 24]);
+    measure_block(&mut data, 1, 5, &[1.0; 24]);
+    measure_block(&mut data, 1, 2, &[[0.0; 20].as_slice(), &[1.0; 4]].concat());
+    let map = BlockMap::from_run(&data, "phantom", None).unwrap();
+    assert_eq!(map.corrected_p(map.cell(1, 5).unwrap()), Some(0.001));
+    assert!(map.corrected_p(map.cell(1, 2).unwrap()).unwrap() > 0.01);
+}
+
+/// The mean of two probes, of which one is scored in two ways.
+#[test]
+fn probes_weigh_the_same_in_the_combined_map() {
+    let mut data = small_run();
+    assert_eq!(combined_map(&data).unwrap(), None, "a probe without rows");
+    data.info.probes.truncate(1);
+    assert_eq!(combined_map(&data).unwrap(), None, "one probe");
+    let mut data = small_run();
+    data.info.probes[1].name = "other".to_owned();
+    let (rows, samples) = (data.rows.clone(), data.samples.clone());
+    // The second probe has half the questions, on which every path but (1, 5) is right.
+    for mut sample in samples.into_iter().filter(|sample| ["q00", "q01"].contains(&sample.question.as_str())) {
+        sample.probe = "other".to_owned();
+        sample.score = if sample.path == "0..4,1..5" { 0.0 } else { 1.0 };
+        data.samples.push(sample);
+    }
+    for row in rows {
+        let path = LayerPath::parse(&row.path, DEPTH).unwrap();
+        let own: Vec<&Sample> =
+            data.samples.iter().filter(|sample| sample.probe == "other" && sample.path == row.path).collect();
+        data.rows.push(Row::from_samples(&path, "other", &own).unwrap());
+    }
+    let map = combined_map(&data).unwrap().unwrap();
+    assert_eq!((map.probe.as_str(), map.n, map.baseline), ("mean of phantom, other", 6, Some(0.75)));
+    let cell = map.cell(1, 5).unwrap();
+    assert_eq!((cell.score, cell.delta), (Some(0.5), Some(-0.25)));
+    let interval = cell.interval.unwrap();
+    assert!(interval.low <= -0.25 && -0.25 <= interval.high, "{interval:?}");
+    assert_eq!(map.cell(2, 3).unwrap().delta, Some(0.125));
+    assert!(map.cell(0, 1).unwrap().delta.is_none() && map.chance.is_some());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context;
 use neuro_probe::phantom::PhantomQuestion;
 use neuro_record::{RunData, write_atomically};
-use neuro_report::{html_report, png, svg_heatmap};
+use neuro_report::{html_report, png, svg_heatmap, svg_null_map};
 use neuro_scan::{Observer, Plan, Subject};
 
 use crate::cli::{MeasureArgs, ScanArgs};
@@ -98,7 +98,7 @@ fn dry_run(subject: &Subject, plan: &Plan, json: bool, printer: &Printer) -> any
     printer.json(&document)
 }
 
-/// Writes the report, and each map as SVG and PNG. Gives the names of the files.
+/// Writes the report, each map as SVG and PNG, and beside it what chance alone draws. Gives the names of the files.
 fn write_pictures(folder: &Path, data: &RunData, results: &Results<'_>) -> anyhow::Result<Vec<String>> {
     let mut files = Vec::new();
     let mut write =
@@ -110,9 +110,14 @@ fn write_pictures(folder: &Path, data: &RunData, results: &Results<'_>) -> anyho
     for map in results.maps() {
         let svg = svg_heatmap(map, &results.title());
         let group = map.group.as_ref().map(|group| format!("-{group}")).unwrap_or_default();
-        let stem: String = format!("map-{}{group}", map.probe).chars().map(file_character).collect();
+        // The mean of all probes has them all in its name.
+        let probe = if data.info.probe(&map.probe).is_some() { map.probe.as_str() } else { "combined" };
+        let stem: String = format!("map-{probe}{group}").chars().map(file_character).collect();
         write(format!("{stem}.svg"), svg.as_bytes())?;
         write(format!("{stem}.png"), &png(&svg, PNG_SCALE)?)?;
+        if let Some(svg) = svg_null_map(map, &results.title()) {
+            write(format!("{stem}-null.svg"), svg.as_bytes())?;
+        }
     }
     Ok(files)
 }

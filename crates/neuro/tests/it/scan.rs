@@ -49,7 +49,9 @@ fn the_output_is_map_headline_table_and_verdict() {
            50?  interval includes 0
 
     Best block (4, 7): +1.00… [+0.61…, +1.00…] on 16 questions. A candidate, not a confirmed gain: it is
-    the best of 78 blocks on the questions that chose it.
+    the best of 78 blocks on the questions that chose it. If no block did anything, the best of 78 would
+    still show +0.17… on average, and more than +0.43… in one scan of twenty. Corrected for all blocks,
+    the best one has p = 0.00…. Next: `neuro confirm RUN` asks fresh questions and decides.
 
      #  block    delta  interval          score  overhead  path
      1  (4, 7)  +1.00…  [+0.61…, +1.00…]  1.00…   +25.0 %  0..6,4..11
@@ -67,7 +69,7 @@ fn the_output_is_map_headline_table_and_verdict() {
     ----- stderr -----
     resuming: 79 of 79 rows are there
 
-    written to run: report.html, map-phantom-2.svg, map-phantom-2.png, map-phantom.svg, map-phantom.png
+    written to run: report.html, map-phantom-2.svg, map-phantom-2.png, map-phantom-2-null.svg, map-phantom.svg, map-phantom.png, map-phantom-null.svg
     hint: try the best block: neuro ask phantom --path 0..6,4..11 'sol 2 latin ='
     hint: look again: neuro show run
     ");
@@ -79,9 +81,9 @@ fn json_has_one_shape() {
     let keys = |value: &serde_json::Value| {
         value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(" "))
     };
-    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete probe group questions screened baseline best headline compute type_effect planted maps rows files");
-    insta::assert_snapshot!(keys(&document["best"][0]).unwrap_or_default(), @"block path score delta interval overhead");
-    insta::assert_snapshot!(keys(&document["maps"][0]).unwrap_or_default(), @"probe group questions screened baseline best");
+    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete probe group questions screened baseline best headline verdict chance compute type_effect planted maps rows files");
+    insta::assert_snapshot!(keys(&document["best"][0]).unwrap_or_default(), @"block path score delta interval corrected_p overhead");
+    insta::assert_snapshot!(keys(&document["maps"][0]).unwrap_or_default(), @"probe group questions screened baseline best chance");
 }
 
 #[test]

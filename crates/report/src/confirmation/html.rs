@@ -1,10 +1,12 @@
 //! The confirmation as a section of `report.html`, in front of the maps.
 
-use neuro_stats::signed_delta;
+use neuro_path::LayerPath;
+use neuro_stats::{Interval, signed_delta};
 
 use super::{Confirmation, bounds, details, p_value};
 use crate::escape::markup;
 use crate::number::typographic;
+use crate::{Shrinkage, svg_shrinkage};
 
 /// The page with a section on the confirmation at the beginning of what it holds. A page of another shape gets it in
 /// front of its end.
@@ -16,6 +18,22 @@ pub fn html_with_confirmation(page: &str, confirmation: &Confirmation<'_>) -> St
         Some(at) => format!("{}{section}{}", &page[..at], &page[at..]),
         None => format!("{page}{section}"),
     }
+}
+
+/// The finalists that both the search and the confirmation have measured; a block by its short name.
+fn shrinkage(confirmation: &Confirmation<'_>) -> Vec<Shrinkage> {
+    let fixed = &confirmation.data.finalists;
+    let both = |finalist: &neuro_record::Finalist| {
+        let found = confirmation.verdicts?.iter().find(|found| found.path == finalist.path)?.effect.as_ref()?;
+        let block = LayerPath::parse(&finalist.path, fixed.model.layers).ok().and_then(|path| path.block());
+        let search = finalist.search_interval.map(|[low, high]| Interval { low, high });
+        Some(Shrinkage {
+            name: block.map_or_else(|| finalist.path.clone(), |block| block.to_string()),
+            search: (finalist.search_delta?, search),
+            confirmed: (found.delta, found.interval),
+        })
+    };
+    fixed.finalists.iter().filter_map(both).collect()
 }
 
 fn section(confirmation: &Confirmation<'_>) -> String {
@@ -60,7 +78,14 @@ fn section(confirmation: &Confirmation<'_>) -> String {
         }
         html.push_str("</ul>\n");
     }
-    html.push_str("<h3>Found in the search, and found again</h3>\n<div class=\"scroll\"><table>\n<thead><tr>");
+    html.push_str("<h3>Found in the search, and found again</h3>\n");
+    if let Some(picture) = svg_shrinkage(&shrinkage(confirmation)) {
+        html.push_str(&format!(
+            "<figure>\n{picture}<figcaption class=\"muted\">What chose a finalist was partly luck, which fresh questions do not \
+             repeat. Bars are intervals of one path alone.</figcaption></figure>\n"
+        ));
+    }
+    html.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
     for column in ["path", "why", "search delta", "confirmed delta", "interval", "corrected p"] {
         html.push_str(&format!("<th scope=\"col\" class=\"text\">{column}</th>"));
     }

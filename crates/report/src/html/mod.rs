@@ -97,17 +97,30 @@ fn section(data: &RunData, map: &BlockMap, index: usize) -> String {
     let best = leader(map).map_or(Block::BASELINE, |(best, _)| best.block);
     let place = map.cells.iter().position(|cell| cell.block == best).unwrap_or_default();
     let heading = markup(&format!("probe {}", name(map)));
-    let picture = draw(map, &Purpose { title: None, suffix: &format!("-{index}"), tooltips: false });
+    let picture = draw(map, &Purpose { title: None, suffix: &format!("-{index}"), tooltips: false, scale: None });
     let end = if leader(map).is_some() { ", End to the best block" } else { "" };
     let help = format!("Arrow keys move from block to block, Home goes to the baseline{end}. A click pins a block.");
     format!(
         "<section class=\"map\" data-best=\"{place}\" aria-labelledby=\"map-{index}\">\n<h2 id=\"map-{index}\">{heading}</h2>\n\
          <p class=\"headline\">{headline}</p>\n{verdict}<div class=\"view\">\n\
          <figure tabindex=\"0\" role=\"group\" aria-label=\"Heatmap of {heading}\">\n{picture}<figcaption class=\"muted\">{help}</figcaption></figure>\n\
-         <aside class=\"panel\" role=\"status\" aria-live=\"polite\" hidden><h3>block</h3><p class=\"delta\"></p><dl class=\"facts\"></dl></aside>\n</div>\n{table}</section>",
-        headline = with_code(&crate::headline(map)),
+         <aside class=\"panel\" role=\"status\" aria-live=\"polite\" hidden><h3>block</h3><p class=\"delta\"></p><dl class=\"facts\"></dl></aside>\n</div>\n{null}{table}</section>",
+        headline = with_code(&crate::verdict(map)),
+        null = null(map, index),
         verdict = verdict(data, map),
         table = table(data, map),
+    )
+}
+
+/// What chance alone draws, beside what was measured.
+fn null(map: &BlockMap, index: usize) -> String {
+    let Some(swapped) = map.null_map() else { return String::new() };
+    let suffix = format!("-null-{index}");
+    let picture = draw(&swapped, &Purpose { title: None, suffix: &suffix, tooltips: false, scale: Some(map) });
+    format!(
+        "<h2>What chance alone draws</h2>\n<figure class=\"null\">\n{picture}<figcaption class=\"muted\">The same questions and \
+         colours, with the labels of baseline and path swapped at random within questions. No block of this map differs from the \
+         baseline.</figcaption></figure>\n"
     )
 }
 

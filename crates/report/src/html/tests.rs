@@ -113,6 +113,21 @@ fn a_planted_block_is_judged_on_its_own_group_only() {
 }
 
 #[test]
+fn chance_has_its_own_picture_below_the_map() {
+    let mut map = six_layers();
+    assert!(!html_report(&data("tiny", 6), &[map.clone()]).contains("What chance alone draws"));
+    let adjusted = vec![Some(0.001); map.cells.len()];
+    let cells = map.cells.clone();
+    map.chance = Some(neuro_stats::Chance { cells, blocks: 20, expected_best: 0.08, rarely_exceeded: 0.12, adjusted });
+    let page = html_report(&data("tiny", 6), &[map]);
+    assert_eq!(page.matches("<svg").count(), 2);
+    let (own, null) = (page.find("id=\"hatch-0\""), page.find("id=\"hatch-null-0\""));
+    assert!(own.is_some() && own < null && page.contains("What chance alone draws"));
+    assert!(page.contains("the best of 20 would still show +0.080 on average"));
+    assert!(page.contains("<code>neuro confirm RUN</code>"));
+}
+
+#[test]
 fn deep_models_make_small_pages_and_no_map_makes_one_too() {
     let map = map_of(80, |block| Some(0.001 * block.start as f64 - 0.0003 * block.end as f64));
     let page = html_report(&data("deep", 80), &[map.clone(), map]);

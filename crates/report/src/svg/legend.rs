@@ -58,6 +58,10 @@ pub(crate) fn draw(
         let lowest = typographic(&precision.signed(range.lowest));
         entries.note(&format!("clipped: {} below the scale, lowest {lowest}", counted(range.clipped, "block")));
     }
+    if range.above > 0 {
+        let highest = typographic(&precision.signed(range.highest));
+        entries.note(&format!("beyond the scale: {}, highest {highest}", counted(range.above, "block")));
+    }
     let measured = map.baseline.map(|baseline| format!(", score {}", precision.score(baseline))).unwrap_or_default();
     entries.ring("#000000", &format!("baseline (0, 0){measured}"));
     if let Some((best, delta)) = leader(map) {

@@ -27,6 +27,8 @@ pub(crate) struct Purpose<'a> {
     /// Whether each cell is an element with a tooltip. Without, cells of one colour share an element, which keeps the
     /// page of a deep model small.
     pub(crate) tooltips: bool,
+    /// The map whose colours and digits are used; none for its own.
+    pub(crate) scale: Option<&'a BlockMap>,
 }
 
 /// The heatmap of a map as a stand-alone SVG document (about 800 × 850 pixels): y = i downwards, x = j, red = better,
@@ -35,12 +37,21 @@ pub(crate) struct Purpose<'a> {
 /// the ends of the colour scale and says when it is clipped. Each cell has a tooltip. `title` may be any text.
 #[must_use]
 pub fn svg_heatmap(map: &BlockMap, title: &str) -> String {
-    draw(map, &Purpose { title: Some(title), suffix: "", tooltips: true })
+    draw(map, &Purpose { title: Some(title), suffix: "", tooltips: true, scale: None })
+}
+
+/// What chance alone draws, in the colours of the real map: one map of swapped labels on the same questions, as a
+/// stand-alone SVG document like [`svg_heatmap`]. None where the map knows nothing of chance.
+#[must_use]
+pub fn svg_null_map(map: &BlockMap, title: &str) -> Option<String> {
+    let title = format!("{title} · labels swapped");
+    Some(draw(&map.null_map()?, &Purpose { title: Some(&title), suffix: "", tooltips: true, scale: Some(map) }))
 }
 
 pub(crate) fn draw(map: &BlockMap, purpose: &Purpose<'_>) -> String {
     let layout = Layout::new(map, purpose.title.is_some());
-    let (range, precision) = (ColorRange::of(map), Precision::of(map));
+    let scale = purpose.scale.unwrap_or(map);
+    let (range, precision) = (ColorRange::of_another(scale, map), Precision::of(scale));
     let mut svg = Svg::default();
     let (width, height) = (coordinate(layout.width()), coordinate(layout.height()));
     svg.line(&format!(
@@ -55,7 +66,13 @@ pub(crate) fn draw(map: &BlockMap, purpose: &Purpose<'_>) -> String {
     if let Some(title) = purpose.title {
         svg.line(&format!("<title>{}: {}</title>", markup(title), markup(&subtitle(map))));
     }
-    svg.line(&format!("<desc>{}</desc>", markup(&crate::headline(map))));
+    let description = match purpose.scale {
+        Some(_) => {
+            "Labels of baseline and path are swapped at random within questions: what chance alone draws.".to_owned()
+        }
+        None => crate::headline(map),
+    };
+    svg.line(&format!("<desc>{}</desc>", markup(&description)));
     definitions(&mut svg, map, purpose.suffix);
     svg.line(&format!("<rect class=\"paper\" width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>"));
     if let Some(title) = purpose.title {
@@ -157,6 +174,8 @@ impl Svg {
 
 #[cfg(test)]
 mod tests {
+    use neuro_stats::Chance;
+
     use super::*;
     use crate::png;
     use crate::testing::{map_of, screened, six_layers, small};
@@ -225,6 +244,21 @@ mod tests {
         );
         let absurd = svg_heatmap(&map_of(4, |block| Some(if block.start == 1 { 1e308 } else { -1e308 })), "absurd");
         assert!(!absurd.contains("00000000000"), "{absurd}");
+    }
+
+    /// The colours are the real map's, so what lies beyond them is told.
+    #[test]
+    fn a_null_map_has_the_real_map_s_scale() {
+        let mut map = map_of(6, |block| Some(if block.start == 1 { 0.1 } else { -0.1 }));
+        assert_eq!(svg_null_map(&map, "tiny"), None);
+        let mut cells = map.cells.clone();
+        cells[3].delta = Some(0.3);
+        map.chance =
+            Some(Chance { cells, blocks: 21, expected_best: 0.08, rarely_exceeded: 0.12, adjusted: vec![None; 22] });
+        let svg = svg_null_map(&map, "tiny").expect("has chance");
+        assert!(svg.contains("tiny · labels swapped") && svg.contains(">+0.100<"), "{svg}");
+        assert!(svg.contains("beyond the scale: 1 block, highest +0.300"), "{svg}");
+        png(&svg, 0.5).expect("valid");
     }
 
     #[test]
