@@ -201,7 +201,7 @@ pub enum ScanError {
     /// The questions of a run cannot be made again, so that nobody knows which questions are fresh.
     #[error(
         "the questions that the run asked of probe `{probe}` cannot be made again: found `{found}`, expected \
-         `{expected}` with the hash in run.json; use the program that made the run"
+         `{expected}` with the hash in run.json; use the program that made the run, with the same files"
     )]
     SearchQuestions {
         /// The probe.

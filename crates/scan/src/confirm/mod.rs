@@ -134,7 +134,7 @@ fn search_questions(
     let mut sets: Vec<neuro_record::QuestionSet> = Vec::new();
     let mut remade = Vec::new();
     for info in &data.info.probes {
-        let asked = search::remake(&data.info, info, request.phantom.as_ref())?;
+        let asked = search::remake(&data.info, info, request)?;
         let set = questions::set_of(&Role::Search.to_string(), &asked.questions);
         if !sets.contains(&set) {
             sets.push(set);

@@ -104,20 +104,30 @@ impl ConfirmRequest {
         self.guards.clone().unwrap_or_else(usual)
     }
 
-    /// Builds a probe for a role; where `is_limit`, with fewer questions when the role holds fewer.
-    pub(crate) fn build(&self, named: &str, role: Role, count: usize, is_limit: bool) -> Result<Probe> {
-        let (name, file) = split(named);
-        let file = file.and_then(|file| {
+    /// The file that goes with a probe: its own, `NAME=FILE`, or the confirmed probe's where that has the same name; for
+    /// `text` the user's.
+    pub(crate) fn file_of(&self, named: &str) -> Option<ProbeFile> {
+        let (name, own) = split(named);
+        let confirmed = self.probe.as_deref().map(split).filter(|(confirmed, _)| base(confirmed) == base(name));
+        let file = own.or_else(|| confirmed.and_then(|(_, file)| file));
+        let given = file.and_then(|file| {
             let content = self.files.get(file)?.clone();
             Some(ProbeFile { name: file.to_owned(), content })
         });
-        let own_text = if base(name) == "text" { self.text.clone() } else { None };
+        let is_text = base(name) == "text";
+        given.or_else(|| self.text.clone().filter(|_| is_text))
+    }
+
+    /// Builds a probe for a role; where `is_limit`, with fewer questions when the role holds fewer.
+    pub(crate) fn build(&self, named: &str, role: Role, count: usize, is_limit: bool) -> Result<Probe> {
+        let name = split(named).0;
+        let file = self.file_of(named);
         let request = |count| ProbeRequest {
             count: Count::Some(count),
             seed: self.seed,
             role,
             phantom: self.phantom.clone(),
-            file: file.clone().or_else(|| own_text.clone()),
+            file: file.clone(),
         };
         match Probe::build(name, &request(count)) {
             Err(ProbeError::TooManyQuestions { available, .. }) if is_limit && available > 0 => {

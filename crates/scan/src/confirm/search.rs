@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use neuro_probe::{Count, PhantomWorld, Probe, ProbeError, ProbeRequest, Role};
+use neuro_probe::{Count, Probe, ProbeError, ProbeRequest, Role};
 use neuro_record::{ProbeInfo, RunInfo};
 
+use super::request::ConfirmRequest;
 use crate::{Result, ScanError};
 
 /// The questions of the search on the probe that ranks.
@@ -24,14 +25,14 @@ pub(crate) struct SearchQuestions {
 ///
 /// # Errors
 /// When what this program makes is not what the run has asked.
-pub(crate) fn remake(run: &RunInfo, info: &ProbeInfo, phantom: Option<&PhantomWorld>) -> Result<SearchQuestions> {
+pub(crate) fn remake(run: &RunInfo, info: &ProbeInfo, asked: &ConfirmRequest) -> Result<SearchQuestions> {
     let is_all = info.id.split(' ').any(|word| word == "count=all");
     let request = |count| ProbeRequest {
         count,
         seed: run.seed,
         role: Role::Search,
-        phantom: phantom.cloned(),
-        ..ProbeRequest::default()
+        phantom: asked.phantom.clone(),
+        file: asked.file_of(&info.name),
     };
     let made = Probe::build(&info.name, &request(if is_all { Count::All } else { Count::Some(info.questions) }))?;
     if made.hash() != info.hash {
