@@ -113,7 +113,7 @@ pub(crate) struct MeasureArgs {
     /// likelihood. text: how probable a text is, see --text. NAME=FILE where a probe is built from a file.
     #[arg(long = "probe", value_name = "NAME[=FILE]", value_parser = probe_name)]
     pub(crate) probes: Vec<String>,
-    /// Ask how probable the model finds this text, beside other probes: short for --probe text=FILE
+    /// Ask how probable the model finds this text: short for --probe text=FILE
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) text: Option<PathBuf>,
     /// How many questions each probe asks: a number or `all` (default: 32, for a phantom's own probe all)

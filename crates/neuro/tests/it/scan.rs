@@ -231,7 +231,7 @@ fn an_unknown_probe_is_refused() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: invalid value 'iq' for '--probe <NAME>': the probes are math, math:likelihood, phantom, phantom:likelihood
+    error: invalid value 'iq' for '--probe <NAME[=FILE]>': the probes are math, math:likelihood, eq, eq:likelihood, reason, reason:likelihood, recall, recall:likelihood, follow, follow:likelihood, text, text:likelihood, sane, phantom, phantom:likelihood
 
     For more information, try '--help'.
     ");
@@ -288,8 +288,7 @@ fn answers_that_cannot_be_read_are_told() {
     assert!(text.contains("no answer could be read on any path"), "{text}");
 }
 
-/// A folder with a model of two layers whose tokens are small letters, marks and the space, but no digits apart from those
-/// that questions need: with random weights it answers with noise.
+/// A folder with a model of two layers whose tokens are single characters; with random weights it answers with noise.
 fn spelling_model(place: &Place) -> &'static str {
     let folder = place.path().join("speller");
     std::fs::create_dir(&folder).expect("a folder");
@@ -323,7 +322,12 @@ fn spelling_model(place: &Place) -> &'static str {
 
 #[test]
 fn what_the_tokenizer_cannot_say_is_named() {
-    assert_output!(Place::new().run(&["scan", "phantom", "--probe", "reason", "--questions", "2"]), @"");
+    assert_output!(Place::new().run(&["scan", "phantom", "--probe", "reason", "--questions", "2"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: the model cannot be asked the probe `reason`: its tokenizer knows some characters or words of question `ordering 2 [hash]` as unknown only; ask another probe
+    ");
 }
 
 #[test]
@@ -339,6 +343,13 @@ fn a_text_of_the_user_is_a_probe() {
     // Of 96 tokens, one byte each, hardly any is preferred.
     let score = row["score"].as_f64().expect("a score");
     assert!((0.005..0.02).contains(&score), "{score}");
-    assert_output!(place.run(&["probe", model, "--random-weights", "3", "--text", "none.txt"]), @"");
-    assert_output!(place.run(&["probe", model, "--random-weights", "3", "--text", "own.txt", "--questions", "64"]), @"");
+    assert_output!(place.run(&["probe", model, "--random-weights", "3", "--text", "none.txt"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: none.txt cannot be read: [system error]
+    ");
+    // As many as a role has of six windows that are nearly all alike.
+    let refused = place.run(&["probe", model, "--random-weights", "3", "--text", "own.txt", "--questions", "64"]);
+    assert!(refused.contains("error: the probe `text:likelihood` was asked for 64 questions, but has "), "{refused}");
 }
