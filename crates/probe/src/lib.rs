@@ -7,11 +7,14 @@
 //! Sharpest edge: style must not move a score. A grade is the same for `12345`, `**12,345**` and `Sure! 12 345.`, and
 //! an answer in which nothing can be read is a parse failure beside its score of 0, never a silent one.
 
+mod digits;
 mod draw;
 mod dress;
 mod eq;
+mod eqbench;
 mod error;
 mod follow;
+mod instruction;
 mod likelihood;
 mod math;
 mod number;
@@ -21,6 +24,7 @@ mod question;
 mod reason;
 mod recall;
 mod request;
+mod rys;
 mod sane;
 mod scorer;
 mod text;
