@@ -22,7 +22,7 @@ pub(crate) fn grade(emotions: &[Emotion; 4], answer: &str) -> (Grade, Option<f64
     let answer = crate::rys::spoken(answer);
     let passes = passes(&answer).map(|pass| matched(emotions, pass));
     let Some(found) = passes.into_iter().flatten().next() else {
-        return (Grade { score: 0.0, parsed: None, parse_failure: true }, None);
+        return (Grade::failure(), None);
     };
     let official = official(emotions, &found);
     let read: Vec<String> = emotions.iter().zip(found).map(|((name, _), found)| format!("{name}: {found}")).collect();

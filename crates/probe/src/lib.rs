@@ -27,6 +27,7 @@ mod request;
 mod rys;
 mod sane;
 mod scorer;
+mod task;
 mod text;
 
 pub use error::ProbeError;
@@ -36,3 +37,4 @@ pub use probe::{DRAW_MARK, PROBES, Probe, ProbeParts, Scoring};
 pub use question::{Continuation, Frame, Question, Terminator};
 pub use request::{Count, ProbeFile, ProbeRequest, Role};
 pub use scorer::{Grade, Scorer};
+pub use task::{Constant, Graded, Harness, Measure, SCORERS, TASKS, TaskSet, is_task};

@@ -13,7 +13,7 @@ use crate::phantom::{self, PhantomQuestion, PhantomWorld};
 use crate::scorer::{Digits, FirstWord, Grade, Scorer};
 use crate::{
     Continuation, Count, Frame, Likelihood, ProbeError, ProbeRequest, Question, Role, Terminator, eq, follow, math,
-    reason, recall, sane, text,
+    reason, recall, sane, task, text,
 };
 
 /// The names of all probes; `reason@5` asks puzzles of depth 5, and `text` is short for `text:likelihood`.
@@ -85,6 +85,9 @@ impl Probe {
             Some(generator) => (Scoring::Likelihood, generator),
             None => (Scoring::Generation, name),
         };
+        if task::is_task(name) {
+            return task::build(name, request);
+        }
         let build = match generator {
             "math" => build_math,
             "eq" => eq::build,

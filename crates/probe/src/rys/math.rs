@@ -16,8 +16,8 @@ pub(crate) fn grade(key: &str, answer: &str) -> Grade {
     };
     // The raw text is read only where nothing is left of it without its thinking.
     match best(&spoken(answer)).or_else(|| best(answer)) {
-        None => Grade { score: 0.0, parsed: None, parse_failure: true },
-        Some((score, number)) => Grade { score, parsed: Some(number), parse_failure: false },
+        None => Grade::failure(),
+        Some((score, number)) => Grade::of(score, number),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The probes of RYS ("Repeat Yourself", dnhkng/RYS), over the user's copy of its files: the form of the prompts and the
 //! scores are the author's to the last bit, so that maps compare.
 //!
-//! What these scores are worth is another matter, and [`crate::TaskProbe::constants`] says it beside them: the math score
+//! What these scores are worth is another matter, and [`crate::TaskSet::constants`] says it beside them: the math score
 //! is all but saturated after two right digits, and the EQ score compares answers on a scale from 0 to 10 with references
 //! that sum to 10, so that 2.5 to everything does as well as a large model.
 

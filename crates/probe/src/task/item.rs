@@ -1,45 +1,22 @@
 use super::grading::Grading;
-use crate::scorer::Grade;
+use crate::{Continuation, Grade, Question};
 
 /// One question of a file.
 #[derive(Debug, Clone)]
-pub struct TaskItem {
-    /// Its key in the file: an id, the key of an object, or the index of a line from 0.
-    pub id: String,
-    /// The kind of question, for scores by kind.
-    pub group: String,
+pub(crate) struct Item {
+    /// What is asked; its id is the question's key in the file.
+    pub(crate) question: Question,
     /// Where it stands in the file, from 1.
-    pub line: usize,
-    /// System message for models with a chat template.
-    pub system: Option<String>,
-    /// The prompt: the user message of models with a chat template, and the whole text of others.
-    pub prompt: String,
-    /// The right answer as a text, or an example of one; empty where there is none.
-    pub key: String,
-    /// Most tokens that are generated.
-    pub max_new_tokens: usize,
-    /// What is scored by likelihood, if anything is.
-    pub likelihood: Option<Choices>,
+    pub(crate) line: usize,
     pub(crate) grading: Grading,
 }
 
-/// Continuations whose log-probabilities are compared, as lm-evaluation-harness does for multiple choice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choices {
-    /// The text before each continuation: one for all, or one for each.
-    pub contexts: Vec<String>,
-    /// The continuations, each with the space it begins with; one alone is scored by whether it is the greedy answer.
-    pub continuations: Vec<String>,
-    /// The index of the right one; contexts and continuations share it.
-    pub gold: usize,
-}
-
-/// What an answer is worth, beside the measures that the task's own harness would report.
+/// What an answer is worth, beside the measures that the task's own harness reports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graded {
     /// The score of this project, in [0, 1].
     pub grade: Grade,
-    /// The measures of the harness, the one that the score rests on first.
+    /// The measures of the harness; where there are several, the score rests on the last filter of the first metric.
     pub measures: Vec<Measure>,
 }
 
@@ -56,36 +33,31 @@ pub struct Measure {
     pub filtered: String,
 }
 
-impl Choices {
-    /// Which choices win: `acc` by total log-probability, `acc_norm` by log-probability per character, each 1 when the
-    /// right one does. The first of equals wins.
-    ///
-    /// `logprobs`: nats of each continuation, in order. Source: `process_results` of lm_eval/api/task.py; its older
-    /// versions, and `acc_bytes` today, divide by UTF-8 bytes, which differs outside ASCII.
-    #[must_use]
-    pub fn accuracies(&self, logprobs: &[f64]) -> (f64, f64) {
-        let wins = |value: &dyn Fn(usize) -> f64| {
-            let mut best = 0;
-            for index in 1..logprobs.len() {
-                if value(index) > value(best) {
-                    best = index;
-                }
-            }
-            f64::from(u8::from(!logprobs.is_empty() && best == self.gold))
+impl Item {
+    /// A question that is asked in the same words with and without a chat template.
+    pub(crate) fn new(id: String, group: &str, prompt: String, line: usize, grading: Grading) -> Self {
+        let key = grading.example();
+        let question = Question {
+            id,
+            group: group.to_owned(),
+            plain: prompt.clone(),
+            user: prompt,
+            key,
+            reference: grading.reference(),
+            max_new_tokens: 256,
+            ..Question::default()
         };
-        // The space before a continuation is a delimiter, no part of the choice.
-        let length = |index: usize| {
-            let continuation = self.continuations.get(index).or(self.continuations.first());
-            continuation.map_or(1, |text| text.trim_start().chars().count().max(1)) as f64
-        };
-        (wins(&|index| logprobs[index]), wins(&|index| logprobs[index] / length(index)))
+        Self { question, line, grading }
     }
-}
 
-impl TaskItem {
-    /// Grades a generated answer.
-    #[must_use]
-    pub fn grade(&self, answer: &str) -> Graded {
-        self.grading.grade(self, answer)
+    /// Choices behind one prompt, scored by likelihood.
+    pub(crate) fn with_choices(mut self, choices: &[String], gold: usize) -> Self {
+        let choice = |(index, said): (usize, &String)| Continuation::choice(said, index == gold);
+        self.question.continuations = vec![choices.iter().enumerate().map(choice).collect()];
+        self
+    }
+
+    pub(crate) fn grade(&self, answer: &str) -> Graded {
+        self.grading.grade(&self.question, answer)
     }
 }

@@ -3,7 +3,7 @@
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::TaskError;
+use crate::{ProbeError, ProbeFile};
 
 /// A file's name and text.
 #[derive(Debug, Clone, Copy)]
@@ -25,29 +25,20 @@ pub(crate) struct Part<'a> {
 impl<'a> Source<'a> {
     /// # Errors
     /// Names the line of the first byte that is no UTF-8.
-    pub(crate) fn new(name: &'a str, bytes: &'a [u8]) -> Result<Self, TaskError> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Ok(Self { name, text }),
-            Err(error) => {
-                let before = &bytes[..error.valid_up_to()];
-                let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-                let byte = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
-                let reason = format!("the byte {byte:#04x} is not UTF-8; save the file as UTF-8");
-                Err(TaskError::Line { file: name.to_owned(), line, reason })
-            }
-        }
+    pub(crate) fn new(file: &'a ProbeFile) -> Result<Self, ProbeError> {
+        Ok(Self { name: &file.name, text: file.text()? })
     }
 
-    pub(crate) fn refuse(&self, reason: impl Into<String>) -> TaskError {
-        TaskError::File { file: self.name.to_owned(), reason: reason.into() }
+    /// Refuses the file as a whole.
+    pub(crate) fn refuse(&self, problem: impl Into<String>) -> ProbeError {
+        ProbeError::File { file: self.name.to_owned(), line: 1, problem: problem.into() }
     }
 
     /// The lines that are not empty, each one JSON object.
     ///
     /// # Errors
     /// Names the line that is no JSON, or says that there is none.
-    pub(crate) fn lines(&self) -> Result<Vec<Part<'a>>, TaskError> {
+    pub(crate) fn lines(&self) -> Result<Vec<Part<'a>>, ProbeError> {
         let lines = self.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let parts: Vec<Part<'a>> = lines
             .enumerate()
@@ -61,26 +52,31 @@ impl<'a> Source<'a> {
                 return Err(part.refuse("no JSON object; expected one on each line"));
             }
         }
-        if parts.is_empty() { Err(self.refuse("the file is empty; expected one JSON object on each line")) } else { Ok(parts) }
+        if parts.is_empty() {
+            Err(self.refuse("the file is empty; expected one JSON object on each line"))
+        } else {
+            Ok(parts)
+        }
     }
 
     /// The members of the one object that the file is.
     ///
     /// # Errors
     /// Names the line where it is no JSON, and keys that are there twice.
-    pub(crate) fn members(&self) -> Result<Vec<Part<'a>>, TaskError> {
+    pub(crate) fn members(&self) -> Result<Vec<Part<'a>>, ProbeError> {
         if self.text.trim().is_empty() {
             return Err(self.refuse("the file is empty; expected a JSON object of questions"));
         }
         if let Err(error) = serde_json::from_str::<IgnoredAny>(self.text) {
-            let (file, line, reason) = (self.name.to_owned(), error.line(), format!("no JSON ({})", syntax(&error)));
-            return Err(TaskError::Line { file, line, reason });
+            let (file, line, problem) = (self.name.to_owned(), error.line(), format!("no JSON ({})", syntax(&error)));
+            return Err(ProbeError::File { file, line, problem });
         }
-        self.parts(0, self.text, b'{').ok_or_else(|| self.refuse("no JSON object; expected one of questions by their keys"))
+        self.parts(0, self.text, b'{')
+            .ok_or_else(|| self.refuse("no JSON object; expected one of questions by their keys"))
     }
 
     /// The elements of a list within the file.
-    pub(crate) fn elements(&self, list: &Part<'a>) -> Result<Vec<Part<'a>>, TaskError> {
+    pub(crate) fn elements(&self, list: &Part<'a>) -> Result<Vec<Part<'a>>, ProbeError> {
         // The part's text is a piece of the file's.
         let offset = list.raw.as_ptr() as usize - self.text.as_ptr() as usize;
         self.parts(offset, list.raw, b'[').ok_or_else(|| list.refuse("expected a list"))
@@ -156,15 +152,15 @@ fn value_end(bytes: &[u8], place: usize) -> usize {
 }
 
 impl<'a> Part<'a> {
-    pub(crate) fn refuse(&self, reason: impl Into<String>) -> TaskError {
-        TaskError::Line { file: self.file.to_owned(), line: self.line, reason: reason.into() }
+    pub(crate) fn refuse(&self, problem: impl Into<String>) -> ProbeError {
+        ProbeError::File { file: self.file.to_owned(), line: self.line, problem: problem.into() }
     }
 
     /// The object that the part is, member by member.
     ///
     /// # Errors
     /// When it is no object.
-    pub(crate) fn object(&self) -> Result<Fields<'a>, TaskError> {
+    pub(crate) fn object(&self) -> Result<Fields<'a>, ProbeError> {
         let fields: Option<Value> = serde_json::from_str(self.raw).ok().filter(Value::is_object);
         let values = fields.ok_or_else(|| self.refuse("no JSON object; expected one for each question"))?;
         Ok(Fields { part: self.clone(), values })
@@ -179,7 +175,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    pub(crate) fn refuse(&self, reason: impl Into<String>) -> TaskError {
+    pub(crate) fn refuse(&self, reason: impl Into<String>) -> ProbeError {
         self.part.refuse(reason)
     }
 
@@ -188,32 +184,36 @@ impl Fields<'_> {
         self.values.get(key).filter(|value| !value.is_null())
     }
 
-    pub(crate) fn needed(&self, key: &str) -> Result<&Value, TaskError> {
+    pub(crate) fn needed(&self, key: &str) -> Result<&Value, ProbeError> {
         self.get(key).ok_or_else(|| {
             let known = self.values.as_object().into_iter().flatten().map(|(key, _)| format!("`{key}`"));
             let known: Vec<String> = known.collect();
-            self.refuse(format!("the key `{key}` is missing; found {}", if known.is_empty() { "none".to_owned() } else { known.join(", ") }))
+            self.refuse(format!(
+                "the key `{key}` is missing; found {}",
+                if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+            ))
         })
     }
 
-    pub(crate) fn text(&self, key: &str) -> Result<&str, TaskError> {
+    pub(crate) fn text(&self, key: &str) -> Result<&str, ProbeError> {
         self.needed(key)?.as_str().ok_or_else(|| self.wrong(key, "a text"))
     }
 
-    pub(crate) fn texts(&self, key: &str) -> Result<Vec<String>, TaskError> {
+    pub(crate) fn texts(&self, key: &str) -> Result<Vec<String>, ProbeError> {
         let list = self.needed(key)?.as_array();
-        let texts = list.and_then(|list| list.iter().map(|text| Some(text.as_str()?.to_owned())).collect::<Option<Vec<_>>>());
+        let texts =
+            list.and_then(|list| list.iter().map(|text| Some(text.as_str()?.to_owned())).collect::<Option<Vec<_>>>());
         texts.filter(|texts| !texts.is_empty()).ok_or_else(|| self.wrong(key, "a list of texts, at least one"))
     }
 
     /// An index into a list of so many.
-    pub(crate) fn index(&self, key: &str, count: usize) -> Result<usize, TaskError> {
+    pub(crate) fn index(&self, key: &str, count: usize) -> Result<usize, ProbeError> {
         let index = self.needed(key)?.as_u64().and_then(|index| usize::try_from(index).ok());
         let expected = format!("the index of one of {count} choices, from 0 to {}", count.saturating_sub(1));
         index.filter(|index| *index < count).ok_or_else(|| self.wrong(key, &expected))
     }
 
-    pub(crate) fn wrong(&self, key: &str, expected: &str) -> TaskError {
+    pub(crate) fn wrong(&self, key: &str, expected: &str) -> ProbeError {
         let found = self.values.get(key).map(Value::to_string).unwrap_or_default();
         let short: String = found.chars().take(60).collect();
         let more = if short.len() < found.len() { "…" } else { "" };
@@ -221,7 +221,7 @@ impl Fields<'_> {
     }
 
     /// The exact text of a number or a string, which no float has rounded.
-    pub(crate) fn raw(&self, key: &str) -> Result<String, TaskError> {
+    pub(crate) fn raw(&self, key: &str) -> Result<String, ProbeError> {
         self.needed(key)?;
         let source = Source { name: self.part.file, text: self.part.raw };
         let parts = source.parts(0, self.part.raw, b'{').unwrap_or_default();
@@ -236,10 +236,15 @@ impl Fields<'_> {
 mod tests {
     use super::*;
 
+    fn file(content: &[u8]) -> ProbeFile {
+        ProbeFile { name: "f".to_owned(), content: content.into() }
+    }
+
     #[test]
     fn members_and_elements_keep_their_lines_and_their_text() {
         let text = "{\n \"a\": {\"n\": 1234567890123456789012345678, \"t\": \"x, \\\"}y\"},\n\n \"b\\n\": [1,\n {\"c\": []},\n \"d\"]\n}";
-        let source = Source::new("f.json", text.as_bytes()).unwrap();
+        let file = file(text.as_bytes());
+        let source = Source::new(&file).unwrap();
         let members = source.members().unwrap();
         let places: Vec<(&str, usize)> = members.iter().map(|part| (part.key.as_str(), part.line)).collect();
         assert_eq!(places, [("a", 2), ("b\n", 4)]);
@@ -251,14 +256,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_told_with_its_line() {
-        let invalid = Source::new("f.jsonl", b"{}\n\xff").map(|_| ()).unwrap_err();
-        assert_eq!(invalid.to_string(), "f.jsonl, line 2: the byte 0xff is not UTF-8; save the file as UTF-8");
-        let lines = |text: &'static str| Source::new("f", text.as_bytes()).unwrap().lines().unwrap_err().to_string();
+        let invalid = Source::new(&file(b"{}\n\xff")).map(|_| ()).unwrap_err();
+        assert_eq!(invalid.to_string(), "f, line 2: found bytes that are not UTF-8; save the file as UTF-8");
+        let lines = |text: &str| Source::new(&file(text.as_bytes())).unwrap().lines().unwrap_err().to_string();
         assert_eq!(lines("{}\n{\"a\" 1}"), "f, line 2: no JSON (expected `:`); expected one object on each line");
-        assert_eq!(lines(" \n"), "f: the file is empty; expected one JSON object on each line");
+        assert_eq!(lines(" \n"), "f, line 1: the file is empty; expected one JSON object on each line");
         assert_eq!(lines("[1]"), "f, line 1: no JSON object; expected one on each line");
-        let members = |text: &'static str| Source::new("f", text.as_bytes()).unwrap().members().unwrap_err().to_string();
+        let members = |text: &str| Source::new(&file(text.as_bytes())).unwrap().members().unwrap_err().to_string();
         assert_eq!(members("{\n\"a\": }"), "f, line 2: no JSON (expected value)");
-        assert_eq!(members("[]"), "f: no JSON object; expected one of questions by their keys");
+        assert_eq!(members("[]"), "f, line 1: no JSON object; expected one of questions by their keys");
     }
 }

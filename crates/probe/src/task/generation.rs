@@ -1,0 +1,81 @@
+//! Sets whose answers are generated: GSM8K, MATH-500, IFEval.
+
+use super::grading::Grading;
+use super::item::Item;
+use super::latex;
+use super::source::Source;
+use super::{Harness, Read};
+use crate::ProbeError;
+use crate::instruction::Instruction;
+
+/// `{"question": …, "answer": "… #### 18"}` on each line, as test.jsonl of openai/grade-school-math; asked as
+/// `gsm8k_cot_zeroshot` 3.0.
+pub(super) fn gsm8k(source: &Source<'_>) -> Result<Read, ProbeError> {
+    let mut items = Vec::new();
+    for part in source.lines()? {
+        let fields = part.object()?;
+        let solution = fields.text("answer")?;
+        if !solution.contains("####") {
+            return Err(fields.wrong("answer", "a solution that ends with `#### ` and the number"));
+        }
+        let prompt = format!("Q: {}\nA: Let's think step by step.", fields.text("question")?);
+        items.push(Item::new(part.key.clone(), "gsm8k", prompt, part.line, Grading::Gsm8k(solution.to_owned())));
+    }
+    let measures = vec![("exact_match", "strict-match"), ("exact_match", "flexible-extract")];
+    let harness = Harness { task: "gsm8k_cot_zeroshot".to_owned(), version: 3.0, measures };
+    Ok(Read { items, harness: Some(harness), stops: &["Q:", "</s>", "<|im_end|>"] })
+}
+
+/// `{"problem": …, "solution": …, "answer": …, "subject": …, "unique_id": …}` on each line, as MATH-500; asked as
+/// `hendrycks_math500` 1.0.
+pub(super) fn math500(source: &Source<'_>) -> Result<Read, ProbeError> {
+    let mut items = Vec::new();
+    for part in source.lines()? {
+        let fields = part.object()?;
+        let key = match fields.get("answer") {
+            Some(_) => fields.text("answer")?,
+            None => latex::boxed(fields.text("solution")?)
+                .ok_or_else(|| fields.wrong("solution", "a solution with the answer in `\\boxed{…}`"))?,
+        };
+        let id = if fields.get("unique_id").is_some() { fields.text("unique_id")? } else { &part.key };
+        let group = if fields.get("subject").is_some() { fields.text("subject")? } else { "math" };
+        let prompt = format!("Problem: {}\nAnswer:", fields.text("problem")?);
+        items.push(Item::new(id.to_owned(), group, prompt, part.line, Grading::Latex(key.to_owned())));
+    }
+    let harness =
+        Harness { task: "hendrycks_math500".to_owned(), version: 1.0, measures: vec![("exact_match", "none")] };
+    Ok(Read { items, harness: Some(harness), stops: &["Problem:"] })
+}
+
+/// `{"key": 1000, "prompt": …, "instruction_id_list": […], "kwargs": [{…}, …]}` on each line, as input_data.jsonl of
+/// google-research/instruction_following_eval; asked as `ifeval` 4.0.
+pub(super) fn ifeval(source: &Source<'_>) -> Result<Read, ProbeError> {
+    let mut items = Vec::new();
+    for part in source.lines()? {
+        let fields = part.object()?;
+        let id = match fields.needed("key")? {
+            serde_json::Value::String(key) => key.clone(),
+            key => key.to_string(),
+        };
+        let ids = fields.texts("instruction_id_list")?;
+        let arguments = fields.needed("kwargs")?.as_array();
+        let arguments = arguments.filter(|arguments| arguments.len() == ids.len());
+        let expected = format!("a list of {} objects, one for each instruction", ids.len());
+        let arguments = arguments.ok_or_else(|| fields.wrong("kwargs", &expected))?;
+        let read = |(id, arguments): (&String, &serde_json::Value)| {
+            Instruction::read(id, arguments).map_err(|reason| fields.refuse(reason))
+        };
+        let instructions: Vec<Instruction> = ids.iter().zip(arguments).map(read).collect::<Result<_, _>>()?;
+        let group = ids[0].split(':').next().unwrap_or_default().to_owned();
+        let text = format!("{ids:?} {arguments:?}");
+        let grading = Grading::Instructions(instructions, text);
+        let mut item = Item::new(id, &group, fields.text("prompt")?.to_owned(), part.line, grading);
+        item.question.max_new_tokens = 1_280;
+        items.push(item);
+    }
+    let measures =
+        ["prompt_level_strict_acc", "inst_level_strict_acc", "prompt_level_loose_acc", "inst_level_loose_acc"];
+    let measures = measures.map(|metric| (metric, "none")).to_vec();
+    let harness = Harness { task: "ifeval".to_owned(), version: 4.0, measures };
+    Ok(Read { items, harness: Some(harness), stops: &[] })
+}

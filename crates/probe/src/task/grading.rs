@@ -1,0 +1,363 @@
+//! What a question's answer is compared with, and how.
+
+use regex::Regex;
+
+use super::filters::{BbhFilter, numeric_filters};
+use super::latex;
+use super::{Graded, Measure};
+use crate::eqbench::{self, Emotion};
+use crate::instruction::{self, Instruction};
+use crate::rys::eq::Intensities;
+use crate::scorer::right_digits;
+use crate::{Grade, Question, number, rys};
+
+/// How one question is graded. `reference` is what it says about itself, so that a probe's hash covers it.
+#[derive(Debug, Clone)]
+pub(crate) enum Grading {
+    /// The author's math score; the key in digits.
+    RysMath(String),
+    /// The author's EQ score, against the references normalised to sum 10.
+    RysEq(Intensities),
+    /// EQ-Bench v2.
+    EqBench(Box<[Emotion; 4]>),
+    /// IFEval's instructions, and the text that says which they are.
+    Instructions(Vec<Instruction>, String),
+    /// The number behind `####`, as lm-evaluation-harness finds it in GSM8K: the whole solution.
+    Gsm8k(String),
+    /// A target and the filter of its BBH task.
+    Bbh(String, BbhFilter),
+    /// A formula, compared as Hendrycks' MATH does.
+    Latex(String),
+    /// A choice by its letter or its text: all of them, and the index of the right one.
+    Choice(Vec<String>, usize),
+    /// The first word.
+    Word(String),
+    /// One of these texts, whatever the dress.
+    Exact(Vec<String>),
+    /// A number within a relative tolerance.
+    Numeric(f64, f64),
+    /// A whole number by its right leading digits.
+    Digits(f64),
+    /// A number on a scale: 1 − distance / width of the scale.
+    Expected {
+        /// The right one.
+        value: f64,
+        /// The ends of the scale.
+        scale: [f64; 2],
+    },
+    /// A pattern that the answer, or its last line, must contain.
+    Pattern(Regex),
+}
+
+impl Grading {
+    /// An answer that is worth 1, where one is known.
+    pub(crate) fn example(&self) -> String {
+        match self {
+            Self::RysMath(key) | Self::Latex(key) | Self::Word(key) | Self::Bbh(key, _) => key.clone(),
+            Self::RysEq(references) => rys_eq_answer(references),
+            Self::EqBench(emotions) => {
+                emotions.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
+            }
+            Self::Gsm8k(solution) => solution.rsplit("####").next().unwrap_or_default().trim().to_owned(),
+            Self::Choice(choices, gold) => choices.get(*gold).cloned().unwrap_or_default(),
+            Self::Exact(references) => references.first().cloned().unwrap_or_default(),
+            Self::Numeric(value, _) | Self::Digits(value) | Self::Expected { value, .. } => value.to_string(),
+            Self::Instructions(..) | Self::Pattern(_) => String::new(),
+        }
+    }
+
+    /// Everything that decides a grade and stands neither in the prompt nor in the example.
+    pub(crate) fn reference(&self) -> String {
+        match self {
+            Self::Instructions(_, text) => text.clone(),
+            Self::Pattern(pattern) => pattern.as_str().to_owned(),
+            Self::Choice(choices, gold) => format!("{gold} {choices:?}"),
+            Self::Exact(references) => format!("{references:?}"),
+            Self::Numeric(_, tolerance) => tolerance.to_string(),
+            Self::Expected { scale, .. } => format!("{scale:?}"),
+            _ => String::new(),
+        }
+    }
+
+    pub(crate) fn grade(&self, question: &Question, answer: &str) -> Graded {
+        match self {
+            Self::RysMath(key) => alone(rys::math::grade(key, answer)),
+            Self::RysEq(references) => alone(rys::eq::grade(references, answer)),
+            Self::EqBench(emotions) => {
+                let (grade, official) = eqbench::grade(emotions, answer);
+                let filtered = grade.parsed.clone().unwrap_or_default();
+                let measure = |metric, value| measure(metric, "none", vec![value], &filtered);
+                let parseable = if official.is_some() { 100.0 } else { 0.0 };
+                let measures =
+                    vec![measure("eqbench", official.unwrap_or(0.0)), measure("percent_parseable", parseable)];
+                Graded { grade, measures }
+            }
+            Self::Instructions(instructions, _) => instructed(instructions, answer),
+            Self::Gsm8k(solution) => {
+                filtered(numeric_filters(answer), |found| normal(found, true) == normal(solution, true))
+            }
+            Self::Bbh(target, filter) => {
+                let extracted = filter.apply(&question.user, answer);
+                let found = [("strict-match", Some(answer.to_owned())), ("flexible-extract", extracted)];
+                filtered(found, |found| normal(found, false) == normal(target, false))
+            }
+            Self::Latex(key) => {
+                let said = latex::answer(answer);
+                let is_right = latex::is_equivalent(said, key);
+                let measures = vec![measure("exact_match", "none", vec![f64::from(u8::from(is_right))], said)];
+                // Instruction-tuned models box their answers, which the harness does not unpack.
+                let boxed = latex::boxed(answer).unwrap_or(said);
+                let grade = match boxed.trim() {
+                    "" => Grade::failure(),
+                    boxed => Grade::right(is_right || latex::is_equivalent(boxed, key), boxed),
+                };
+                Graded { grade, measures }
+            }
+            Self::Choice(choices, gold) => match choice(choices, answer) {
+                None => alone(Grade::failure()),
+                Some(chosen) => alone(Grade::right(chosen == *gold, choices[chosen].clone())),
+            },
+            Self::Word(word) => match answer.trim_start() {
+                "" => alone(Grade::failure()),
+                said => {
+                    let rest = said.strip_prefix(word.as_str());
+                    let is_whole = rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric));
+                    alone(Grade::right(is_whole, said.split_whitespace().next().unwrap_or_default()))
+                }
+            },
+            Self::Exact(references) => {
+                let said = plain(answer);
+                // Style before the answer does not count against it: the last line may be the answer as well.
+                let last = plain(spoken(answer).trim().lines().last().unwrap_or_default());
+                let is_right = |said: &str| references.iter().any(|reference| plain(reference) == said);
+                match said.as_str() {
+                    "" => alone(Grade::failure()),
+                    said => alone(Grade::right(is_right(said) || is_right(&last), said)),
+                }
+            }
+            Self::Numeric(value, tolerance) => numbered(question, answer, |found| {
+                f64::from(u8::from((found - value).abs() <= tolerance * value.abs()))
+            }),
+            Self::Digits(value) => numbered(question, answer, |found| right_digits(found.round(), *value)),
+            Self::Expected { value, scale: [low, high] } => {
+                numbered(question, answer, |found| (1.0 - (found - value).abs() / (high - low)).clamp(0.0, 1.0))
+            }
+            Self::Pattern(pattern) => match spoken(answer).trim() {
+                "" => alone(Grade::failure()),
+                said => {
+                    let found = pattern.find(said).map(|found| found.as_str().to_owned());
+                    alone(Grade::right(found.is_some(), found.unwrap_or_else(|| said.to_owned())))
+                }
+            },
+        }
+    }
+
+    /// For the id of a scorer.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::RysMath(_) | Self::RysEq(_) => "rys",
+            Self::EqBench(_) => "eqbench-v2",
+            Self::Instructions(..) => "ifeval",
+            Self::Gsm8k(_) | Self::Bbh(..) => "exact-match",
+            Self::Latex(_) => "latex",
+            Self::Choice(..) => "choice",
+            Self::Word(_) => "word",
+            Self::Exact(_) => "exact",
+            Self::Numeric(..) => "numeric",
+            Self::Digits(_) => "digits",
+            Self::Expected { .. } => "expected",
+            Self::Pattern(_) => "regex",
+        }
+    }
+
+    /// Whether the options of a question are values on a scale.
+    pub(crate) fn is_expected(&self) -> bool {
+        matches!(self, Self::Expected { .. })
+    }
+
+    /// Grades the value that is expected of a question's options.
+    pub(crate) fn grade_value(&self, value: f64) -> Grade {
+        match self {
+            Self::Expected { value: right, scale: [low, high] } => {
+                let score = (1.0 - (value - right).abs() / (high - low)).clamp(0.0, 1.0);
+                Grade::of(score, format!("{value:.2}"))
+            }
+            _ => Grade::failure(),
+        }
+    }
+}
+
+/// Four values under the heading that the author's parser looks for.
+pub(crate) fn rys_eq_answer(values: &Intensities) -> String {
+    let [a, b, c, d] = values;
+    format!("First pass scores:\nA: {a}\nB: {b}\nC: {c}\nD: {d}")
+}
+
+fn alone(grade: Grade) -> Graded {
+    Graded { grade, measures: Vec::new() }
+}
+
+fn measure(metric: &'static str, filter: &'static str, values: Vec<f64>, filtered: &str) -> Measure {
+    Measure { metric, filter, values, filtered: filtered.to_owned() }
+}
+
+/// The same comparison behind several filters; the score is that of the last one.
+fn filtered<const N: usize>(found: [(&'static str, Option<String>); N], is_right: impl Fn(&str) -> bool) -> Graded {
+    let mut grade = Grade::failure();
+    let mut measures = Vec::new();
+    for (filter, found) in found {
+        let text = found.clone().unwrap_or_else(|| "[invalid]".to_owned());
+        let right = is_right(&text);
+        measures.push(measure("exact_match", filter, vec![f64::from(u8::from(right))], &text));
+        grade = if found.is_some() { Grade::right(right, text) } else { Grade::failure() };
+    }
+    Graded { grade, measures }
+}
+
+/// Both levels of IFEval, strict and loose; the score is the strict one of the whole prompt.
+fn instructed(instructions: &[Instruction], answer: &str) -> Graded {
+    let followed = instruction::follow(instructions, answer);
+    let all = |flags: &[bool]| vec![f64::from(u8::from(flags.iter().all(|flag| *flag)))];
+    let each = |flags: &[bool]| flags.iter().map(|flag| f64::from(u8::from(*flag))).collect();
+    let measures = vec![
+        measure("prompt_level_strict_acc", "none", all(&followed.strict), answer),
+        measure("inst_level_strict_acc", "none", each(&followed.strict), answer),
+        measure("prompt_level_loose_acc", "none", all(&followed.loose), answer),
+        measure("inst_level_loose_acc", "none", each(&followed.loose), answer),
+    ];
+    let count = followed.strict.iter().filter(|flag| **flag).count();
+    let grade = if answer.trim().is_empty() {
+        Grade::failure()
+    } else {
+        Grade::right(count == instructions.len(), format!("{count} of {} instructions", instructions.len()))
+    };
+    Graded { grade, measures }
+}
+
+fn numbered(question: &Question, answer: &str, score: impl Fn(f64) -> f64) -> Graded {
+    alone(match number::answer(&question.user, answer) {
+        None => Grade::failure(),
+        Some(found) => Grade::of(score(found), found.to_string()),
+    })
+}
+
+/// What `exact_match` of lm_eval/api/metrics.py leaves of both texts, with the task's `regexes_to_ignore`.
+fn normal(text: &str, is_gsm8k: bool) -> String {
+    let text = if is_gsm8k {
+        // `,`, `\$`, `(?s).*#### `, `\.$`
+        let text = text.replace([',', '$'], "");
+        text.rsplit("#### ").next().unwrap_or_default().to_owned()
+    } else {
+        // `\.$`, `,`, `\n`, `\\`, `"`; a last line break does not hide the period before it.
+        let ended = text.strip_suffix('\n').unwrap_or(text);
+        let text = if ended.ends_with('.') { ended.strip_suffix('.').unwrap_or(ended) } else { text };
+        return text.replace([',', '\n', '\\', '"'], "").to_lowercase();
+    };
+    let ended = text.strip_suffix('\n').unwrap_or(&text);
+    match ended.strip_suffix('.') {
+        Some(body) => body.to_owned() + &text[ended.len()..],
+        None => text,
+    }
+    .to_lowercase()
+}
+
+/// Without thinking.
+fn spoken(answer: &str) -> String {
+    rys::spoken(answer)
+}
+
+fn is_dress(character: char) -> bool {
+    character.is_whitespace() || "*_`\"'“”‘’.,;:!?-•()[]$".contains(character)
+}
+
+/// Lower case, without what dresses a text on both sides, one space between words.
+fn plain(text: &str) -> String {
+    let spoken = spoken(text).to_lowercase();
+    let inner = spoken.trim_matches(is_dress);
+    let inner = ["answer:", "answer is", "the answer is"]
+        .iter()
+        .fold(inner, |inner, lead| inner.strip_prefix(lead).map_or(inner, |rest| rest.trim_matches(is_dress)));
+    inner.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Which choice an answer names: by its text, by its letter alone or first, or by the only text that occurs in it.
+fn choice(choices: &[String], answer: &str) -> Option<usize> {
+    if let Some(same) = choices.iter().position(|choice| choice.trim() == answer.trim()) {
+        return Some(same);
+    }
+    let said = plain(answer);
+    let texts: Vec<String> = choices.iter().map(|choice| plain(choice)).collect();
+    if let Some(exact) = texts.iter().position(|text| !said.is_empty() && *text == said) {
+        return Some(exact);
+    }
+    let spoken = spoken(answer);
+    let lead = spoken.trim_start_matches(is_dress);
+    let mut letters = lead.chars();
+    if let Some(letter) = letters.next().filter(char::is_ascii_alphabetic) {
+        let place = (letter.to_ascii_uppercase() as u8 - b'A') as usize;
+        let ends = letters
+            .next()
+            .is_none_or(|next| !next.is_alphanumeric() && (next != ' ' || letter != 'I' && letter != 'A'));
+        if place < choices.len() && ends {
+            return Some(place);
+        }
+    }
+    let mut occurring = (0..texts.len()).filter(|&index| !texts[index].is_empty() && said.contains(&texts[index]));
+    match (occurring.next(), occurring.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(grading: &Grading, answer: &str) -> f64 {
+        grading.grade(&Question::default(), answer).grade.score
+    }
+
+    #[test]
+    fn dress_does_not_change_the_score() {
+        let dresses = ["{}", "**{}**", "- {}.", "Sure!\n{}", "The answer is {}.", "<think>no</think>{}", "\"{}\""];
+        let gradings = [
+            Grading::Exact(vec!["Paris".to_owned()]),
+            Grading::Choice(vec!["Rome".to_owned(), "Paris".to_owned()], 1),
+            Grading::Numeric(25_253.0, 0.0),
+            Grading::Digits(25_253.0),
+            Grading::Expected { value: 7.0, scale: [0.0, 10.0] },
+        ];
+        for grading in gradings {
+            for dress in dresses {
+                let answer = dress.replace("{}", &grading.example());
+                assert_eq!(score(&grading, &answer), 1.0, "{grading:?} {answer}");
+            }
+            assert!(grading.grade(&Question::default(), "").grade.parse_failure);
+        }
+    }
+
+    #[test]
+    fn choices_are_named_by_letter_or_text() {
+        let grading = Grading::Choice(["it rains", "it snows", "a storm"].map(str::to_owned).to_vec(), 1);
+        for right in ["B", "(b)", "B. it snows", "**B**", "I think it snows there.", "b) it snows"] {
+            assert_eq!(score(&grading, right), 1.0, "{right}");
+        }
+        for wrong in ["A", "It rains", "C)", "a storm", "A storm"] {
+            assert_eq!(score(&grading, wrong), 0.0, "{wrong}");
+            assert!(!grading.grade(&Question::default(), wrong).grade.parse_failure, "{wrong}");
+        }
+        for unread in ["", "both it rains and it snows", "Dunno"] {
+            assert!(grading.grade(&Question::default(), unread).grade.parse_failure, "{unread}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_worth_what_their_scorer_says() {
+        assert_eq!(score(&Grading::Numeric(100.0, 0.05), "104"), 1.0);
+        assert_eq!(score(&Grading::Numeric(100.0, 0.05), "106"), 0.0);
+        assert!(score(&Grading::Digits(596_252_164.0), "500000000") < 0.2);
+        assert_eq!(score(&Grading::Expected { value: 7.0, scale: [0.0, 10.0] }, "4"), 0.7);
+        let pattern = Grading::Pattern(Regex::new("(?i)^(yes|yeah)").unwrap());
+        assert_eq!((score(&pattern, "Yeah!"), score(&pattern, "No, yes")), (1.0, 0.0));
+    }
+}
