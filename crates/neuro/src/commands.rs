@@ -5,6 +5,7 @@ mod compare;
 mod completions;
 mod confirm;
 mod doctor;
+mod grade;
 mod logits;
 mod probe;
 mod scan;
@@ -27,6 +28,7 @@ pub(crate) fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Compare(args) => compare::run(&args, printer),
         Command::Ask(args) => ask::run(&args, printer),
         Command::Logits(args) => logits::run(&args, printer),
+        Command::Grade(args) => grade::run(&args, printer),
         Command::Train(args) => train::run(&args, printer),
         Command::Doctor(args) => doctor::run(&args, printer),
         Command::Completions(args) => completions::run(&args, printer),

@@ -6,6 +6,7 @@
 //! Its sharpest edge: the binary is compiled for the processor of the machine that built it. [`cpu`] checks that first,
 //! before any code runs that could use an instruction which the processor at hand does not have.
 
+mod answers;
 mod cli;
 mod commands;
 mod comparison;

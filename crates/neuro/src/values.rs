@@ -60,8 +60,9 @@ impl FromStr for Questions {
 /// A probe that can be asked, `NAME` or `NAME=FILE`.
 pub(crate) fn probe_name(text: &str) -> Result<String, String> {
     let (name, file) = text.split_once('=').map_or((text, None), |(name, file)| (name, Some(file)));
-    if !neuro_probe::Probe::is_known(name) {
-        return Err(format!("the probes are {}", neuro_probe::PROBES.join(", ")));
+    if !neuro_probe::Probe::is_known(name) && !neuro_probe::is_task(name) {
+        let (own, files) = (neuro_probe::PROBES.join(", "), neuro_probe::TASKS.join("=FILE, "));
+        return Err(format!("the probes are {own}, and of files {files}=FILE"));
     }
     match file {
         Some("") => Err(format!("write the file behind the sign, `{name}=FILE`, or leave both out")),

@@ -249,6 +249,12 @@ impl Probe {
         if chat { &[] } else { &self.parts.frame.plain_stops }
     }
 
+    /// What a reader of its scores must know.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        self.parts.scorer.notes()
+    }
+
     /// Grades a generated answer.
     #[must_use]
     pub fn grade(&self, question: &Question, answer: &str) -> Grade {

@@ -46,6 +46,11 @@ pub trait Scorer: Debug + Send + Sync {
     fn grade_values(&self, _question: &Question, _values: &[f64]) -> Grade {
         Grade::failure()
     }
+
+    /// What a reader of the score must know, such as what answers without thought would score.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// How many digits of a positive whole number are right.

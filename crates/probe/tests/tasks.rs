@@ -15,6 +15,7 @@ fn read(kind: &str, content: &str) -> Result<TaskSet, ProbeError> {
 }
 
 /// A file of the data beside the checkout, or none and a message.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn published(kind: &str, path: &str) -> Option<TaskSet> {
     let path = format!("{}/../../../shared/data/{path}", env!("CARGO_MANIFEST_DIR"));
     match fs::read(&path) {
@@ -22,13 +23,15 @@ fn published(kind: &str, path: &str) -> Option<TaskSet> {
             eprintln!("skipped: there is no {path}");
             None
         }
-        Ok(content) => Some(TaskSet::read(kind, &ProbeFile { name: path, content: content.into() }).unwrap()),
+        Ok(content) => {
+            Some(TaskSet::read(kind, &ProbeFile { name: path, content: content.into() }).expect("it can be read"))
+        }
     }
 }
 
 /// The mean score of the answers that `given` makes of ids and keys.
 fn mean(set: &TaskSet, given: impl Fn(&str, &str) -> String) -> f64 {
-    let score = |id: &str, key: &str| set.grade(id, &given(id, key)).unwrap().grade.score;
+    let score = |id: &str, key: &str| set.grade(id, &given(id, key)).expect("it has this id").grade.score;
     set.questions().map(|question| score(&question.id, &question.key)).sum::<f64>() / set.questions().len() as f64
 }
 

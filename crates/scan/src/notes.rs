@@ -34,6 +34,7 @@ pub(crate) fn of_probe(config: &DecoderConfig, turn: Option<&Turn>, probe: &Prob
     if unended && probe.scoring() == Scoring::Likelihood && matches!(probe.terminator(true), Terminator::EndOfTurn) {
         notes.push("the model has no token that ends a turn; the key is scored without terminator".to_owned());
     }
+    notes.extend(probe.notes());
     notes
 }
 

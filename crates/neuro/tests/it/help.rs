@@ -66,3 +66,8 @@ fn of_doctor() {
 fn of_completions() {
     page(&["completions", "--help"], "completions");
 }
+
+#[test]
+fn of_grade() {
+    page(&["grade", "--help"], "grade");
+}

@@ -6,6 +6,7 @@ mod completions;
 mod confirm;
 mod doctor;
 mod gguf;
+mod grade;
 mod help;
 mod logits;
 mod probe;

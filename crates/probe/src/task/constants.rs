@@ -14,6 +14,13 @@ pub struct Constant {
     pub score: f64,
 }
 
+/// All of them in one sentence, where there are any.
+pub(super) fn note(constants: &[Constant]) -> Vec<String> {
+    let each: Vec<String> =
+        constants.iter().map(|constant| format!("{} scores {:.4}", constant.answer, constant.score)).collect();
+    if each.is_empty() { Vec::new() } else { vec![format!("answered without thought: {}", each.join(", "))] }
+}
+
 /// The ways that a set's kind invites.
 pub(super) fn of(kind: &str, items: &[Item]) -> Vec<Constant> {
     let mean = |answer: &str, given: &dyn Fn(&Item) -> String| Constant {

@@ -16,7 +16,7 @@ mod native;
 mod own;
 mod source;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rand::SeedableRng;
@@ -195,7 +195,9 @@ impl TaskSet {
             questions: drawn.iter().map(|item| item.question.clone()).collect(),
             scorer: Arc::new(TaskScorer {
                 kind: self.kind,
-                items: drawn.into_iter().map(|item| (item.question.id.clone(), item.clone())).collect(),
+                is_scored,
+                places: drawn.iter().enumerate().map(|(place, item)| (item.question.id.clone(), place)).collect(),
+                items: drawn.into_iter().cloned().collect(),
             }),
         })
     }
@@ -278,24 +280,35 @@ fn file_name(path: &str) -> &str {
 #[derive(Debug)]
 struct TaskScorer {
     kind: &'static str,
-    items: HashMap<String, Item>,
+    is_scored: bool,
+    items: Vec<Item>,
+    places: HashMap<String, usize>,
+}
+
+impl TaskScorer {
+    fn item(&self, question: &Question) -> Option<&Item> {
+        self.places.get(&question.id).map(|place| &self.items[*place])
+    }
 }
 
 impl Scorer for TaskScorer {
     fn id(&self) -> String {
         // What differs from question to question stands in their references.
-        let kinds: HashSet<&str> = self.items.values().map(|item| item.grading.name()).collect();
-        let mut kinds: Vec<&str> = kinds.into_iter().collect();
-        kinds.sort_unstable();
-        format!("{} {}.v{VERSION}", self.kind, kinds.join("+"))
+        let kinds: BTreeSet<&str> = self.items.iter().map(|item| item.grading.name()).collect();
+        format!("{} {}.v{VERSION}", self.kind, kinds.into_iter().collect::<Vec<_>>().join("+"))
     }
 
     fn grade(&self, question: &Question, answer: &str) -> Grade {
-        self.items.get(&question.id).map_or_else(Grade::failure, |item| item.grade(answer).grade)
+        self.item(question).map_or_else(Grade::failure, |item| item.grade(answer).grade)
     }
 
     fn grade_values(&self, question: &Question, values: &[f64]) -> Grade {
-        let item = self.items.get(&question.id).zip(values.first());
+        let item = self.item(question).zip(values.first());
         item.map_or_else(Grade::failure, |(item, value)| item.grading.grade_value(*value))
+    }
+
+    fn notes(&self) -> Vec<String> {
+        // Constants are texts; probabilities have no such answers.
+        if self.is_scored { Vec::new() } else { constants::note(&constants::of(self.kind, &self.items)) }
     }
 }

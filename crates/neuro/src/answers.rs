@@ -1,0 +1,137 @@
+//! Answers that another program gave, read from JSON lines.
+
+use std::io::Read;
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::Value;
+
+use crate::error::Failure;
+
+/// One answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// As it was written, a text or a number.
+    pub(crate) id: Value,
+    pub(crate) text: String,
+    /// Where it stands, from 1.
+    pub(crate) line: usize,
+}
+
+/// The answers of a file, and the name that messages give it.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    pub(crate) file: String,
+    pub(crate) answers: Vec<Answer>,
+}
+
+impl Answer {
+    /// The id as probes know it.
+    pub(crate) fn key(&self) -> String {
+        match &self.id {
+            Value::String(id) => id.clone(),
+            id => id.to_string(),
+        }
+    }
+}
+
+impl Answers {
+    /// Reads a file, or stdin where it is called `-`.
+    ///
+    /// # Errors
+    /// When it cannot be read or is empty; names the line that is not UTF-8, no JSON object, or lacks a key.
+    pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
+        if file.as_os_str() == "-" {
+            let mut bytes = Vec::new();
+            std::io::stdin().read_to_end(&mut bytes).context("stdin cannot be read")?;
+            return Self::parse("stdin", &bytes);
+        }
+        let bytes = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        Self::parse(&file.display().to_string(), &bytes)
+    }
+
+    fn parse(file: &str, bytes: &[u8]) -> anyhow::Result<Self> {
+        let mut answers = Vec::new();
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+        for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
+            let refuse = |reason: String| refusal(file, index + 1, &reason);
+            let line = std::str::from_utf8(line).map_err(|_| refuse("found bytes that are not UTF-8".to_owned()))?;
+            if !line.trim().is_empty() {
+                answers.push(answer(line, index + 1).map_err(refuse)?);
+            }
+        }
+        if answers.is_empty() {
+            let failure = Failure::new(format!("{file} holds no answers, expected one JSON object on each line"));
+            return Err(failure.hint("a line reads {\"id\": \"7\", \"text\": \"the answer\"}").into());
+        }
+        Ok(Self { file: file.to_owned(), answers })
+    }
+
+    /// Why the answer of a line is refused.
+    pub(crate) fn refuse(&self, answer: &Answer, reason: &str) -> anyhow::Error {
+        refusal(&self.file, answer.line, reason)
+    }
+}
+
+fn refusal(file: &str, line: usize, reason: &str) -> anyhow::Error {
+    let failure = Failure::new(format!("{file}, line {line}: {reason}"));
+    failure.hint("each line is one JSON object: {\"id\": \"7\", \"text\": \"the answer\"}").into()
+}
+
+fn answer(line: &str, number: usize) -> Result<Answer, String> {
+    let value: Value = serde_json::from_str(line).map_err(|error| {
+        let message = error.to_string();
+        format!("no JSON ({})", message.split(" at line ").next().unwrap_or_default())
+    })?;
+    let Value::Object(mut fields) = value else { return Err("no JSON object".to_owned()) };
+    let known = || fields.keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+    let missing = |key: &str| {
+        format!("the key `{key}` is missing; found {}", if fields.is_empty() { "none".to_owned() } else { known() })
+    };
+    match fields.get("id") {
+        None => return Err(missing("id")),
+        Some(Value::String(_) | Value::Number(_)) => {}
+        Some(_) => return Err("`id` is neither a text nor a number".to_owned()),
+    }
+    match fields.get("text") {
+        None => return Err(missing("text")),
+        Some(Value::String(_)) => {}
+        Some(_) => return Err("`text` is no text".to_owned()),
+    }
+    let id = fields.remove("id").unwrap_or_default();
+    match fields.remove("text") {
+        Some(Value::String(text)) => Ok(Answer { id, text, line: number }),
+        _ => Err("`text` is no text".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read_in_order_and_ids_may_repeat() {
+        let text = "\u{feff}{\"id\": 7, \"text\": \"a\"}\r\n\n{\"text\": \"b\", \"id\": \"7\", \"model\": \"x\"}\n";
+        let read = Answers::parse("f", text.as_bytes()).unwrap();
+        let pairs: Vec<_> =
+            read.answers.iter().map(|answer| (answer.key(), answer.text.as_str(), answer.line)).collect();
+        assert_eq!(pairs, [("7".to_owned(), "a", 1), ("7".to_owned(), "b", 3)]);
+    }
+
+    #[test]
+    fn whatever_does_not_fit_is_told_with_its_line() {
+        for (text, problem) in [
+            (&b""[..], "f holds no answers"),
+            (b"{}", "f, line 1: the key `id` is missing; found none"),
+            (b"{\"id\": 1, \"answer\": \"a\"}", "f, line 1: the key `text` is missing; found `id`, `answer`"),
+            (b"{\"id\": null, \"text\": \"a\"}", "f, line 1: `id` is neither a text nor a number"),
+            (b"\n{\"id\": 1, \"text\": 2}", "f, line 2: `text` is no text"),
+            (b"[]", "f, line 1: no JSON object"),
+            (b"{\"id\": 1", "f, line 1: no JSON (EOF while parsing an object)"),
+            (b"{\"id\": 1, \"text\": \"a\"}\n\xff", "f, line 2: found bytes that are not UTF-8"),
+        ] {
+            let refusal = Answers::parse("f", text).unwrap_err().to_string();
+            assert!(refusal.starts_with(problem), "{refusal}");
+        }
+    }
+}
