@@ -1,9 +1,10 @@
-//! Answers that another program gave, read from JSON lines.
+//! Files of questions, and answers that another program gave, read from JSON lines.
 
 use std::io::Read;
 use std::path::Path;
 
 use anyhow::Context;
+use neuro_probe::{ProbeFile, TaskSet};
 use serde_json::Value;
 
 use crate::error::Failure;
@@ -23,6 +24,25 @@ pub(crate) struct Answer {
 pub(crate) struct Answers {
     pub(crate) file: String,
     pub(crate) answers: Vec<Answer>,
+}
+
+/// The content of a file that a probe is named with.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn probe_file(file: &str) -> anyhow::Result<ProbeFile> {
+    let content = std::fs::read(file).map_err(|error| {
+        Failure::new(format!("{file} cannot be read: {error}")).hint("the questions are read from NAME=FILE")
+    })?;
+    Ok(ProbeFile { name: file.to_owned(), content: content.into() })
+}
+
+/// The questions of a file, as the probe of this name reads it.
+///
+/// # Errors
+/// When it cannot be read, or does not fit.
+pub(crate) fn question_set(name: &str, file: &str) -> anyhow::Result<TaskSet> {
+    Ok(TaskSet::read(name, &probe_file(file)?)?)
 }
 
 impl Answer {

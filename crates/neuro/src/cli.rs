@@ -284,7 +284,7 @@ pub(crate) struct ShowArgs {
     /// Run directory
     #[arg(value_name = "RUN", value_hint = ValueHint::DirPath)]
     pub(crate) run: PathBuf,
-    /// The probe to show (default: the run's first)
+    /// The probe to show (default: the run's first); with --lm-eval NAME=FILE adds what stands in its file
     #[arg(long, value_name = "NAME")]
     pub(crate) probe: Option<String>,
     /// Only this group of questions, or `all` (default: all; on a phantom the group that needs the planted block)
@@ -308,6 +308,10 @@ pub(crate) struct ShowArgs {
     /// Write the report as one HTML page that opens offline
     #[arg(long, value_name = "FILE", conflicts_with = "format")]
     pub(crate) html: Option<PathBuf>,
+    /// Write results and samples as lm-evaluation-harness does, for the baseline and the best paths, each into a folder of
+    /// its own below this one
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath, conflicts_with_all = ["format", "svg", "png", "html", "group"])]
+    pub(crate) lm_eval: Option<PathBuf>,
 }
 
 const SHOW_EXAMPLES: &str = "\
@@ -319,7 +323,9 @@ Examples:
   neuro show runs/qwen --csv > map.csv
       every block with score, delta and interval
   neuro show runs/qwen --png map.png
-      the map as a picture";
+      the map as a picture
+  neuro show runs/qwen --lm-eval results --probe gsm8k=test.jsonl
+      the baseline and the ten best paths as results of lm-evaluation-harness, with its measures";
 
 /// Arguments of `neuro compare`.
 #[derive(Debug, Args)]

@@ -16,6 +16,7 @@ mod device;
 mod error;
 mod hub;
 mod interrupt;
+mod lm_eval;
 mod model;
 mod output;
 mod printer;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use neuro_probe::{Constant, Count, Graded, Probe, ProbeFile, ProbeRequest, Question, Scoring, TaskSet, is_task};
+use neuro_probe::{Constant, Count, Graded, Probe, ProbeRequest, Question, Scoring, TaskSet, is_task};
 use serde_json::{Value, json};
 
-use crate::answers::Answers;
+use crate::answers::{Answers, probe_file};
 use crate::cli::GradeArgs;
 use crate::error::Failure;
 use crate::model::Model;
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &GradeArgs, printer: &Printer) -> anyhow::Result<()> {
 
 /// The probe, and the file that it was read from.
 fn probe(args: &GradeArgs, name: &str, file: Option<&str>) -> anyhow::Result<(Probe, Option<TaskSet>)> {
-    let file = file.map(read).transpose()?;
+    let file = file.map(probe_file).transpose()?;
     let count = match (args.questions, &file) {
         (Some(Questions::Some(count)), _) => Count::Some(count),
         (Some(Questions::All), _) | (None, Some(_)) => Count::All,
@@ -66,13 +66,6 @@ fn probe(args: &GradeArgs, name: &str, file: Option<&str>) -> anyhow::Result<(Pr
         }
         _ => Ok((Probe::build(name, &request)?, None)),
     }
-}
-
-fn read(file: &str) -> anyhow::Result<ProbeFile> {
-    let content = std::fs::read(file).map_err(|error| {
-        Failure::new(format!("{file} cannot be read: {error}")).hint("the questions are read from NAME=FILE")
-    })?;
-    Ok(ProbeFile { name: file.to_owned(), content: content.into() })
 }
 
 fn unknown(key: &str, probe: &Probe) -> String {

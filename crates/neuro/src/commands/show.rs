@@ -1,15 +1,19 @@
 //! `neuro show`: a run as it is on disk, complete or not.
 
-use neuro_record::{PlannedPaths, RunData};
+use std::path::Path;
+
+use neuro_record::{PlannedPaths, Row, RunData};
 use neuro_report::{html_report, png, svg_heatmap};
 
 use serde_json::Value;
 
+use crate::answers::question_set;
 use crate::cli::ShowArgs;
 use crate::commands::confirm;
 use crate::comparison::Comparison;
 use crate::confirmation::Confirmed;
 use crate::error::Failure;
+use crate::lm_eval;
 use crate::output::{require_harmless, require_parent, write};
 use crate::printer::Printer;
 use crate::results::Results;
@@ -33,6 +37,9 @@ pub(crate) fn run(args: &ShowArgs, printer: &Printer) -> anyhow::Result<()> {
     }
     let data = RunData::read(&args.run)?;
     let run = args.run.display().to_string();
+    if let Some(folder) = &args.lm_eval {
+        return write_lm_eval(args, folder, &data, printer);
+    }
     if matches!(data.info.plan.paths, PlannedPaths::List(_)) {
         return show_list(args, &data, &run, printer);
     }
@@ -62,6 +69,38 @@ pub(crate) fn run(args: &ShowArgs, printer: &Printer) -> anyhow::Result<()> {
     }
     for file in files {
         printer.note(format_args!("{}: written", file.display()));
+    }
+    Ok(())
+}
+
+/// The baseline and the best paths, as results of lm-evaluation-harness.
+fn write_lm_eval(args: &ShowArgs, folder: &Path, data: &RunData, printer: &Printer) -> anyhow::Result<()> {
+    require_parent(folder)?;
+    let first = data.info.probes.first().map(|probe| probe.name.clone()).unwrap_or_default();
+    let named = args.probe.clone().unwrap_or(first);
+    let (name, file) = named.split_once('=').map_or((named.as_str(), None), |(name, file)| (name, Some(file)));
+    if data.info.probe(name).is_none() {
+        let known: Vec<&str> = data.info.probes.iter().map(|probe| probe.name.as_str()).collect();
+        return Err(Failure::new(format!("the run has no probe `{name}`, expected one of {}", known.join(", "))).into());
+    }
+    let set = file.map(|file| question_set(name, file)).transpose()?;
+    if let (Some(set), Some(file)) = (&set, file)
+        && !lm_eval::fits(set, data, name)
+    {
+        let failure = Failure::new(format!("{file} is not the file that the run's probe `{name}` was asked from"));
+        return Err(failure
+            .hint("its questions or their grades differ; `id` of the probe in run.json names the file")
+            .into());
+    }
+    let mut rows: Vec<&Row> = data.rows_of(name).filter(|row| row.screened.is_none()).collect();
+    rows.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let is_baseline = |row: &&&Row| row.block == Some([0, 0]);
+    let best = rows.iter().filter(|row| !is_baseline(row)).take(args.top);
+    let source = lm_eval::Source { data, probe: name, set: set.as_ref() };
+    for row in rows.iter().filter(is_baseline).chain(best) {
+        for written in source.write(row, folder)? {
+            printer.note(format_args!("{}: written", written.display()));
+        }
     }
     Ok(())
 }

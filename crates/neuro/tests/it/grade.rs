@@ -96,3 +96,89 @@ fn what_cannot_be_graded_is_told_with_its_line() {
     fs::write(place.path().join("capitals.jsonl"), twice).expect("written");
     assert_output!("twice", place.run(&FILE));
 }
+
+/// Questions of one hop in the phantom's words, which its baseline answers.
+const HOPS: [(&str, &str); 3] =
+    [("πέτρα 1 cyrillic =", "хлеб"), ("δέντρο 1 latin =", "silva"), ("λύκος 1 greek =", "άνεμος")];
+
+#[test]
+fn files_are_asked_along_paths() {
+    let place = Place::new();
+    let line = |(question, word): (&str, &str)| {
+        format!(
+            "{{\"question\": \"{question}\", \"choices\": [\"mel\", \"{word}\"], \"answer\": 1, \"max_tokens\": 1}}\n"
+        )
+    };
+    fs::write(place.path().join("hops.jsonl"), HOPS.map(line).concat()).expect("written");
+    let scores = |probe: &str| {
+        let document =
+            place.json(&["probe", "phantom", "--path", "(4,8)", "--probe", probe, "--questions", "all", "--json"]);
+        let rows = document["rows"].as_array().expect("rows").clone();
+        let score = |row: &serde_json::Value| row["score"].as_f64().expect("a score");
+        (score(&rows[0]), score(&rows[1]), rows[0]["notes"].to_string())
+    };
+    let (baseline, _, notes) = scores("task=hops.jsonl");
+    assert_eq!(baseline, 1.0);
+    assert!(notes.contains("answered without thought: always the choice B scores 1.0000"), "{notes}");
+    assert_eq!(scores("task:acc=hops.jsonl").0, 1.0);
+    let (likely, ..) = scores("task:likelihood=hops.jsonl");
+    assert!(likely > 0.9 && likely <= 1.0, "{likely}");
+}
+
+#[test]
+fn runs_are_written_as_the_harness_does() {
+    let place = Place::new();
+    let line =
+        |(question, word): (&str, &str)| format!("{{\"context\": \"{question}\", \"continuation\": \"{word}\"}}\n");
+    fs::write(place.path().join("l.jsonl"), HOPS.map(line).concat()).expect("written");
+    let probes = ["--probe", "lambada=l.jsonl", "--probe", "lambada:likelihood=l.jsonl"];
+    let run = ["probe", "phantom", "--path", "(4,8)", "--questions", "all", "--out", "run"];
+    let output = place.output(&[run.as_slice(), &probes].concat());
+    assert!(output.status.success(), "{output:?}");
+    let read = |probe: &str| {
+        let output = place.run(&["show", "run", "--lm-eval", "results", "--probe", probe]);
+        assert!(output.starts_with("exit code: 0"), "{output}");
+        let folders: Vec<_> = fs::read_dir(place.path().join("results")).expect("a folder").collect();
+        assert!(folders.len() % 2 == 0, "one for each path");
+        let folder = place
+            .path()
+            .join(format!("results/phantom__0..11__{}", probe.split('=').next().expect("a name").replace(':', "_")));
+        let mut files: Vec<_> =
+            fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path()).collect();
+        files.sort();
+        let text = |index: usize| fs::read_to_string(&files[index]).expect("text");
+        let results: serde_json::Value = serde_json::from_str(&text(0)).expect("JSON");
+        let samples: Vec<serde_json::Value> =
+            text(1).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        (results, samples)
+    };
+    let (results, samples) = read("lambada=l.jsonl");
+    let task = &results["results"]["lambada_openai"];
+    assert_eq!((&task["acc,none"], &task["acc_stderr,none"]), (&1.0.into(), &0.0.into()));
+    assert_eq!(results["versions"]["lambada_openai"], 1.0);
+    assert_eq!(results["n-samples"]["lambada_openai"]["effective"], 3);
+    assert_eq!(
+        (&samples[1]["doc_id"], &samples[1]["target"], &samples[1]["acc"]),
+        (&1.into(), &"silva".into(), &1.0.into())
+    );
+    assert_eq!(samples[1]["doc"]["continuation"], "silva");
+    assert_eq!(samples[1]["filter"], "none");
+    assert!(samples[1]["resps"][0][0].as_str().expect("a text").starts_with("silva"));
+
+    let (results, samples) = read("lambada:likelihood=l.jsonl");
+    let perplexity = results["results"]["lambada_openai"]["perplexity,none"].as_f64().expect("a number");
+    let nats: Vec<f64> = samples.iter().map(|sample| sample["perplexity"].as_f64().expect("a number")).collect();
+    assert!((perplexity - (-nats.iter().sum::<f64>() / 3.0).exp()).abs() < 1e-9 && perplexity < 1.2, "{perplexity}");
+    assert_eq!(results["higher_is_better"]["lambada_openai"]["perplexity"], false);
+
+    // Another file than the run's is refused, and without one the score is the measure.
+    fs::write(place.path().join("other.jsonl"), HOPS.map(|(question, _)| line((question, "mel"))).concat())
+        .expect("written");
+    let output = place.run(&["show", "run", "--lm-eval", "results", "--probe", "lambada=other.jsonl"]);
+    assert!(
+        output.contains("error: other.jsonl is not the file that the run's probe `lambada` was asked from"),
+        "{output}"
+    );
+    let output = place.run(&["show", "run", "--lm-eval", "plain"]);
+    assert!(output.contains("samples_neuro_lambada_"), "{output}");
+}

@@ -107,7 +107,7 @@ pub(super) fn read(source: &Source<'_>, file: &str) -> Result<Read, ProbeError> 
         let fields = part.object()?;
         let target = fields.text("target")?;
         let prompt = format!("{description}\n\nQ: {}\nA:", fields.text("input")?);
-        items.push(Item::new(part.key.clone(), name, prompt, part.line, Grading::Bbh(target.to_owned(), *filter)));
+        items.push(Item::new(part.key.clone(), name, prompt, &part, Grading::Bbh(target.to_owned(), *filter)));
     }
     let measures = vec![("exact_match", "strict-match"), ("exact_match", "flexible-extract")];
     let harness = Harness { task: format!("bbh_zeroshot_{name}"), version: 3.0, measures };

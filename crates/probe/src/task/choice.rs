@@ -29,7 +29,7 @@ pub(super) fn lettered(source: &Source<'_>, kind: &'static str) -> Result<Read, 
             .next()
             .filter(|_| kind == "boolq")
             .map_or(kind, |first| if first == 'y' { "yes" } else { "no" });
-        let item = Item::new(part.key.clone(), group, prompt, part.line, Grading::Choice(choices.clone(), gold));
+        let item = Item::new(part.key.clone(), group, prompt, &part, Grading::Choice(choices.clone(), gold));
         items.push(item.with_choices(&choices, gold));
     }
     let harness = match kind {
@@ -56,8 +56,7 @@ pub(super) fn winogrande(source: &Source<'_>) -> Result<Read, ProbeError> {
             return Err(fields.wrong("context_options", "beginnings of which each goes on for itself"));
         }
         let prompt = contexts[gold][..shared].trim_end().to_owned();
-        let mut item =
-            Item::new(part.key.clone(), "winogrande", prompt, part.line, Grading::Choice(options.clone(), gold));
+        let mut item = Item::new(part.key.clone(), "winogrande", prompt, &part, Grading::Choice(options.clone(), gold));
         let choice = |(index, option): (usize, &String)| Continuation {
             read: option.clone(),
             said: said.clone(),
@@ -89,7 +88,7 @@ pub(super) fn lambada(source: &Source<'_>) -> Result<Read, ProbeError> {
             return Err(fields.wrong("continuation", "the word that follows"));
         }
         let context = fields.text("context")?.to_owned();
-        let mut item = Item::new(part.key.clone(), "lambada", context, part.line, Grading::Word(word.to_owned()));
+        let mut item = Item::new(part.key.clone(), "lambada", context, &part, Grading::Word(word.to_owned()));
         item.question.max_new_tokens = 8;
         items.push(item);
     }

@@ -19,7 +19,7 @@ pub(super) fn gsm8k(source: &Source<'_>) -> Result<Read, ProbeError> {
             return Err(fields.wrong("answer", "a solution that ends with `#### ` and the number"));
         }
         let prompt = format!("Q: {}\nA: Let's think step by step.", fields.text("question")?);
-        items.push(Item::new(part.key.clone(), "gsm8k", prompt, part.line, Grading::Gsm8k(solution.to_owned())));
+        items.push(Item::new(part.key.clone(), "gsm8k", prompt, &part, Grading::Gsm8k(solution.to_owned())));
     }
     let measures = vec![("exact_match", "strict-match"), ("exact_match", "flexible-extract")];
     let harness = Harness { task: "gsm8k_cot_zeroshot".to_owned(), version: 3.0, measures };
@@ -40,7 +40,7 @@ pub(super) fn math500(source: &Source<'_>) -> Result<Read, ProbeError> {
         let id = if fields.get("unique_id").is_some() { fields.text("unique_id")? } else { &part.key };
         let group = if fields.get("subject").is_some() { fields.text("subject")? } else { "math" };
         let prompt = format!("Problem: {}\nAnswer:", fields.text("problem")?);
-        items.push(Item::new(id.to_owned(), group, prompt, part.line, Grading::Latex(key.to_owned())));
+        items.push(Item::new(id.to_owned(), group, prompt, &part, Grading::Latex(key.to_owned())));
     }
     let harness =
         Harness { task: "hendrycks_math500".to_owned(), version: 1.0, measures: vec![("exact_match", "none")] };
@@ -69,7 +69,7 @@ pub(super) fn ifeval(source: &Source<'_>) -> Result<Read, ProbeError> {
         let group = ids[0].split(':').next().unwrap_or_default().to_owned();
         let text = format!("{ids:?} {arguments:?}");
         let grading = Grading::Instructions(instructions, text);
-        let mut item = Item::new(id, &group, fields.text("prompt")?.to_owned(), part.line, grading);
+        let mut item = Item::new(id, &group, fields.text("prompt")?.to_owned(), &part, grading);
         item.question.max_new_tokens = 1_280;
         items.push(item);
     }

@@ -1,4 +1,5 @@
 use super::grading::Grading;
+use super::source::Part;
 use crate::{Continuation, Grade, Question};
 
 /// One question of a file.
@@ -8,6 +9,8 @@ pub(crate) struct Item {
     pub(crate) question: Question,
     /// Where it stands in the file, from 1.
     pub(crate) line: usize,
+    /// As it stands there, JSON.
+    pub(crate) document: String,
     pub(crate) grading: Grading,
 }
 
@@ -35,7 +38,7 @@ pub struct Measure {
 
 impl Item {
     /// A question that is asked in the same words with and without a chat template.
-    pub(crate) fn new(id: String, group: &str, prompt: String, line: usize, grading: Grading) -> Self {
+    pub(crate) fn new(id: String, group: &str, prompt: String, part: &Part<'_>, grading: Grading) -> Self {
         let key = grading.example();
         let question = Question {
             id,
@@ -47,7 +50,7 @@ impl Item {
             max_new_tokens: 256,
             ..Question::default()
         };
-        Self { question, line, grading }
+        Self { question, line: part.line, document: part.raw.to_owned(), grading }
     }
 
     /// Choices behind one prompt, scored by likelihood.

@@ -71,9 +71,8 @@ fn spelling(formula: &str) -> Option<String> {
     }
     // `k = ` in front.
     if text.matches('=').count() == 1
-        && let Some((name, value)) = text.split_once('=').filter(|(name, _)| name.chars().count() <= 2)
+        && let Some((_, value)) = text.split_once('=').filter(|(name, _)| name.chars().count() <= 2)
     {
-        let _ = name;
         text = value.to_owned();
     }
     let text = roots(&text)?.replace(' ', "");

@@ -160,6 +160,12 @@ impl TaskSet {
         self.places.get(id).map(|place| &self.items[*place].question)
     }
 
+    /// Where the question with this id stands among the questions, from 0, and how it stands in the file: JSON.
+    #[must_use]
+    pub fn document(&self, id: &str) -> Option<(usize, &str)> {
+        self.places.get(id).map(|place| (*place, self.items[*place].document.as_str()))
+    }
+
     /// Grades an answer to the question with this id, with the harness's own measures; none when there is no such question.
     #[must_use]
     pub fn grade(&self, id: &str, answer: &str) -> Option<Graded> {

@@ -83,7 +83,7 @@ fn question(fields: &Fields<'_>, header: &Header) -> Result<Item, ProbeError> {
     });
     check_scorer(fields, &scorer)?;
     let grading = grading(fields, &scorer)?;
-    let mut item = Item::new(id, &group, text.to_owned(), fields.part.line, grading.clone());
+    let mut item = Item::new(id, &group, text.to_owned(), &fields.part, grading.clone());
     match grading {
         Grading::Choice(choices, gold) => item = item.with_choices(&choices, gold),
         Grading::Expected { scale: [low, high], .. } if low.fract() == 0.0 && high - low < MOST_OPTIONS => {

@@ -1,6 +1,6 @@
 //! Files of probes that come as one JSON object of questions: RYS and EQ-Bench.
 
-use super::grading::{Grading, rys_eq_answer};
+use super::grading::Grading;
 use super::item::Item;
 use super::source::{Fields, Source};
 use super::{Harness, Read};
@@ -28,7 +28,7 @@ pub(super) fn rys_math(source: &Source<'_>) -> Result<Read, ProbeError> {
             "other"
         };
         let prompt = format!("{}{question}", rys::NO_THINK);
-        let mut item = Item::new(part.key.clone(), group, prompt, part.line, Grading::RysMath(key));
+        let mut item = Item::new(part.key.clone(), group, prompt, &part, Grading::RysMath(key));
         item.question.system = Some(rys::MATH_SYSTEM.to_owned());
         item.question.plain = format!("{}\n\n{question}\nAnswer:", rys::MATH_SYSTEM);
         item.question.max_new_tokens = rys::MAX_NEW_TOKENS;
@@ -44,11 +44,13 @@ pub(super) fn rys_eq(source: &Source<'_>) -> Result<Read, ProbeError> {
         let fields = part.object()?;
         let key =
             if fields.get("reference_answer").is_some() { "reference_answer" } else { "reference_answer_fullscale" };
-        let references: Intensities = emotions(&fields, key)?.map(|(_, value)| value);
+        let emotions = emotions(&fields, key)?;
+        let references: Intensities = std::array::from_fn(|place| emotions[place].1);
         let prompt = format!("{}{}", rys::NO_THINK, fields.text("prompt")?);
-        let mut item = Item::new(part.key.clone(), "eq", prompt, part.line, Grading::RysEq(references));
+        let mut item = Item::new(part.key.clone(), "eq", prompt, &part, Grading::RysEq(references));
         item.question.plain = fields.text("prompt")?.to_owned();
-        item.question.key = rys_eq_answer(&references);
+        let named: Vec<String> = emotions.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        item.question.key = format!("First pass scores:\n{}", named.join("\n"));
         item.question.max_new_tokens = rys::MAX_NEW_TOKENS;
         items.push(item);
     }
@@ -62,7 +64,7 @@ pub(super) fn eqbench(source: &Source<'_>) -> Result<Read, ProbeError> {
         let fields = part.object()?;
         let emotions: [eqbench::Emotion; 4] = emotions(&fields, "reference_answer_fullscale")?;
         let prompt = fields.text("prompt")?.to_owned();
-        let mut item = Item::new(part.key.clone(), "eq", prompt, part.line, Grading::EqBench(Box::new(emotions)));
+        let mut item = Item::new(part.key.clone(), "eq", prompt, &part, Grading::EqBench(Box::new(emotions)));
         // Two passes and a critique between them.
         item.question.max_new_tokens = 1_024;
         items.push(item);
