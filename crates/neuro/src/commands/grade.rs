@@ -26,8 +26,10 @@ pub(crate) fn run(args: &GradeArgs, printer: &Printer) -> anyhow::Result<()> {
     let (probe, set) = probe(args, name, file)?;
     if probe.scoring() == Scoring::Likelihood {
         let failure = Failure::new(format!("the probe `{name}` scores probabilities, but answers are texts"));
-        let plain = name.split(':').next().unwrap_or(name);
-        return Err(failure.hint(format!("grade them with `--probe {plain}`")).into());
+        return Err(match name.split_once(':') {
+            Some((plain, _)) => failure.hint(format!("grade them with `--probe {plain}`")).into(),
+            None => failure.into(),
+        });
     }
     let answers = Answers::read(&args.answers)?;
     let questions: HashMap<&str, &Question> =
