@@ -77,15 +77,18 @@ impl Model {
         self.name.clone().unwrap_or_else(|| model_name(&self.folder))
     }
 
-    /// The folder that holds its files.
-    pub(crate) fn folder(&self) -> &Path {
-        // A GGUF file, or with random weights the config file itself, may stand for the folder.
+    /// The folder that holds its files and no others; none for a GGUF file, which may lie anywhere.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        if self.folder.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf")) && self.folder.is_file() {
+            return None;
+        }
+        // With random weights the config file itself may stand for the folder.
         let parent = if self.folder.is_file() { self.folder.parent() } else { None };
-        match parent {
+        Some(match parent {
             Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
             Some(parent) => parent,
             None => &self.folder,
-        }
+        })
     }
 
     /// Opens the checkpoint alone. It needs no tokenizer.

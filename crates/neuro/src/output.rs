@@ -83,7 +83,11 @@ fn is_of_run(place: &Path) -> bool {
 
 fn is_of_checkpoint(place: &Path) -> bool {
     let extension = Path::new(&name(place)).extension().map(|extension| extension.to_string_lossy().into_owned());
-    matches!(extension.as_deref(), Some("safetensors" | "json")) && parent(place).join("config.json").is_file()
+    match extension.as_deref() {
+        Some("gguf") => true,
+        Some("safetensors" | "json") => parent(place).join("config.json").is_file(),
+        _ => false,
+    }
 }
 
 /// Also true of the target of a link in the folder, as the Hugging Face cache has them.

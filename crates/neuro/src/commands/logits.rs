@@ -19,7 +19,7 @@ pub(crate) fn run(args: &LogitsArgs, printer: &Printer) -> anyhow::Result<()> {
     let device = args.load.device.open()?;
     let model = Model::find(&args.model)?;
     let checkpoint = model.checkpoint(&args.load)?;
-    require_harmless(&args.out, Some(model.folder()))?;
+    require_harmless(&args.out, model.folder())?;
     let path = parse_path(args.path.as_deref(), checkpoint.config.num_layers())?;
     let vocab = checkpoint.config.vocab_size;
     if let Some(token) = args.tokens.0.iter().find(|token| **token as usize >= vocab) {

@@ -116,3 +116,15 @@ fn a_scan_records_the_file() {
     // Every block of 5 layers, and the baseline.
     assert_eq!(rows.lines().count(), 16);
 }
+
+/// The file itself is not overwritten; what lies beside it is none of the model's.
+#[test]
+fn only_the_file_is_the_model() {
+    let place = Place::new();
+    std::fs::copy(every_format(), place.path().join("m.gguf")).expect("copied");
+    let write = |out: &str| place.run(&["logits", "m.gguf", "--tokens", "1,2", "--out", out]);
+    assert!(write("m.gguf").contains("m.gguf would be lost: it is a file of a model"), "{}", write("m.gguf"));
+    for _ in 0..2 {
+        assert!(write("l.safetensors").starts_with("exit code: 0"), "{}", write("l.safetensors"));
+    }
+}

@@ -155,7 +155,7 @@ fn models_that_are_not_there() {
     ----- stdout -----
     ----- stderr -----
     error: the model folder nowhere does not exist
-    hint: MODEL is a folder with config.json and *.safetensors, or `phantom`, or `phantom-plain`
+    hint: MODEL is a folder with config.json and *.safetensors, a .gguf file, or `phantom`, or `phantom-plain`
     ");
     assert_output!(model("Qwen/Qwen3-0.6B"), @r"
     exit code: 1
@@ -163,7 +163,7 @@ fn models_that_are_not_there() {
     ----- stderr -----
     error: Qwen/Qwen3-0.6B is not on this machine (not in [folder]/hub), and this version of neuro does not download
     hint: fetch it: hf download Qwen/Qwen3-0.6B
-    hint: or give the path of a folder with config.json and *.safetensors as MODEL
+    hint: or give as MODEL the path of a folder with config.json and *.safetensors, or of a .gguf file
     ");
     std::fs::create_dir(place.path().join("empty")).expect("created");
     assert_output!(model("empty"), @r"
