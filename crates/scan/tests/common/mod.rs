@@ -27,7 +27,7 @@ impl Model {
         let config = json!({
             "architectures": ["LlamaForCausalLM"], "model_type": "llama",
             "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 4,
-            "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 128,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 192,
             "max_position_embeddings": 1024, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
             "tie_word_embeddings": true, "initializer_range": 0.3, "eos_token_id": 2, "bos_token_id": 1,
         });
@@ -136,12 +136,15 @@ pub fn samples(data: &RunData) -> Vec<Sample> {
     samples
 }
 
-/// One token per character: 0 `<unk>`, 1 `<bos>`, 2 `<eos>`, 3 the line break, then ASCII from the space on.
+/// One token per character: 0 `<unk>`, 1 `<bos>`, 2 `<eos>`, 3 the line break, then ASCII from the space on, then what
+/// else a phantom's words are written with, so that its probe can be asked.
 fn tokenizer() -> Value {
     let special = ["<unk>", "<bos>", "<eos>"];
     let mut vocab: Map<String, Value> = special.iter().zip(0..).map(|(t, id)| ((*t).to_owned(), json!(id))).collect();
-    for c in std::iter::once('\n').chain(' '..='~') {
-        vocab.insert(c.to_string(), json!(vocab.len()));
+    let words = PhantomWorld::vocabulary().concat();
+    for c in std::iter::once('\n').chain(' '..='~').chain(words.chars()) {
+        let next = vocab.len();
+        vocab.entry(c.to_string()).or_insert(json!(next));
     }
     let added = |(content, id): (&&str, i32)| {
         json!({"id": id, "content": content, "special": true, "single_word": false, "lstrip": false,
