@@ -1,9 +1,25 @@
 //! What is said in an answer, without its dress: thoughts, marks, and the question said again.
 
+/// Marks around thoughts.
+const THOUGHTS: [(&str, &str); 5] = [
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<seed:think>", "</seed:think>"),
+    ("[THINK]", "[/THINK]"),
+];
+
 /// What the model says aloud: nothing inside a thinking block, and nothing at all while it still thinks.
 pub(crate) fn spoken(answer: &str) -> Option<&str> {
-    let spoken = answer.rsplit_once("</think>").map_or(answer, |(_, spoken)| spoken);
-    (!spoken.contains("<think>")).then_some(spoken)
+    // Channels of gpt-oss's harmony format, of which the special tokens are left out: a name stands right before the text.
+    if let Some(thought) = answer.strip_prefix("analysis").filter(|rest| rest.starts_with(char::is_alphanumeric)) {
+        return thought.rsplit_once("assistantfinal").map(|(_, said)| said);
+    }
+    let mut said = answer;
+    for (_, close) in THOUGHTS {
+        said = said.rsplit_once(close).map_or(said, |(_, after)| after);
+    }
+    (!THOUGHTS.iter().any(|(open, _)| said.contains(open))).then_some(said)
 }
 
 /// The answer without the question, where it repeats it.
@@ -80,7 +96,11 @@ mod tests {
     fn thoughts_are_not_said() {
         assert_eq!(spoken("<think>a</think> b"), Some(" b"));
         assert_eq!(spoken("a</think>b"), Some("b"));
-        assert_eq!(spoken("<think>a"), None);
+        assert_eq!([spoken("<think>a"), spoken("a</think> <thinking>b"), spoken("[THINK]")], [None; 3]);
+        assert_eq!(spoken("[THINK]a[/THINK]b"), Some("b"));
+        assert_eq!(spoken("analysis7 or 8?assistantfinal9"), Some("9"));
+        assert_eq!(spoken("analysis7 or 8"), None);
+        assert_eq!(spoken("analysis of it"), Some("analysis of it"));
         assert_eq!(without_echo(" What? ", "What? That."), "  That.");
     }
 }

@@ -30,8 +30,8 @@ pub(crate) enum Thinking {
     Closed,
     /// The template opens a block of thoughts all the same; this is written behind it.
     ClosedBehind(&'static str),
-    /// Answers begin with something that names their channel, which a generated answer writes itself, perhaps behind
-    /// thoughts: only its limit of tokens ends them.
+    /// The template tells the model to think, or answers begin with the name of a channel, which a generated answer writes
+    /// itself, perhaps behind thoughts: only its limit of tokens ends them.
     Budgeted,
 }
 
@@ -53,11 +53,12 @@ impl Thinking {
                 return Some(Self::ClosedBehind(closing));
             }
         }
-        let has_block = THOUGHTS.iter().any(|(open, close, _)| [open, close].iter().any(|mark| off.contains(**mark)));
-        if has_block || off != on {
+        let is_closed = THOUGHTS.iter().any(|(_, close, _)| off.trim_end().ends_with(close));
+        if is_closed || off != on {
             return Some(Self::Closed);
         }
-        (!opening.is_empty()).then_some(Self::Budgeted)
+        let is_told = THOUGHTS.iter().any(|(open, ..)| off.contains(open));
+        (is_told || !opening.is_empty()).then_some(Self::Budgeted)
     }
 
     /// What is written behind the header of the turn.
@@ -76,8 +77,8 @@ impl Thinking {
                 "thinking is closed: the chat template opens a block of thoughts, and its end is written behind it"
             }
             Self::Budgeted => {
-                "thinking is budgeted: the chat template names a channel, so a generated answer may think within its limit \
-                 of tokens, and counts as cut off then"
+                "thinking is budgeted: the chat template lets the model think, so a generated answer may think within its \
+                 limit of tokens, and is unreadable when that ends it"
             }
         }
     }
@@ -135,13 +136,9 @@ mod tests {
             ("A:<think>\n\n</think>\n\n", "A:", "", Some(Thinking::Closed)),
             ("be brief A:", "think A:", "", Some(Thinking::Closed)),
             ("A:", "A:", "<|channel|>final", Some(Thinking::Budgeted)),
+            ("A:</think>", "A:</think>", "", Some(Thinking::Closed)),
             // Named in an instruction, long before the turn.
-            (
-                "Put thoughts between <think> and </think>. A:",
-                "Put thoughts between <think> and </think>. A:",
-                "",
-                Some(Thinking::Closed),
-            ),
+            ("think in [THINK] A:", "think in [THINK] A:", "", Some(Thinking::Budgeted)),
         ] {
             assert_eq!(Thinking::of(off, on, opening), expected, "{off}");
         }
