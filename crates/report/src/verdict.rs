@@ -1,6 +1,6 @@
 //! A map in one paragraph of plain words. It never says "gain": only `confirm` may.
 
-use neuro_stats::{BlockMap, Chance};
+use neuro_stats::{ALPHA, BlockMap, Chance};
 
 use crate::headline;
 use crate::precision::{FLAT, Precision, is_uncertain, largest_delta, leader};
@@ -19,7 +19,8 @@ pub fn verdict(map: &BlockMap) -> String {
         Some(chance) => {
             text.push_str(&by_chance(map, chance));
             if let Some(p) = best.and_then(|best| map.corrected_p(best)) {
-                text.push_str(&format!(" Corrected for all blocks, the best one has p = {}.", p_value(p)));
+                let so = if p > ALPHA { ", so chance alone would do" } else { "" };
+                text.push_str(&format!(" Corrected for all blocks, the best one has p = {}{so}.", p_value(p)));
             }
         }
         None if map.dropped().is_some() => text.push_str(
@@ -69,7 +70,7 @@ mod tests {
     #[test]
     fn a_best_within_noise_needs_more_questions() {
         let map = map_of(4, |block| Some(0.01 * block.end as f64 - 0.03));
-        insta::assert_snapshot!(verdict(&with_chance(map, 0.731)), @"Best block (3, 4): +0.010 [-0.020, +0.040] on 40 questions. The interval includes 0, and it is the best of 10 blocks: no evidence of a gain. If no block did anything, the best of 20 would still show +0.082 on average, and more than +0.125 in one scan of twenty. Corrected for all blocks, the best one has p = 0.73. Next: more questions (`--questions`), or `neuro confirm RUN` on fresh ones.");
+        insta::assert_snapshot!(verdict(&with_chance(map, 0.731)), @"Best block (3, 4): +0.010 [-0.020, +0.040] on 40 questions. The interval includes 0, and it is the best of 10 blocks: no evidence of a gain. If no block did anything, the best of 20 would still show +0.082 on average, and more than +0.125 in one scan of twenty. Corrected for all blocks, the best one has p = 0.73, so chance alone would do. Next: more questions (`--questions`), or `neuro confirm RUN` on fresh ones.");
     }
 
     #[test]
