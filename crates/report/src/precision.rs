@@ -23,7 +23,10 @@ pub(crate) fn leader(map: &BlockMap) -> Option<(&Cell, f64)> {
 
 /// Whether blocks were compared with the baseline and none beats it.
 pub(crate) fn nothing_beats_the_baseline(map: &BlockMap) -> bool {
-    leader(map).is_none() && map.cells.iter().any(|cell| !cell.block.is_baseline() && cell.delta.is_some())
+    let mut compared = map.cells.iter().filter(|cell| !cell.block.is_baseline() && cell.delta.is_some()).peekable();
+    // A map of swapped labels has deltas without scores, so that nothing leads there and yet something may be above.
+    let is_above = |cell: &Cell| cell.screened.is_none() && cell.delta.is_some_and(|delta| delta >= FLAT);
+    leader(map).is_none() && compared.peek().is_some() && !compared.any(is_above)
 }
 
 /// Whether a delta with this interval cannot be told from 0; judged on the numbers, never on their text.

@@ -253,11 +253,13 @@ mod tests {
         assert_eq!(svg_null_map(&map, "tiny"), None);
         let mut cells = map.cells.clone();
         cells[3].delta = Some(0.3);
+        cells.iter_mut().for_each(|cell| cell.score = None);
         map.chance =
             Some(Chance { cells, blocks: 21, expected_best: 0.08, rarely_exceeded: 0.12, adjusted: vec![None; 22] });
         let svg = svg_null_map(&map, "tiny").expect("has chance");
         assert!(svg.contains("tiny · labels swapped") && svg.contains(">+0.100<"), "{svg}");
         assert!(svg.contains("beyond the scale: 1 block, highest +0.300"), "{svg}");
+        assert!(!svg.contains("no block beats the baseline"), "{svg}");
         png(&svg, 0.5).expect("valid");
     }
 
