@@ -146,7 +146,7 @@ pub(crate) fn fixtures() -> &'static [Fixture] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
         let entries = fs::read_dir(&folder).expect("the repository has fixtures");
         let mut dirs: Vec<PathBuf> = entries.map(|entry| entry.expect("a folder can be listed").path()).collect();
-        dirs.retain(|dir| dir.join("golden.json").is_file());
+        dirs.retain(|dir| ["config.json", "golden.json"].iter().all(|file| dir.join(file).is_file()));
         dirs.sort();
         dirs.iter().map(|dir| Fixture::open(dir)).collect()
     })

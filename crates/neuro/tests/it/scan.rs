@@ -116,13 +116,13 @@ fn a_dry_run_writes_nothing() {
     assert_output!(place.run(&["scan", "--questions", "64", "--dry-run", "--memory", "2GiB"]), @r"
     exit code: 0
     ----- stdout -----
-    model         phantom, 12 layers, 2.5 MiB of weights as f32, in memory
+    model         phantom, 12 layers, [size] of weights as f32, in memory
     paths         79
     probe         phantom: 64 questions, 256 tokens, of them 242 distinct
                   1 chunk of questions × 11 groups of paths
     layer-tokens  160204, and at most 83968 for decoding
-    reads         27.2 MiB of weights in 11 walks over the layers, more for decoding
-    memory        29.8 MiB of 2.0 GiB
+    reads         [size] of weights in 11 walks over the layers, more for decoding
+    memory        [size] of 2.0 GiB
     time          about [time]
     ----- stderr -----
     ");
@@ -162,13 +162,13 @@ fn a_dry_screening_says_its_stages() {
     assert_output!(Place::new().run(&["scan", "--screen", "--questions", "96", "--memory", "2GiB", "--dry-run"]), @r"
     exit code: 0
     ----- stdout -----
-    model         phantom, 12 layers, 2.5 MiB of weights as f32, in memory
+    model         phantom, 12 layers, [size] of weights as f32, in memory
     paths         79
     probe         phantom: 96 questions, 384 tokens, of them 354 distinct
                   stages end at 3, 7, 16, 36, 96 questions, each with fewer paths
     layer-tokens  234348, and at most 125952 for decoding
     screened      at most 72060 layer-tokens of these
-    memory        33.9 MiB of 2.0 GiB
+    memory        [size] of 2.0 GiB
     time          about [time]
     ----- stderr -----
     ");

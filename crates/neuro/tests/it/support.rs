@@ -101,6 +101,8 @@ macro_rules! assert_output {
             (r"neuro \d+\.\d+\.\d+", "neuro [version]"),
             (r"neuro\.exe", "neuro"),
             (r"about .*", "about [time]"),
+            // Weights are packed for the processor at hand.
+            (r"\b\d+\.\d MiB (of weights|of 2\.0 GiB)", "[size] $1"),
             (r"[^:\n]+\(os error \d+\)", " [system error]"),
             (r"\b[0-9a-f]{12,64}\b", "[hash]"),
             (r"\S*/(neuro)( scan| probe)", "$1$2"),
