@@ -5,7 +5,7 @@ use neuro_stats::{ALPHA, BlockMap, Chance};
 use crate::headline;
 use crate::precision::{FLAT, Precision, is_uncertain, largest_delta, leader};
 
-/// What a map shows, what chance alone would show, and what to do next. The [`headline`] comes first; commands stand in
+/// What a map shows, what chance alone would show, and what to do next. The [`headline`](fn@headline) comes first; commands stand in
 /// backquotes, in which `RUN` is the run's folder. Plain text with ASCII signs.
 #[must_use]
 pub fn verdict(map: &BlockMap) -> String {

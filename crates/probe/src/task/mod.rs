@@ -1,7 +1,7 @@
 //! Questions from files: the published sets as they are distributed, and a format for one's own.
 //!
 //! Prompts, filters and measures of the published sets are those of lm-evaluation-harness (commit 4e7e0d4, 0.4.13.dev0),
-//! under the task names of [`TaskSet::harness_task`], all of them without examples in the prompt. `docs/reference/task-files.md`
+//! under the task names of [`Harness`], all of them without examples in the prompt. `docs/reference/task-files.md`
 //! says which file each name reads and describes the own format.
 
 mod bbh;
