@@ -1,11 +1,12 @@
 //! How strongly people feel: short dialogues, each with four emotions of one character, rated from 0 to 10.
 //!
-//! The dialogues were written for this project. Their references are one writer's, set while writing and before any model
-//! was asked, by this scale: 0 nothing in the text supports it · 1–2 a trace · 4 there, but pushed aside by stronger ones ·
-//! 6 clearly there · 8–9 what mainly moves the person · 10 it fills the person. They are on the full scale, not shares of a
-//! sum, and use its ends, so that one number for everything is far from all: the best constant, a 6, scores 0.141, numbers
-//! drawn at random 0.16. They are no average over raters: differences between paths are meant to be read, not the height of
-//! a score.
+//! The dialogues were written for this project. Their references are one writer's. While writing they were set on a plain
+//! scale of 0 to 10, on which a constant 4 would have scored 0.494; seeing that, and before any model was asked, all of
+//! them were spread by one fixed table to this scale: 0 nothing in the text supports it · 1–2 a trace · 4 there, but pushed
+//! aside by stronger ones · 6 clearly there · 8–9 what mainly moves the person · 10 it fills the person. They are on the
+//! full scale, not shares of a sum, and use its ends, so that one number for everything is far from all: the best constant,
+//! a 6, scores 0.141, numbers drawn at random 0.16. They are no average over raters: differences between paths are meant to
+//! be read, not the height of a score.
 //!
 //! Graded as EQ-Bench v2 does (EQ-bench/EQ-Bench, `lib/scoring.py`, `calculate_score_fullscale`): a difference d adds
 //! 0 for d = 0, 6.5 / (1 + exp(−1.2 (d − 4))) up to 5, d above; the item is 10 − 0.7477 · Σ, here divided by 10 and kept
