@@ -1,13 +1,21 @@
 //! A decoder described by data. Nothing here or behind it asks for an architecture's name.
 
 mod architecture;
-
+mod experts;
+mod layer;
 mod parse;
 mod rope;
+mod stored_form;
 
 use crate::dtype::Dtype;
 
+pub use experts::{ExpertsConfig, RouterGroups, RouterScores, SharedExpertConfig};
+pub use layer::{Activation, AttentionConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm};
 pub use rope::{RopeConfig, RopeScaling};
+pub(crate) use stored_form::{View, renamed, stored_form};
+
+/// The table of learned positions.
+pub const POSITIONS: &str = "model.embed_positions.weight";
 
 /// Most layers that a config may ask for: a baseline path may not be longer than the longest path.
 pub const MAX_LAYERS: usize = neuro_path::MAX_VISITS;
@@ -23,8 +31,18 @@ pub struct DecoderConfig {
     pub hidden_size: usize,
     /// The context length that the model was made for, in tokens.
     pub max_position_embeddings: usize,
-    /// Added to the mean square inside every RMSNorm.
+    /// Added to the mean square, or the variance, inside every norm.
     pub norm_eps: f64,
+    /// The norm before the head.
+    pub norm: NormKind,
+    /// Multiplies what the embedding gives; 1 in most models.
+    pub embedding_scale: f64,
+    /// Positions of a learned table that is added to the embedding; `None`: positions are rotary, or there are none.
+    pub learned_positions: Option<usize>,
+    /// Multiplies the logits; 1 in most models.
+    pub logit_scale: f64,
+    /// Cap c of the logits: `c · tanh(logit / c)`, after their scale.
+    pub logit_softcap: Option<f64>,
     /// Whether the head is the embedding.
     pub tie_word_embeddings: bool,
     /// Standard deviation of random weights.
@@ -39,67 +57,12 @@ pub struct DecoderConfig {
     pub dtype: Option<Dtype>,
 }
 
-/// One layer: attention, then MLP, each after an RMSNorm and each added to the residual stream.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LayerConfig {
-    /// The attention branch.
-    pub attention: AttentionConfig,
-    /// The MLP branch.
-    pub mlp: MlpConfig,
-}
-
-/// The attention branch of a layer.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AttentionConfig {
-    /// Query heads.
-    pub heads: usize,
-    /// Key and value heads; divides `heads`.
-    pub kv_heads: usize,
-    /// Width of a head; even.
-    pub head_dim: usize,
-    /// Whether `q_proj` has a bias.
-    pub q_bias: bool,
-    /// Whether `k_proj` has a bias.
-    pub k_bias: bool,
-    /// Whether `v_proj` has a bias.
-    pub v_bias: bool,
-    /// Whether `o_proj` has a bias.
-    pub o_bias: bool,
-    /// Whether queries and keys go through an RMSNorm over `head_dim` before RoPE.
-    pub qk_norm: bool,
-    /// Sliding window W: position p sees the keys k with p − W < k ≤ p. `None`: all keys up to p.
-    pub window: Option<usize>,
-    /// Rotary positions.
-    pub rope: RopeConfig,
-    /// Multiplies queries · keys before the softmax.
-    pub scale: f64,
-}
-
-/// The MLP branch of a layer: `down_proj(activation(gate_proj(x)) · up_proj(x))`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MlpConfig {
-    /// Rows of `gate_proj` and `up_proj`.
-    pub intermediate_size: usize,
-    /// Whether `gate_proj`, `up_proj` and `down_proj` have biases.
-    pub bias: bool,
-    /// Applied to the output of `gate_proj`.
-    pub activation: Activation,
-}
-
-/// An activation function; the names are those of transformers' `ACT2FN`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Activation {
-    /// x · sigmoid(x): `silu`, `swish`.
-    Silu,
-    /// x · Φ(x) with the error function: `gelu`, `gelu_python`.
-    Gelu,
-    /// The tanh approximation of GELU: `gelu_new`, `gelu_pytorch_tanh`, `gelu_python_tanh`, `gelu_fast`.
-    GeluTanh,
-    /// max(x, 0): `relu`.
-    Relu,
-}
-
 impl DecoderConfig {
+    /// The values of `model_type` that can be described.
+    pub fn known_model_types() -> impl Iterator<Item = &'static str> {
+        architecture::KNOWN.iter().map(|architecture| architecture.model_type)
+    }
+
     /// Number of layers, which is the depth of every layer path over this model.
     #[must_use]
     pub fn num_layers(&self) -> usize {
@@ -111,12 +74,17 @@ impl DecoderConfig {
     #[must_use]
     pub fn expected_tensors(&self) -> Vec<(String, Vec<usize>)> {
         let mut tensors = vec![("model.embed_tokens.weight".to_owned(), vec![self.vocab_size, self.hidden_size])];
+        if let Some(positions) = self.learned_positions {
+            tensors.push((POSITIONS.to_owned(), vec![positions, self.hidden_size]));
+        }
         for (index, layer) in self.layers.iter().enumerate() {
             layer.each_tensor(self.hidden_size, |module, part, shape| {
                 tensors.push((format!("model.layers.{index}.{module}.{part}"), shape.to_vec()));
             });
         }
-        tensors.push(("model.norm.weight".to_owned(), vec![self.hidden_size]));
+        for part in self.norm.parts() {
+            tensors.push((format!("model.norm.{part}"), vec![self.hidden_size]));
+        }
         if !self.tie_word_embeddings {
             tensors.push(("lm_head.weight".to_owned(), vec![self.vocab_size, self.hidden_size]));
         }
@@ -132,38 +100,9 @@ impl DecoderConfig {
         }
         let embedding = elements(&[self.vocab_size, self.hidden_size]);
         let heads = if self.tie_word_embeddings { 1 } else { 2 };
-        total.saturating_add(embedding.saturating_mul(heads)).saturating_add(self.hidden_size as u64)
-    }
-}
-
-impl LayerConfig {
-    /// Calls `emit` with module, part (`weight` or `bias`) and shape of every tensor of the layer.
-    fn each_tensor(&self, hidden: usize, mut emit: impl FnMut(&str, &str, &[usize])) {
-        let (attention, mlp) = (&self.attention, &self.mlp);
-        // Neither product overflows: that was checked when the config was read.
-        let q_rows = attention.heads.saturating_mul(attention.head_dim);
-        let kv_rows = attention.kv_heads.saturating_mul(attention.head_dim);
-        let projections = [
-            ("self_attn.q_proj", q_rows, hidden, attention.q_bias),
-            ("self_attn.k_proj", kv_rows, hidden, attention.k_bias),
-            ("self_attn.v_proj", kv_rows, hidden, attention.v_bias),
-            ("self_attn.o_proj", hidden, q_rows, attention.o_bias),
-            ("mlp.gate_proj", mlp.intermediate_size, hidden, mlp.bias),
-            ("mlp.up_proj", mlp.intermediate_size, hidden, mlp.bias),
-            ("mlp.down_proj", hidden, mlp.intermediate_size, mlp.bias),
-        ];
-        emit("input_layernorm", "weight", &[hidden]);
-        for (module, rows, columns, bias) in projections {
-            emit(module, "weight", &[rows, columns]);
-            if bias {
-                emit(module, "bias", &[rows]);
-            }
-        }
-        if attention.qk_norm {
-            emit("self_attn.q_norm", "weight", &[attention.head_dim]);
-            emit("self_attn.k_norm", "weight", &[attention.head_dim]);
-        }
-        emit("post_attention_layernorm", "weight", &[hidden]);
+        let positions = elements(&[self.learned_positions.unwrap_or(0), self.hidden_size]);
+        let norm = self.norm.parts().len() as u64 * self.hidden_size as u64;
+        total.saturating_add(embedding.saturating_mul(heads)).saturating_add(positions).saturating_add(norm)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::config::DecoderConfig;
+use crate::config::{DecoderConfig, renamed, stored_form};
 use crate::dtype::Dtype;
 use crate::error::CheckpointError;
 use crate::names;
@@ -31,9 +31,13 @@ pub(crate) fn fit(
 ) -> Result<(), CheckpointError> {
     // Beside a decoder that is marked as a part lie parts that see pictures or hear; text does not pass through them.
     let nested = weights.nested;
-    weights.places.retain(|name, _| !names::is_computed(name) && (!nested || names::is_decoder(name)));
+    let places = std::mem::take(&mut weights.places);
+    let places = places.into_iter().filter_map(|(name, place)| Some((renamed(config, &name)?, place)));
+    weights.places =
+        places.filter(|(name, _)| !names::is_computed(name) && (!nested || names::is_decoder(name))).collect();
     settle_head(weights, config);
     let expected = config.expected_tensors();
+    take_apart(weights, config, &expected)?;
     let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
     if let Some(name) = weights.places.keys().find(|name| !known.contains(name.as_str())) {
         return Err(unexpected(weights, config, name));
@@ -41,6 +45,30 @@ pub(crate) fn fit(
     for (name, shape) in &expected {
         check_tensor(weights, name, shape, place)?;
     }
+    Ok(())
+}
+
+/// Finds expected tensors that are not stored by themselves among those that are stored in another form, and forgets the
+/// latter.
+fn take_apart(
+    weights: &mut StoredWeights,
+    config: &DecoderConfig,
+    expected: &[(String, Vec<usize>)],
+) -> Result<(), CheckpointError> {
+    let mut parts = Vec::new();
+    let mut used = BTreeSet::new();
+    for (name, shape) in expected.iter().filter(|(name, _)| !weights.places.contains_key(name)) {
+        let Some(form) = stored_form(config, name, shape) else { continue };
+        let (Some(place), Some(entry)) = (weights.places.get(&form.name), weights.entry(&form.name)) else { continue };
+        if entry.shape != form.shape {
+            let problem = format!("has shape {:?}, expected {:?} by config.json", entry.shape, form.shape);
+            return Err(CheckpointError::tensor(weights.file_of(&form.name), &form.name, problem));
+        }
+        parts.push((name.clone(), place.part(shape, form.view)));
+        used.insert(form.name);
+    }
+    weights.places.retain(|name, _| !used.contains(name));
+    weights.places.extend(parts);
     Ok(())
 }
 
@@ -75,8 +103,9 @@ fn check_tensor(weights: &StoredWeights, name: &str, shape: &[usize], place: &Pa
         return Err(CheckpointError::tensor(place, name, format!("is missing, expected shape {shape:?}{advice}")));
     };
     let refuse = |problem: String| Err(CheckpointError::tensor(weights.file_of(name), name, problem));
-    if entry.shape != shape {
-        return refuse(format!("has shape {:?}, expected {shape:?} by config.json", entry.shape));
+    let found = weights.shape_of(name, entry);
+    if found != shape {
+        return refuse(format!("has shape {found:?}, expected {shape:?} by config.json"));
     }
     if readable(entry.dtype).is_none() {
         return refuse(format!(

@@ -30,7 +30,8 @@ mod weights;
 
 pub use checkpoint::Checkpoint;
 pub use config::{
-    Activation, AttentionConfig, DecoderConfig, LayerConfig, MAX_LAYERS, MlpConfig, RopeConfig, RopeScaling,
+    Activation, AttentionConfig, DecoderConfig, ExpertsConfig, LayerConfig, LayerNorms, MAX_LAYERS, MlpConfig,
+    NormKind, POSITIONS, QkNorm, RopeConfig, RopeScaling, RouterGroups, RouterScores, SharedExpertConfig,
 };
 pub use dtype::Dtype;
 pub use error::CheckpointError;

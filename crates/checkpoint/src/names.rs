@@ -8,7 +8,16 @@ const PREFIXES: [(&str, &str); 3] =
 const DECODER: [&str; 4] = ["model.embed_tokens.", "model.layers.", "model.norm.", "lm_head."];
 
 /// Buffers that old files store and that are computed from the config.
-const COMPUTED: [&str; 3] = ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached"];
+const COMPUTED: [&str; 7] = [
+    "rotary_emb.inv_freq",
+    "rotary_emb.cos_cached",
+    "rotary_emb.sin_cached",
+    // Causal masks of GPT-2 and GPT-NeoX.
+    "self_attn.bias",
+    "self_attn.masked_bias",
+    "attention.bias",
+    "attention.masked_bias",
+];
 
 /// The canonical form of a stored name. A base model saved without its head lacks the leading `model.`.
 pub(crate) fn canonical(stored: &str) -> String {

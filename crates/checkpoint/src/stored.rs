@@ -1,10 +1,12 @@
 //! The tensors in safetensors files, single or sharded, by canonical name.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::io;
 use std::path::Path;
 
+use crate::config::View;
 use crate::convert;
 use crate::disk::{WeightFile, read_bounded};
 use crate::dtype::Dtype;
@@ -21,10 +23,27 @@ const LARGEST_INDEX: u64 = 128 << 20;
 /// Tensors in files. As opened, `places` holds every stored tensor; after [`crate::fit::fit`], exactly the expected ones.
 pub(crate) struct StoredWeights {
     shards: Vec<Shard>,
-    /// Canonical name to shard and stored name.
-    pub(crate) places: BTreeMap<String, (usize, String)>,
+    /// Canonical name to where its numbers are.
+    pub(crate) places: BTreeMap<String, Place>,
     /// Whether stored names say that the decoder is a part of a larger model.
     pub(crate) nested: bool,
+}
+
+/// Where the numbers of a tensor are.
+#[derive(Clone)]
+pub(crate) struct Place {
+    shard: usize,
+    /// The stored name.
+    stored: String,
+    /// The canonical shape and which of the stored numbers, where they are not all of a tensor in its own order.
+    part: Option<(Vec<usize>, View)>,
+}
+
+impl Place {
+    /// A part of what is stored there.
+    pub(crate) fn part(&self, shape: &[usize], view: View) -> Self {
+        Self { part: Some((shape.to_vec(), view)), ..self.clone() }
+    }
 }
 
 struct Shard {
@@ -61,14 +80,15 @@ impl StoredWeights {
     }
 
     fn new(shards: Vec<Shard>) -> Result<Self, CheckpointError> {
-        let mut places: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        let mut places: BTreeMap<String, Place> = BTreeMap::new();
         let mut nested = false;
         for (number, shard) in shards.iter().enumerate() {
             for stored in shard.header.tensors().keys() {
                 nested |= names::is_nested(stored);
-                if let Some((other, twin)) = places.insert(names::canonical(stored), (number, stored.clone())) {
-                    let other = shards[other].file.path().display();
-                    let problem = format!("appears twice: `{}` in {other} stands for the same tensor", shorten(&twin));
+                let place = Place { shard: number, stored: stored.clone(), part: None };
+                if let Some(twin) = places.insert(names::canonical(stored), place) {
+                    let (other, twin) = (shards[twin.shard].file.path().display(), shorten(&twin.stored));
+                    let problem = format!("appears twice: `{twin}` in {other} stands for the same tensor");
                     return Err(CheckpointError::tensor(shard.file.path(), stored, problem));
                 }
             }
@@ -88,21 +108,24 @@ impl StoredWeights {
         self.places.contains_key(name)
     }
 
+    /// What is stored; a tensor that stands for several, once.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &TensorEntry> {
-        self.names().filter_map(|name| self.entry(name))
+        let stored: BTreeSet<(usize, &str)> =
+            self.places.values().map(|place| (place.shard, place.stored.as_str())).collect();
+        stored.into_iter().filter_map(|(shard, stored)| self.shards[shard].header.tensors().get(stored))
     }
 
-    /// The entry of a canonical name.
+    /// The entry of a canonical name, whole where that is a part of it.
     pub(crate) fn entry(&self, name: &str) -> Option<&TensorEntry> {
-        let (shard, stored) = self.places.get(name)?;
-        self.shards[*shard].header.tensors().get(stored)
+        let place = self.places.get(name)?;
+        self.shards[place.shard].header.tensors().get(&place.stored)
     }
 
     /// The stored bytes of a canonical name.
     pub(crate) fn bytes(&self, name: &str) -> Option<&[u8]> {
-        let (shard, stored) = self.places.get(name)?;
-        let shard = &self.shards[*shard];
-        shard.file.bytes().get(shard.header.tensors().get(stored)?.range.clone())
+        let place = self.places.get(name)?;
+        let shard = &self.shards[place.shard];
+        shard.file.bytes().get(shard.header.tensors().get(&place.stored)?.range.clone())
     }
 
     /// Reads numbers of a tensor from the one at flat position `first` on, as many as `values` holds. Gives the format
@@ -120,16 +143,19 @@ impl StoredWeights {
     ) -> Result<Dtype, CheckpointError> {
         let refuse = |problem: String| CheckpointError::tensor(self.file_of(name), name, problem);
         let (entry, dtype) = self.readable_entry(name)?;
-        let start = entry.range.start + first * dtype.size();
-        let range = start..start + values.len() * dtype.size();
-        if range.end > entry.range.end {
-            return Err(refuse(format!("has shape {:?}, which has no number {first}", entry.shape)));
+        let place = &self.places[name];
+        let shape = place.part.as_ref().map_or(&entry.shape, |(shape, _)| shape);
+        if first + values.len() > shape.iter().product() {
+            return Err(refuse(format!("has shape {shape:?}, which has no number {first}")));
         }
-        let shard = &self.shards[self.places[name].0];
-        let bytes =
-            shard.file.read(range, buffer).map_err(|error| CheckpointError::read(shard.file.path(), name, error))?;
-        match convert::to_f32(dtype, bytes, values) {
-            Some(position) => Err(refuse(convert::not_finite(values[position], first + position, &entry.shape))),
+        let stored = Stored { shard: &self.shards[place.shard], entry, dtype };
+        let read = match &place.part {
+            None => stored.read(first, values, buffer),
+            Some((shape, view)) => stored.read_part(view, shape.get(1).copied().unwrap_or(1), first, values, buffer),
+        };
+        let found = read.map_err(|error| CheckpointError::read(stored.shard.file.path(), name, error))?;
+        match found {
+            Some(position) => Err(refuse(convert::not_finite(values[position], first + position, shape))),
             None => Ok(dtype),
         }
     }
@@ -144,12 +170,17 @@ impl StoredWeights {
 
     /// The shape of a canonical name.
     pub(crate) fn shape(&self, name: &str) -> Result<&[usize], CheckpointError> {
-        self.readable_entry(name).map(|(entry, _)| entry.shape.as_slice())
+        self.readable_entry(name).map(|(entry, _)| self.shape_of(name, entry))
+    }
+
+    /// The canonical shape, given the entry.
+    pub(crate) fn shape_of<'a>(&'a self, name: &str, entry: &'a TensorEntry) -> &'a [usize] {
+        self.places.get(name).and_then(|place| place.part.as_ref()).map_or(&entry.shape, |(shape, _)| shape)
     }
 
     /// The file of a canonical name, or the first file.
     pub(crate) fn file_of(&self, name: &str) -> &Path {
-        let shard = self.places.get(name).map_or(0, |(shard, _)| *shard);
+        let shard = self.places.get(name).map_or(0, |place| place.shard);
         self.shards.get(shard).map_or(Path::new(""), |shard| shard.file.path())
     }
 
@@ -157,9 +188,81 @@ impl StoredWeights {
     pub(crate) fn view(&self, name: &str) -> Result<TensorView<'_>, CheckpointError> {
         let refuse = |problem: &str| CheckpointError::tensor(self.file_of(name), name, problem);
         let (entry, dtype) = self.readable_entry(name)?;
-        let bytes = self.bytes(name).ok_or_else(|| refuse("lies beyond the end of its file"))?;
-        let place = self.places.get_key_value(name).ok_or_else(|| refuse("does not exist in this checkpoint"))?;
-        Ok(TensorView { name: place.0, dtype, shape: &entry.shape, bytes: Cow::Borrowed(bytes) })
+        let stored = self.bytes(name).ok_or_else(|| refuse("lies beyond the end of its file"))?;
+        let (name, place) =
+            self.places.get_key_value(name).ok_or_else(|| refuse("does not exist in this checkpoint"))?;
+        let Some((shape, view)) = &place.part else {
+            return Ok(TensorView { name, dtype, shape: &entry.shape, bytes: Cow::Borrowed(stored) });
+        };
+        let (rows, columns) = (shape[0], shape.get(1).copied().unwrap_or(1));
+        let mut bytes = Vec::with_capacity(rows * columns * dtype.size());
+        for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
+            let at = view.at(row, column) * dtype.size();
+            bytes.extend_from_slice(stored.get(at..at + dtype.size()).unwrap_or_default());
+        }
+        Ok(TensorView { name, dtype, shape, bytes: Cow::Owned(bytes) })
+    }
+}
+
+/// The numbers of a stored tensor.
+struct Stored<'a> {
+    shard: &'a Shard,
+    entry: &'a TensorEntry,
+    dtype: Dtype,
+}
+
+impl Stored<'_> {
+    /// Reads numbers from a flat position on. Gives the position of the first that is not finite.
+    fn read(&self, first: usize, values: &mut [f32], buffer: &mut Vec<u8>) -> io::Result<Option<usize>> {
+        let start = self.entry.range.start + first * self.dtype.size();
+        let end = start + values.len() * self.dtype.size();
+        if end > self.entry.range.end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let bytes = self.shard.file.read(start..end, buffer)?;
+        Ok(convert::to_f32(self.dtype, bytes, values))
+    }
+
+    /// As [`Stored::read`], of a part with the given number of columns.
+    fn read_part(
+        &self,
+        view: &View,
+        columns: usize,
+        first: usize,
+        values: &mut [f32],
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<Option<usize>> {
+        let (mut position, end) = (first, first + values.len());
+        if view.row_stride == columns && view.column_stride == 1 {
+            // Rows lie behind one another up to the end of their block.
+            while position < end {
+                let (row, column) = (position / columns, position % columns);
+                let left = (view.block - row % view.block).saturating_mul(columns).saturating_sub(column);
+                let run = left.min(end - position);
+                let values = &mut values[position - first..position - first + run];
+                if let Some(wrong) = self.read(view.at(row, column), values, buffer)? {
+                    return Ok(Some(position - first + wrong));
+                }
+                position += run;
+            }
+            return Ok(None);
+        }
+        // Rows lie side by side: of each column, from the first to the last row that is asked for, some are taken.
+        let mut run: Vec<f32> = Vec::new();
+        for column in 0..columns {
+            let row_from = |position: usize| position.saturating_sub(column).div_ceil(columns);
+            let rows = row_from(first)..row_from(end);
+            if rows.is_empty() {
+                continue;
+            }
+            run.resize((rows.len() - 1) * view.row_stride + 1, 0.0);
+            // What lies between may be another tensor's, whose numbers are checked when it is read.
+            self.read(view.at(rows.start, column), &mut run, buffer)?;
+            for (row, value) in rows.zip(run.iter().step_by(view.row_stride)) {
+                values[row * columns + column - first] = *value;
+            }
+        }
+        Ok(values.iter().position(|value| !value.is_finite()))
     }
 }
 

@@ -100,7 +100,7 @@ fn sizes_that_do_not_fit_each_other() {
 
 #[test]
 fn what_is_not_supported_is_named() {
-    config(json!({"model_type": "gpt2"}), &["`model_type` is \"gpt2\"", "known: llama, mistral, qwen2, qwen3"]);
+    config(json!({"model_type": "bert"}), &["`model_type` is \"bert\"", "known: llama, mistral, ministral", "gpt_oss"]);
     config(json!({"model_type": null}), &["`model_type` is missing", "llama, mistral, qwen2, qwen3"]);
     config(json!({"model_type": 3}), &["`model_type` is 3", "a string"]);
     config(json!({"hidden_act": "mish"}), &["`hidden_act` is \"mish\"", "known: silu"]);
@@ -129,7 +129,8 @@ fn rope_that_cannot_be() {
         config(json!({"rope_scaling": parameters}), parts);
         config(json!({"rope_parameters": parameters}), parts);
     };
-    rope(json!({"type": "longrope"}), &[".type` is \"longrope\"", "known: default, linear, dynamic, llama3, yarn"]);
+    rope(json!({"type": "ntk"}), &[".type` is \"ntk\"", "known: default, linear, dynamic, llama3, longrope, yarn"]);
+    rope(json!({"type": "longrope"}), &["short_factor` is missing"]);
     rope(json!({"factor": 2.0}), &["rope_type` is missing", "`factor`"]);
     rope(json!({"rope_type": "linear"}), &["factor` is missing"]);
     rope(json!({"rope_type": "yarn"}), &["factor` is missing"]);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{describe, refusal, tiny_config, with};
-use neuro_checkpoint::{Activation, DecoderConfig, Dtype, RopeConfig, RopeScaling};
+use neuro_checkpoint::{Activation, DecoderConfig, Dtype, QkNorm, RopeConfig, RopeScaling};
 use serde_json::{Value, json};
 
 fn architecture(model_type: &str) -> Value {
@@ -62,7 +62,7 @@ fn each_architecture_has_its_own_biases_and_norms() {
     assert_eq!(biases(&described("qwen3")), [true, true, true, true, false]);
     assert_eq!(biases(&describe(&architecture("llama"))), [false; 5]);
     assert_eq!(biases(&describe(&architecture("qwen2"))), [true, true, true, false, false]);
-    let normed = |model_type: &str| describe(&architecture(model_type)).layers[0].attention.qk_norm;
+    let normed = |model_type: &str| describe(&architecture(model_type)).layers[0].attention.qk_norm != QkNorm::None;
     assert_eq!(["llama", "mistral", "qwen2", "qwen3"].map(normed), [false, false, false, true]);
 }
 
@@ -107,7 +107,7 @@ fn both_spellings_of_rope_mean_the_same() {
         (json!({}), "default", RopeScaling::Default),
     ];
     for (parameters, name, scaling) in scalings {
-        let expected = RopeConfig { theta: 500.0, rotary_dim: 4, scaling };
+        let expected = RopeConfig { theta: 500.0, rotary_dim: 4, interleaved: false, scaling };
         for key in ["type", "rope_type"] {
             let old = json!({"rope_theta": 500.0, "rope_scaling": with(parameters.clone(), json!({key: name}))});
             assert_eq!(rope(&with(tiny_config(), old)), expected, "{name} by {key}");
@@ -160,7 +160,10 @@ fn rope_may_depend_on_the_layer_type() {
                 "sliding_attention": {"rope_type": "default"}}}),
     );
     let layers = describe(&config).layers;
-    assert_eq!(layers[0].attention.rope, RopeConfig { theta: 1e4, rotary_dim: 128, scaling: RopeScaling::Default });
+    assert_eq!(
+        layers[0].attention.rope,
+        RopeConfig { theta: 1e4, rotary_dim: 128, interleaved: false, scaling: RopeScaling::Default }
+    );
     assert_eq!(layers[1].attention.rope.theta, 1e6);
     assert_eq!(layers[1].attention.rope.scaling, RopeScaling::Linear { factor: 2.0 });
     let missing = with(config, json!({"rope_parameters": {"full_attention": {"rope_type": "default"}}}));

@@ -175,7 +175,8 @@ impl Forest {
     fn begin(&mut self, strand: usize, job: &Job, parent: Option<(&Job, &Tensor)>) -> Result<Tensor> {
         let Some(before) = self.strands[strand].parent else {
             let tokens: Vec<u32> = job.nodes.iter().map(|&node| self.tokens.token(node)).collect();
-            let resid = self.decoder.embed(&tokens)?;
+            let positions = job.nodes.iter().map(|&node| self.tokens.position(node));
+            let resid = self.decoder.embed_at(&tokens, positions)?;
             if job.prompts && self.trunk > 0 && self.resid.is_empty() {
                 self.resid.push(resid.clone());
             }

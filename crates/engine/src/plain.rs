@@ -47,7 +47,7 @@ impl Plain {
 
     /// Reads on and gives the residual stream behind the path, `(tokens, hidden)`.
     fn resid(&mut self, tokens: &[u32]) -> Result<Tensor> {
-        let resid = self.decoder.embed(tokens)?;
+        let resid = self.decoder.embed_at(tokens, self.read..self.read + tokens.len())?;
         let batch = Batch::next(self.read, tokens.len(), self.span);
         let resid = self.decoder.run(resid, &batch, &self.visits, &mut self.state.slots, &mut ())?;
         self.read += tokens.len();

@@ -15,6 +15,8 @@ struct Node {
     run: u32,
     /// Planned length that its RoPE depends on, or 0 where none does.
     span: usize,
+    /// Tokens before it.
+    position: u32,
 }
 
 /// Token sequences by what they begin with. Nodes are numbered in order of insertion, so a node's number is above its
@@ -42,6 +44,11 @@ impl TokenTrie {
         self.nodes[node as usize].span
     }
 
+    /// Tokens before a node's in its text.
+    pub(crate) fn position(&self, node: u32) -> usize {
+        self.nodes[node as usize].position as usize
+    }
+
     /// The node of a token behind another, or at a beginning; made where it is new. `key` tells apart what must share
     /// nothing.
     fn child(&mut self, parent: Option<u32>, key: usize, token: u32, span: usize) -> u32 {
@@ -50,7 +57,8 @@ impl TokenTrie {
         if node == next {
             let continues = parent.filter(|&parent| parent + 1 == next);
             let run = continues.map_or(next, |parent| self.nodes[parent as usize].run);
-            self.nodes.push(Node { token, parent, run, span });
+            let position = parent.map_or(0, |parent| self.nodes[parent as usize].position + 1);
+            self.nodes.push(Node { token, parent, run, span, position });
         }
         node
     }
@@ -126,6 +134,7 @@ mod tests {
         assert_eq!(trie.insert(3, &[7, 8]), [5, 6]);
         assert_eq!(trie.insert(0, &[7, 8, 9]), [0, 1, 2]);
         assert_eq!((trie.len(), trie.token(4), trie.span(6)), (7, 6, 3));
+        assert_eq!([0, 2, 4, 6].map(|node| trie.position(node)), [0, 2, 3, 1]);
         let runs: Vec<&[u32]> = trie.runs(&[0, 1, 2, 3, 4, 5]).collect();
         assert_eq!(runs, [&[0, 1, 2][..], &[3, 4], &[5]]);
         assert_eq!(trie.past(4, |node| Some(node as usize)), Some(vec![0..2, 3..4]));

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use candle_core::{Device, Tensor};
-use neuro_checkpoint::{Activation, MlpConfig};
+use neuro_checkpoint::{Activation, MlpConfig, NormKind};
 use rayon::prelude::*;
 
 #[path = "../src/error.rs"]
@@ -32,14 +32,15 @@ use kernels::rope::{Angles, rotate};
 use kernels::values::Values;
 use linear::Linear;
 use mlp::Mlp;
-use norm::RmsNorm;
+use norm::Norm;
 use source::{Kernels, ParameterSource, WeightType};
 
 type Result<T> = std::result::Result<T, ModelError>;
 
 const HIDDEN: usize = 896;
 const INTERMEDIATE: usize = 4864;
-const DIMS: Dims = Dims { heads: 14, kv_heads: 2, head_dim: 64, window: None, scale: 0.125 };
+const DIMS: Dims<'static> =
+    Dims { heads: 14, kv_heads: 2, head_dim: 64, window: None, scale: 0.125, softcap: None, sinks: None };
 const KV: usize = DIMS.kv_heads * DIMS.head_dim;
 const PROMPT: usize = 110;
 
@@ -57,7 +58,7 @@ impl ParameterSource for Random {
 }
 
 struct Layer {
-    norms: [RmsNorm; 2],
+    norms: [Norm; 2],
     q_proj: Linear,
     k_proj: Linear,
     v_proj: Linear,
@@ -68,16 +69,16 @@ struct Layer {
 impl Layer {
     fn random(kind: WeightType) -> Result<Self> {
         let source = Random(kind);
-        let norm = || RmsNorm::load(&source, "norm", HIDDEN, 1e-6, Kernels::Fused);
+        let norm = || Norm::load(&source, "norm", HIDDEN, (NormKind::Rms, 1e-6), Kernels::Fused);
         let linear = |shape, bias| Linear::load(&source, "linear", shape, bias);
-        let mlp = MlpConfig { intermediate_size: INTERMEDIATE, bias: false, activation: Activation::Silu };
+        let mlp = MlpConfig::new(INTERMEDIATE, Activation::Silu);
         Ok(Self {
             norms: [norm()?, norm()?],
             q_proj: linear((HIDDEN, HIDDEN), true)?,
             k_proj: linear((HIDDEN, KV), true)?,
             v_proj: linear((HIDDEN, KV), true)?,
             o_proj: linear((HIDDEN, HIDDEN), false)?,
-            mlp: Mlp::load(&source, "mlp", HIDDEN, &mlp, Kernels::Fused)?,
+            mlp: Mlp::load(&source, "mlp", (HIDDEN, INTERMEDIATE), &mlp, Kernels::Fused)?,
         })
     }
 
@@ -92,7 +93,7 @@ impl Layer {
         let (mut q, mut k, v) = (owned(q), owned(k), owned(v));
         let half = DIMS.head_dim / 2;
         let angles: Vec<f32> = (0..PROMPT * half).map(|i| (i as f32).sin()).collect();
-        let angles = Angles { cos: &angles, sin: &angles, rotary_dim: DIMS.head_dim };
+        let angles = Angles { cos: &angles, sin: &angles, rotary_dim: DIMS.head_dim, interleaved: false };
         let positions: Vec<usize> = (0..rows).map(|row| row % PROMPT).collect();
         rotate(&mut q, HIDDEN, DIMS.head_dim, &positions, angles);
         rotate(&mut k, KV, DIMS.head_dim, &positions, angles);

@@ -2,7 +2,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{D, Tensor};
-use neuro_checkpoint::AttentionConfig;
+use neuro_checkpoint::{AttentionConfig, NormKind, QkNorm};
 
 use crate::Result;
 use crate::batch::Batch;
@@ -10,7 +10,7 @@ use crate::kernels::attention;
 use crate::kernels::values::Values;
 use crate::linear::Linear;
 use crate::mask::additive_mask;
-use crate::norm::RmsNorm;
+use crate::norm::Norm;
 use crate::rope::{Angles, Rope};
 use crate::source::{Kernels, ParameterSource};
 use crate::state::Slot;
@@ -22,8 +22,10 @@ pub(crate) struct Attention {
     k_proj: Linear,
     v_proj: Linear,
     o_proj: Linear,
-    q_norm: Option<RmsNorm>,
-    k_norm: Option<RmsNorm>,
+    q_norm: Option<Norm>,
+    k_norm: Option<Norm>,
+    /// `(heads)`
+    sinks: Option<Tensor>,
     rope: Arc<Rope>,
     config: AttentionConfig,
     kernels: Kernels,
@@ -33,24 +35,29 @@ impl Attention {
     pub(crate) fn load(
         source: &dyn ParameterSource,
         name: &str,
-        (hidden, eps): (usize, f64),
+        (hidden, norm_kind): (usize, (NormKind, f64)),
         config: &AttentionConfig,
         rope: Arc<Rope>,
         kernels: Kernels,
     ) -> Result<Self> {
         let AttentionConfig { heads, kv_heads, head_dim, .. } = *config;
         let linear = |part: &str, shape, bias| Linear::load(source, &format!("{name}.{part}"), shape, bias);
-        let norm = |part: &str| {
-            let load = || RmsNorm::load(source, &format!("{name}.{part}"), head_dim, eps, kernels);
-            config.qk_norm.then(load).transpose()
+        let norm = |part: &str, heads: usize| {
+            let width = match config.qk_norm {
+                QkNorm::None => return Ok(None),
+                QkNorm::Head => head_dim,
+                QkNorm::Row => heads * head_dim,
+            };
+            Norm::load(source, &format!("{name}.{part}"), width, norm_kind, kernels).map(Some)
         };
         Ok(Self {
             q_proj: linear("q_proj", (hidden, heads * head_dim), config.q_bias)?,
             k_proj: linear("k_proj", (hidden, kv_heads * head_dim), config.k_bias)?,
             v_proj: linear("v_proj", (hidden, kv_heads * head_dim), config.v_bias)?,
             o_proj: linear("o_proj", (heads * head_dim, hidden), config.o_bias)?,
-            q_norm: norm("q_norm")?,
-            k_norm: norm("k_norm")?,
+            q_norm: norm("q_norm", heads)?,
+            k_norm: norm("k_norm", kv_heads)?,
+            sinks: config.sinks.then(|| source.parameter(&format!("{name}.sinks"), &[heads])).transpose()?,
             rope,
             config: config.clone(),
             kernels,
@@ -62,7 +69,7 @@ impl Attention {
         let AttentionConfig { kv_heads, head_dim, .. } = self.config;
         let angles = self.rope.angles(batch);
         let rows = batch.rows();
-        let k = normed(self.k_proj.forward(x)?.reshape((rows, kv_heads, head_dim))?, &self.k_norm)?;
+        let k = self.normed(self.k_proj.forward(x)?, kv_heads, &self.k_norm)?;
         let k = self.rope.forward(&k, &angles)?.reshape((rows, kv_heads * head_dim))?;
         let v = self.v_proj.forward(x)?;
         let mut first = 0;
@@ -81,10 +88,20 @@ impl Attention {
             Some(asked) => (x.index_select(&Tensor::new(asked, x.device())?, 0)?, angles.select(asked)),
         };
         let rows = batch.asked_rows();
-        let q = normed(self.q_proj.forward(&x)?.reshape((rows, heads, head_dim))?, &self.q_norm)?;
+        let q = self.normed(self.q_proj.forward(&x)?, heads, &self.q_norm)?;
         let q = self.rope.forward(&q, &angles)?.reshape((rows, heads * head_dim))?;
         let slots: Vec<&Slot> = slots.iter().map(|slot| &**slot).collect();
         self.o_proj.forward(&self.attend(&q, batch, &slots)?)
+    }
+
+    /// `(rows, heads·head_dim)` → `(rows, heads, head_dim)`, normed where the model does that before RoPE.
+    fn normed(&self, x: Tensor, heads: usize, norm: &Option<Norm>) -> Result<Tensor> {
+        let shape = (x.dim(0)?, heads, self.config.head_dim);
+        Ok(match (norm, self.config.qk_norm) {
+            (Some(norm), QkNorm::Row) => norm.forward(&x)?.reshape(shape)?,
+            (Some(norm), _) => norm.forward(&x.reshape(shape)?)?,
+            (None, _) => x.reshape(shape)?,
+        })
     }
 
     /// q `(asked rows, heads·head_dim)` → the same shape: every segment over its own keys and values.
@@ -115,7 +132,13 @@ impl Attention {
 
     /// All spans over keys and values where they lie; `None` when some of it is not f32 in memory.
     fn attend_in_place(&self, q: &Tensor, spans: &[Span<'_>]) -> Result<Option<Tensor>> {
-        let AttentionConfig { heads, kv_heads, head_dim, window, scale, .. } = self.config;
+        let AttentionConfig { heads, kv_heads, head_dim, window, scale, softcap, .. } = self.config;
+        let sinks = self.sinks.as_ref().map(Values::of);
+        let sinks = match &sinks {
+            None => None,
+            Some(None) => return Ok(None),
+            Some(Some(sinks)) => Some(sinks.get()),
+        };
         let stored = spans.iter().map(|span| span.slot.rows(span.keys())).collect::<Result<Vec<_>>>()?;
         let stored: Option<Vec<_>> = stored.iter().map(|(k, v)| Some((Values::of(k)?, Values::of(v)?))).collect();
         let (Some(queries), Some(stored)) = (Values::of(q), stored) else { return Ok(None) };
@@ -131,7 +154,8 @@ impl Attention {
             })
             .collect();
         let mut out = vec![0.0; q.elem_count()];
-        let dims = attention::Dims { heads, kv_heads, head_dim, window, scale: scale as f32 };
+        let (scale, softcap) = (scale as f32, softcap.map(|cap| cap as f32));
+        let dims = attention::Dims { heads, kv_heads, head_dim, window, scale, softcap, sinks };
         attention::attend(queries.get(), &spans, &dims, &mut out);
         Ok(Some(Tensor::from_vec(out, q.shape(), q.device())?))
     }
@@ -156,6 +180,10 @@ impl Attention {
         let (k, v) = (split(narrow_all(keys.into_iter())?)?, split(narrow_all(values.into_iter())?)?);
 
         let scores = q.matmul(&k.t()?)?;
+        let scores = match self.config.softcap {
+            Some(cap) => ((scores / cap)?.tanh()? * cap)?,
+            None => scores,
+        };
         let scores = match additive_mask(total - queries, queries, window, scores.device())? {
             Some(mask) => scores
                 .reshape((batch, heads, queries, total))?
@@ -163,10 +191,19 @@ impl Attention {
                 .reshape((batch, kv_heads, stacked, total))?,
             None => scores,
         };
+        let scores = match &self.sinks {
+            Some(sinks) => {
+                let sinks = sinks.reshape((1, kv_heads, heads / kv_heads, 1))?;
+                let sinks = sinks.broadcast_as((batch, kv_heads, heads / kv_heads, queries))?;
+                Tensor::cat(&[&scores, &sinks.reshape((batch, kv_heads, stacked, 1))?], 3)?
+            }
+            None => scores,
+        };
         let weights = match self.kernels {
             Kernels::Fused => candle_nn::ops::softmax_last_dim(&scores)?,
             Kernels::Differentiable => candle_nn::ops::softmax(&scores, D::Minus1)?,
         };
+        let weights = if self.sinks.is_some() { weights.narrow(3, 0, total)?.contiguous()? } else { weights };
         // (batch, kv_heads, group·queries, head_dim) → (batch, heads, queries, head_dim) → (batch·queries, …)
         let out = weights.matmul(&v)?.reshape((batch, heads, queries, head_dim))?;
         Ok(out.transpose(1, 2)?.reshape((batch * queries, heads * head_dim))?)
@@ -174,14 +211,10 @@ impl Attention {
 
     pub(crate) fn bytes(&self) -> usize {
         let linears = [&self.q_proj, &self.k_proj, &self.v_proj, &self.o_proj].map(Linear::bytes);
-        let norms = [&self.q_norm, &self.k_norm].map(|norm| norm.as_ref().map_or(0, RmsNorm::bytes));
-        linears.iter().chain(&norms).sum()
+        let norms = [&self.q_norm, &self.k_norm].map(|norm| norm.as_ref().map_or(0, Norm::bytes));
+        let sinks = self.sinks.as_ref().map_or(0, |sinks| sinks.elem_count() * size_of::<f32>());
+        linears.iter().chain(&norms).sum::<usize>() + sinks
     }
-}
-
-/// Normed per head, where the model does that before RoPE.
-fn normed(x: Tensor, norm: &Option<RmsNorm>) -> Result<Tensor> {
-    norm.as_ref().map_or(Ok(x.clone()), |norm| norm.forward(&x))
 }
 
 /// The asked rows of one segment, and the keys that they see.

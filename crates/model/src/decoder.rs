@@ -8,11 +8,12 @@ use neuro_path::{BranchScales, Scale, Visit};
 
 use crate::attention::Attention;
 use crate::batch::Batch;
-use crate::ends::{EMBEDDING, Embedding, Head};
+use crate::ends::{Embedding, Head};
+use crate::experts::Experts;
 use crate::kernels::norm::add;
 use crate::kernels::values::Values;
 use crate::mlp::Mlp;
-use crate::norm::RmsNorm;
+use crate::norm::Norm;
 use crate::rope::Rope;
 use crate::source::{CheckpointSource, Kernels, ParameterSource, WeightType};
 use crate::state::{Slot, State};
@@ -39,11 +40,20 @@ enum Residence {
 }
 
 impl Decoder {
-    /// tokens of a packed batch → residual stream `(rows, hidden)`.
+    /// tokens of one text from its beginning → residual stream `(rows, hidden)`.
     ///
     /// # Errors
-    /// When the vocabulary has no such token, or a streamed embedding cannot be read.
+    /// As [`Decoder::embed_at`]'s.
     pub fn embed(&self, tokens: &[u32]) -> Result<Tensor> {
+        self.embed_at(tokens, 0..tokens.len())
+    }
+
+    /// tokens of a packed batch, each with the number of tokens before it in its text → residual stream `(rows, hidden)`.
+    /// The positions matter only to models that learned them.
+    ///
+    /// # Errors
+    /// When the vocabulary has no such token or the model no such position, or a streamed embedding cannot be read.
+    pub fn embed_at(&self, tokens: &[u32], positions: impl IntoIterator<Item = usize>) -> Result<Tensor> {
         let vocab = self.config.vocab_size;
         if let Some(&token) = tokens.iter().find(|&&token| token as usize >= vocab) {
             return Err(ModelError::TokenOutOfRange { token, vocab });
@@ -52,7 +62,7 @@ impl Decoder {
             Residence::Held { embedding, .. } => embedding,
             Residence::Streamed(stream) => stream.embedding(),
         };
-        embedding.rows(&self.config, tokens, &self.device)
+        embedding.rows(&self.config, tokens, positions, &self.device)
     }
 
     /// Runs the visits in order over the residual stream `(rows, hidden)`; `slots` holds the state of each visit, and the
@@ -125,10 +135,38 @@ impl Decoder {
 /// One decoder layer: two branches that add to the residual stream. It has no position and no state.
 #[derive(Debug)]
 pub struct DecoderLayer {
-    input_layernorm: RmsNorm,
+    before_attention: Option<Norm>,
     self_attn: Attention,
-    post_attention_layernorm: RmsNorm,
-    mlp: Mlp,
+    after_attention: Option<Norm>,
+    before_mlp: Option<Norm>,
+    mlp: MlpBranch,
+    after_mlp: Option<Norm>,
+    /// Whether the MLP reads what comes into the layer.
+    is_parallel: bool,
+    branch_scale: f64,
+}
+
+/// What the second branch computes.
+#[derive(Debug)]
+enum MlpBranch {
+    Dense(Mlp),
+    Experts(Box<Experts>),
+}
+
+impl MlpBranch {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Dense(mlp) => mlp.forward(x),
+            Self::Experts(experts) => experts.forward(x),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Dense(mlp) => mlp.bytes(),
+            Self::Experts(experts) => experts.bytes(),
+        }
+    }
 }
 
 impl DecoderLayer {
@@ -139,20 +177,38 @@ impl DecoderLayer {
         rope: Arc<Rope>,
         kernels: Kernels,
     ) -> Result<Self> {
-        let (hidden, eps, LayerConfig { attention, mlp }) =
-            (config.hidden_size, config.norm_eps, &config.layers[index]);
+        let (hidden, eps) = (config.hidden_size, config.norm_eps);
+        let LayerConfig { attention, mlp, norms, parallel, branch_scale } = &config.layers[index];
         let name = format!("model.layers.{index}");
-        let norm = |part: &str| RmsNorm::load(source, &format!("{name}.{part}"), hidden, eps, kernels);
+        let norm_kind = (norms.kind, eps);
+        let norm = |part: Option<&str>| {
+            part.map(|part| Norm::load(source, &format!("{name}.{part}"), hidden, norm_kind, kernels)).transpose()
+        };
+        let attention_name = format!("{name}.self_attn");
+        let mlp_name = format!("{name}.mlp");
         Ok(Self {
-            input_layernorm: norm("input_layernorm")?,
-            self_attn: Attention::load(source, &format!("{name}.self_attn"), (hidden, eps), attention, rope, kernels)?,
-            post_attention_layernorm: norm("post_attention_layernorm")?,
-            mlp: Mlp::load(source, &format!("{name}.mlp"), hidden, mlp, kernels)?,
+            before_attention: norm(norms.before_attention)?,
+            self_attn: Attention::load(source, &attention_name, (hidden, norm_kind), attention, rope, kernels)?,
+            after_attention: norm(norms.after_attention)?,
+            before_mlp: norm(norms.before_mlp)?,
+            mlp: match &mlp.experts {
+                None => {
+                    let sizes = (hidden, mlp.intermediate_size);
+                    MlpBranch::Dense(Mlp::load(source, &mlp_name, sizes, mlp, kernels)?)
+                }
+                Some(experts) => {
+                    MlpBranch::Experts(Box::new(Experts::load(source, &mlp_name, hidden, (mlp, experts), kernels)?))
+                }
+            },
+            after_mlp: norm(norms.after_mlp)?,
+            is_parallel: *parallel,
+            branch_scale: *branch_scale,
         })
     }
 
     fn bytes(&self) -> usize {
-        let norms = self.input_layernorm.bytes() + self.post_attention_layernorm.bytes();
+        let norms = [&self.before_attention, &self.after_attention, &self.before_mlp, &self.after_mlp];
+        let norms: usize = norms.into_iter().flatten().map(Norm::bytes).sum();
         norms + self.self_attn.bytes() + self.mlp.bytes()
     }
 
@@ -173,29 +229,40 @@ impl DecoderLayer {
         batch.check(&resid_pre, slots.len())?;
 
         tap.tap(visit, Site::ResidPre, &resid_pre)?;
-        let normed = self.input_layernorm.forward(&resid_pre)?;
-        let angles = self.self_attn.remember(&normed, batch, slots)?;
+        let read = normed(&self.before_attention, &resid_pre)?;
+        let angles = self.self_attn.remember(&read, batch, slots)?;
         if batch.asked_rows() == 0 {
             return Ok(resid_pre.narrow(0, 0, 0)?);
         }
-        let attn_out = self.self_attn.forward(&normed, angles, batch, slots)?;
-        let resid_pre = match batch.asked() {
-            None => resid_pre,
-            Some(asked) => resid_pre.index_select(&Tensor::new(asked, resid_pre.device())?, 0)?,
+        let attn_out = self.self_attn.forward(&read, angles, batch, slots)?;
+        let asked = |x: Tensor| match batch.asked() {
+            None => Ok(x),
+            Some(asked) => x.index_select(&Tensor::new(asked, x.device())?, 0),
         };
-        let attn_out = scaled(attn_out, attn)?;
+        let resid_pre = asked(resid_pre)?;
+        let attn_out = scaled(normed(&self.after_attention, &attn_out)?, attn, self.branch_scale)?;
         tap.tap(visit, Site::AttnOut, &attn_out)?;
 
         let resid_mid = sum(&resid_pre, &attn_out)?;
         tap.tap(visit, Site::ResidMid, &resid_mid)?;
-        let mlp_out = self.mlp.forward(&self.post_attention_layernorm.forward(&resid_mid)?)?;
-        let mlp_out = scaled(mlp_out, mlp)?;
+        let read = match (self.is_parallel, &self.before_mlp) {
+            (true, None) => asked(read)?,
+            (true, norm) => normed(norm, &resid_pre)?,
+            (false, norm) => normed(norm, &resid_mid)?,
+        };
+        let mlp_out = normed(&self.after_mlp, &self.mlp.forward(&read)?)?;
+        let mlp_out = scaled(mlp_out, mlp, self.branch_scale)?;
         tap.tap(visit, Site::MlpOut, &mlp_out)?;
 
         let resid_post = sum(&resid_mid, &mlp_out)?;
         tap.tap(visit, Site::ResidPost, &resid_post)?;
         Ok(resid_post)
     }
+}
+
+/// Normed, where there is a norm.
+fn normed(norm: &Option<Norm>, x: &Tensor) -> Result<Tensor> {
+    norm.as_ref().map_or_else(|| Ok(x.clone()), |norm| norm.forward(x))
 }
 
 /// The residual stream and what a branch adds to it.
@@ -209,12 +276,13 @@ fn sum(resid: &Tensor, branch: &Tensor) -> Result<Tensor> {
     Ok((resid + branch)?)
 }
 
-/// A branch's output times its scale. A scale of one multiplies nothing, so a plain visit stays bit for bit the same.
-fn scaled(branch: Tensor, scale: Scale) -> Result<Tensor> {
-    if scale == Scale::ONE {
+/// A branch's output times the visit's scale of it and the layer's. Scales of one multiply nothing, so a plain visit stays
+/// bit for bit the same.
+fn scaled(branch: Tensor, scale: Scale, layer: f64) -> Result<Tensor> {
+    if scale == Scale::ONE && layer == 1.0 {
         return Ok(branch);
     }
-    Ok((branch * (scale.billionths() as f64 / 1e9))?)
+    Ok((branch * (scale.billionths() as f64 / 1e9 * layer))?)
 }
 
 impl Decoder {
@@ -269,11 +337,11 @@ impl Decoder {
         device: &Device,
         kernels: Kernels,
     ) -> Result<Self> {
-        let embed_tokens = source.parameter(EMBEDDING, &[config.vocab_size, config.hidden_size])?;
+        let embedding = Embedding::load(source, config)?;
         let ropes = ropes(config, kernels);
         let layers = layers(source, config, &ropes, kernels)?;
-        let head = Arc::new(Head::load(source, config, kernels, Some(&embed_tokens))?);
-        let weights = Residence::Held { embedding: Embedding::Held(embed_tokens), layers, head };
+        let head = Arc::new(Head::load(source, config, kernels, embedding.tokens())?);
+        let weights = Residence::Held { embedding, layers, head };
         Ok(Self { config: config.clone(), device: device.clone(), ropes, weights })
     }
 
@@ -282,13 +350,16 @@ impl Decoder {
         &self.config
     }
 
-    /// The length that a text is planned to reach, where some layer's RoPE depends on it (`dynamic`, above the trained
-    /// length), else 0. Texts of equal value compute the same for what they begin with alike.
+    /// The length that a text is planned to reach, where some layer's RoPE depends on it (`dynamic` and `longrope`, above
+    /// the trained length), else 0. Texts of equal value compute the same for what they begin with alike.
     pub fn shared_span(&self, span: usize) -> usize {
-        let depends = self.config.layers.iter().any(
-            |layer| matches!(layer.attention.rope.scaling, RopeScaling::Dynamic { trained, .. } if span > trained),
-        );
-        if depends { span } else { 0 }
+        let of = |layer: &LayerConfig| match layer.attention.rope.scaling {
+            RopeScaling::Dynamic { trained, .. } if span > trained => span,
+            // All longer texts are alike.
+            RopeScaling::LongRope { original, .. } if span > original => original + 1,
+            _ => 0,
+        };
+        self.config.layers.iter().map(of).max().unwrap_or(0)
     }
 
     /// Where it is computed.
@@ -308,11 +379,7 @@ impl Decoder {
     /// Bytes of weights held; none where they are streamed. No path changes them.
     pub fn weight_bytes(&self) -> usize {
         let Residence::Held { embedding, layers, head } = &self.weights else { return 0 };
-        let embedding = match embedding {
-            Embedding::Held(embedding) => embedding.elem_count() * embedding.dtype().size_in_bytes(),
-            Embedding::OnDisk(_) => 0,
-        };
-        layers.iter().map(|layer| layer.bytes()).sum::<usize>() + embedding + head.bytes()
+        layers.iter().map(|layer| layer.bytes()).sum::<usize>() + embedding.bytes() + head.bytes()
     }
 }
 

@@ -3,46 +3,98 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
-use neuro_checkpoint::{Checkpoint, DecoderConfig};
+use neuro_checkpoint::{Checkpoint, DecoderConfig, POSITIONS};
 
-use crate::Result;
+use crate::kernels::cap::scale_and_cap;
+use crate::kernels::values::Values;
 use crate::linear::Linear;
-use crate::norm::RmsNorm;
+use crate::norm::Norm;
 use crate::source::{Kernels, ParameterSource};
+use crate::{ModelError, Result};
 
 pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
 
 /// The embedding's name without `.weight`.
 const EMBEDDING_MODULE: &str = "model.embed_tokens";
 
-/// Where the token embedding is.
+/// Where the embeddings of tokens and, in some models, of positions are.
 #[derive(Debug)]
 pub(crate) enum Embedding {
-    /// In memory: `(vocab, hidden)`.
-    Held(Tensor),
-    /// On disk; the rows of the tokens are read when they are asked for.
+    /// In memory: `(vocab, hidden)` and `(positions, hidden)`.
+    Held { tokens: Tensor, positions: Option<Tensor> },
+    /// On disk; the rows that are needed are read when they are asked for.
     OnDisk(Arc<Checkpoint>),
 }
 
 impl Embedding {
-    /// The rows of the tokens: `(tokens, hidden)`.
-    pub(crate) fn rows(&self, config: &DecoderConfig, tokens: &[u32], device: &Device) -> Result<Tensor> {
+    /// Takes the tables of a source into memory.
+    pub(crate) fn load(source: &dyn ParameterSource, config: &DecoderConfig) -> Result<Self> {
+        let tokens = source.parameter(EMBEDDING, &[config.vocab_size, config.hidden_size])?;
+        let positions = config.learned_positions.map(|count| source.parameter(POSITIONS, &[count, config.hidden_size]));
+        Ok(Self::Held { tokens, positions: positions.transpose()? })
+    }
+
+    /// The rows of the tokens, scaled, with those of their positions: `(tokens, hidden)`.
+    pub(crate) fn rows(
+        &self,
+        config: &DecoderConfig,
+        tokens: &[u32],
+        positions: impl IntoIterator<Item = usize>,
+        device: &Device,
+    ) -> Result<Tensor> {
+        let rows = self.table(EMBEDDING, config.vocab_size, config, tokens, device)?;
+        let rows = if config.embedding_scale == 1.0 { rows } else { (rows * config.embedding_scale)? };
+        let Some(known) = config.learned_positions else { return Ok(rows) };
+        let position = |position| match u32::try_from(position) {
+            Ok(row) if position < known => Ok(row),
+            _ => Err(ModelError::PositionOutOfRange { position, known }),
+        };
+        let positions = positions.into_iter().map(position).collect::<Result<Vec<u32>>>()?;
+        Ok((rows + self.table(POSITIONS, known, config, &positions, device)?)?)
+    }
+
+    fn table(
+        &self,
+        name: &str,
+        height: usize,
+        config: &DecoderConfig,
+        rows: &[u32],
+        device: &Device,
+    ) -> Result<Tensor> {
         match self {
-            Self::Held(embedding) => Ok(embedding.index_select(&Tensor::new(tokens, device)?, 0)?),
+            Self::Held { tokens, positions } => {
+                let held = if name == POSITIONS { positions.as_ref().unwrap_or(tokens) } else { tokens };
+                Ok(held.index_select(&Tensor::new(rows, device)?, 0)?)
+            }
             Self::OnDisk(checkpoint) => {
-                let shape = [config.vocab_size, config.hidden_size];
-                let rows = checkpoint.weights.read_rows_f32(EMBEDDING, &shape, tokens)?;
-                Ok(Tensor::from_vec(rows, (tokens.len(), config.hidden_size), device)?)
+                let values = checkpoint.weights.read_rows_f32(name, &[height, config.hidden_size], rows)?;
+                Ok(Tensor::from_vec(values, (rows.len(), config.hidden_size), device)?)
             }
         }
+    }
+
+    /// The token embedding, where it is in memory.
+    pub(crate) fn tokens(&self) -> Option<&Tensor> {
+        if let Self::Held { tokens, .. } = self { Some(tokens) } else { None }
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        let Self::Held { tokens, positions } = self else { return 0 };
+        let bytes = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
+        bytes(tokens) + positions.as_ref().map_or(0, bytes)
     }
 }
 
 /// The final norm and the matrix that gives logits.
 #[derive(Debug)]
 pub struct Head {
-    norm: RmsNorm,
+    norm: Norm,
     lm_head: Linear,
+    /// Multiplies the logits, and then caps them.
+    scale: f64,
+    softcap: Option<f64>,
+    kernels: Kernels,
     /// Whether the head's matrix is the embedding, the same in memory.
     is_shared: bool,
 }
@@ -63,7 +115,14 @@ impl Head {
             None => Linear::load(source, "lm_head", (hidden, vocab), false)?,
         };
         let is_shared = shared.is_some() && lm_head.is_tensor();
-        Ok(Self { norm: RmsNorm::load(source, "model.norm", hidden, eps, kernels)?, lm_head, is_shared })
+        Ok(Self {
+            norm: Norm::load(source, "model.norm", hidden, (config.norm, eps), kernels)?,
+            lm_head,
+            scale: config.logit_scale,
+            softcap: config.logit_softcap,
+            kernels,
+            is_shared,
+        })
     }
 
     /// Residual stream `(rows, hidden)` → logits `(rows, vocab)`.
@@ -71,7 +130,20 @@ impl Head {
     /// # Errors
     /// When the device fails.
     pub fn logits(&self, resid: &Tensor) -> Result<Tensor> {
-        self.lm_head.forward(&self.norm.forward(resid)?)
+        let logits = self.lm_head.forward(&self.norm.forward(resid)?)?;
+        if self.scale == 1.0 && self.softcap.is_none() {
+            return Ok(logits);
+        }
+        if let (Kernels::Fused, Some(values)) = (self.kernels, Values::of(&logits)) {
+            let mut values = values.get().to_vec();
+            scale_and_cap(&mut values, self.scale as f32, self.softcap.map(|cap| cap as f32));
+            return Ok(Tensor::from_vec(values, logits.shape(), logits.device())?);
+        }
+        let logits = (logits * self.scale)?;
+        Ok(match self.softcap {
+            Some(cap) => ((logits / cap)?.tanh()? * cap)?,
+            None => logits,
+        })
     }
 
     /// Bytes held, without what is the embedding's.

@@ -21,6 +21,15 @@ pub enum ModelError {
         vocab: usize,
     },
 
+    /// A text that is longer than the model's table of positions.
+    #[error("position {position} does not exist: the model learned {known} of them, so no text may be longer")]
+    PositionOutOfRange {
+        /// The position that was given.
+        position: usize,
+        /// Positions of the table.
+        known: usize,
+    },
+
     /// A visit of a layer that the decoder does not have.
     #[error("layer {layer} does not exist: the model has {depth} layers, 0 to {}", depth - 1)]
     LayerOutOfRange {

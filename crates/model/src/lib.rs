@@ -28,6 +28,7 @@ mod batch;
 mod decoder;
 mod ends;
 mod error;
+mod experts;
 mod kernels;
 mod linear;
 mod mask;

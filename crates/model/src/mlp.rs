@@ -2,7 +2,7 @@ use candle_core::Tensor;
 use neuro_checkpoint::{Activation, MlpConfig};
 
 use crate::Result;
-use crate::kernels::gated::gated_joined;
+use crate::kernels::gated::{activate, gated_joined};
 use crate::kernels::values::Values;
 use crate::linear::Linear;
 use crate::source::{Kernels, ParameterSource};
@@ -11,12 +11,14 @@ use crate::source::{Kernels, ParameterSource};
 /// the memory for it is used again instead of being asked for.
 const TILE: usize = 512;
 
-/// The gated MLP: `down(act(gate(x)) · up(x))` (arXiv 2002.05202).
+/// The gated MLP: `down(act(gate(x)) · up(x))` (arXiv 2002.05202); without a gate `down(act(up(x)))`.
 #[derive(Debug)]
 pub(crate) struct Mlp {
-    gate_up_proj: Linear,
+    /// `gate_proj` and `up_proj`, or `up_proj` alone.
+    up_proj: Linear,
     down_proj: Linear,
     activation: Activation,
+    is_gated: bool,
     intermediate_size: usize,
     kernels: Kernels,
 }
@@ -25,17 +27,18 @@ impl Mlp {
     pub(crate) fn load(
         source: &dyn ParameterSource,
         name: &str,
-        hidden: usize,
+        (hidden, intermediate_size): (usize, usize),
         config: &MlpConfig,
         kernels: Kernels,
     ) -> Result<Self> {
-        let MlpConfig { intermediate_size, bias, activation } = *config;
+        let MlpConfig { bias, activation, gated, .. } = *config;
         let gate_up = [format!("{name}.gate_proj"), format!("{name}.up_proj")];
         let parts = gate_up.each_ref().map(|part| (part.as_str(), intermediate_size));
         Ok(Self {
-            gate_up_proj: Linear::load_joined(source, &parts, hidden, bias)?,
+            up_proj: Linear::load_joined(source, if gated { &parts } else { &parts[1..] }, hidden, bias)?,
             down_proj: Linear::load(source, &format!("{name}.down_proj"), (intermediate_size, hidden), bias)?,
             activation,
+            is_gated: gated,
             intermediate_size,
             kernels,
         })
@@ -60,8 +63,8 @@ impl Mlp {
     }
 
     fn tile(&self, x: &Tensor) -> Result<Tensor> {
-        let gate_up = self.gate_up_proj.forward(x)?;
-        self.down_proj.forward(&self.gated(&gate_up)?)
+        let up = self.up_proj.forward(x)?;
+        self.down_proj.forward(&if self.is_gated { self.gated(&up)? } else { self.activated(&up)? })
     }
 
     /// `(rows, 2·intermediate)` → `(rows, intermediate)`.
@@ -73,17 +76,37 @@ impl Mlp {
             return Ok(Tensor::from_vec(out, (rows, self.intermediate_size), gate_up.device())?);
         }
         let part = |part: usize| gate_up.narrow(1, part * self.intermediate_size, self.intermediate_size);
-        let gate = part(0)?;
-        let gate = match self.activation {
-            Activation::Silu => gate.silu()?,
-            Activation::Gelu => gate.gelu_erf()?,
-            Activation::GeluTanh => gate.gelu()?,
-            Activation::Relu => gate.relu()?,
-        };
-        Ok((gate * part(1)?)?)
+        let (gate, up) = (part(0)?, part(1)?);
+        if let Activation::ClampedSwiglu { alpha, limit } = self.activation {
+            let gate = gate.minimum(limit)?;
+            let swish = (&gate * candle_nn::ops::sigmoid(&(&gate * f64::from(alpha))?)?)?;
+            return Ok((swish * (up.clamp(-limit, limit)? + 1.0)?)?);
+        }
+        Ok((self.composed(&gate)? * up)?)
+    }
+
+    /// `(rows, intermediate)` → the same.
+    fn activated(&self, up: &Tensor) -> Result<Tensor> {
+        if let (Kernels::Fused, Some(values)) = (self.kernels, Values::of(up)) {
+            let mut out = values.get().to_vec();
+            activate(&mut out, self.activation);
+            return Ok(Tensor::from_vec(out, up.shape(), up.device())?);
+        }
+        self.composed(up)
+    }
+
+    fn composed(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self.activation {
+            Activation::Silu => x.silu()?,
+            Activation::Gelu => x.gelu_erf()?,
+            Activation::GeluTanh => x.gelu()?,
+            Activation::Relu => x.relu()?,
+            // Without a gate there is no such MLP; the swish is what is left of it.
+            Activation::ClampedSwiglu { alpha, .. } => (x * candle_nn::ops::sigmoid(&(x * f64::from(alpha))?)?)?,
+        })
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.gate_up_proj.bytes() + self.down_proj.bytes()
+        self.up_proj.bytes() + self.down_proj.bytes()
     }
 }

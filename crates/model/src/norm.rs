@@ -1,44 +1,64 @@
 use candle_core::Tensor;
+use neuro_checkpoint::NormKind;
 
 use crate::Result;
-use crate::kernels::norm::rms_norm;
+use crate::kernels::norm::{layer_norm, rms_norm};
 use crate::kernels::values::Values;
 use crate::source::{Kernels, ParameterSource};
 
-/// Root mean square normalisation over the last axis (arXiv 1910.07467): `x / sqrt(mean(x²) + eps) · weight`.
+/// Normalisation over the last axis, of one of the kinds that [`NormKind`] names.
 #[derive(Debug)]
-pub(crate) struct RmsNorm {
+pub(crate) struct Norm {
     weight: Tensor,
+    /// Where the mean is taken away first.
+    bias: Option<Tensor>,
     eps: f32,
     kernels: Kernels,
 }
 
-impl RmsNorm {
+impl Norm {
     pub(crate) fn load(
         source: &dyn ParameterSource,
         name: &str,
         width: usize,
-        eps: f64,
+        (kind, eps): (NormKind, f64),
         kernels: Kernels,
     ) -> Result<Self> {
         let weight = source.parameter(&format!("{name}.weight"), &[width])?;
-        Ok(Self { weight, eps: eps as f32, kernels })
+        let bias = || source.parameter(&format!("{name}.bias"), &[width]);
+        let (weight, bias) = match kind {
+            NormKind::Rms => (weight, None),
+            NormKind::RmsAroundOne => ((weight + 1.0)?, None),
+            NormKind::Layer => (weight, Some(bias()?)),
+        };
+        Ok(Self { weight, bias, eps: eps as f32, kernels })
     }
 
     /// `(…, width)` → `(…, width)`; the input must be contiguous.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         if let (Kernels::Fused, Some(values), Some(weight)) = (self.kernels, Values::of(x), Values::of(&self.weight)) {
             let mut out = vec![0.0; x.elem_count()];
-            rms_norm(values.get(), weight.get(), self.eps, &mut out);
+            match self.bias.as_ref().map(Values::of) {
+                None => rms_norm(values.get(), weight.get(), self.eps, &mut out),
+                Some(Some(bias)) => layer_norm(values.get(), (weight.get(), bias.get()), self.eps, &mut out),
+                Some(None) => return self.composed(x),
+            }
             return Ok(Tensor::from_vec(out, x.shape(), x.device())?);
         }
-        Ok(match self.kernels {
-            Kernels::Fused => candle_nn::ops::rms_norm(x, &self.weight, self.eps)?,
-            Kernels::Differentiable => candle_nn::ops::rms_norm_slow(x, &self.weight, self.eps)?,
+        self.composed(x)
+    }
+
+    fn composed(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(match (self.kernels, &self.bias) {
+            (Kernels::Fused, None) => candle_nn::ops::rms_norm(x, &self.weight, self.eps)?,
+            (Kernels::Fused, Some(bias)) => candle_nn::ops::layer_norm(x, &self.weight, bias, self.eps)?,
+            (Kernels::Differentiable, None) => candle_nn::ops::rms_norm_slow(x, &self.weight, self.eps)?,
+            (Kernels::Differentiable, Some(bias)) => candle_nn::ops::layer_norm_slow(x, &self.weight, bias, self.eps)?,
         })
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.weight.elem_count() * self.weight.dtype().size_in_bytes()
+        let bytes = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
+        bytes(&self.weight) + self.bias.as_ref().map_or(0, bytes)
     }
 }

@@ -18,9 +18,12 @@ use crate::source::Kernels;
 pub(crate) struct Rope {
     config: RopeConfig,
     kernels: Kernels,
-    /// Keyed by the planned length that changes the base, or 0 where none does.
+    /// Keyed by the planned length that changes the base, by [`LONG`], or by 0 where neither matters.
     tables: Mutex<HashMap<usize, Arc<Table>>>,
 }
+
+/// The key of longrope's table for texts that are longer than those of the first training.
+const LONG: usize = usize::MAX;
 
 /// Cosines and sines, each `(positions, rotary_dim / 2)`.
 #[derive(Debug)]
@@ -61,11 +64,14 @@ impl Rope {
     /// the rest pass.
     pub(crate) fn forward(&self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
         let (rows, heads, head_dim) = x.dims3()?;
-        let rotary_dim = self.config.rotary_dim;
+        let RopeConfig { rotary_dim, interleaved, .. } = self.config;
+        if rotary_dim == 0 {
+            return Ok(x.clone());
+        }
         if let (Kernels::Fused, Some(values)) = (self.kernels, Values::of(x)) {
             let mut values = values.get().to_vec();
             let positions: Vec<usize> = (0..rows).collect();
-            let angles = rope::Angles { cos: &angles.cos, sin: &angles.sin, rotary_dim };
+            let angles = rope::Angles { cos: &angles.cos, sin: &angles.sin, rotary_dim, interleaved };
             rope::rotate(&mut values, heads * head_dim, head_dim, &positions, angles);
             return Ok(Tensor::from_vec(values, x.shape(), x.device())?);
         }
@@ -81,6 +87,18 @@ impl Rope {
 
     /// `cos` and `sin` are `(rows, 1, rotary_dim / 2)`.
     fn rotate(&self, x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+        let interleaved = self.config.interleaved;
+        if self.kernels == Kernels::Fused && interleaved {
+            return Ok(candle_nn::rotary_emb::rope_i(&x.unsqueeze(2)?, cos, sin)?.squeeze(2)?);
+        }
+        if interleaved {
+            let (rows, heads, dim) = x.dims3()?;
+            let pairs = x.reshape((rows, heads, dim / 2, 2))?;
+            let (left, right) = (pairs.narrow(3, 0, 1)?.squeeze(3)?, pairs.narrow(3, 1, 1)?.squeeze(3)?);
+            let left_turned = (left.broadcast_mul(cos)? - right.broadcast_mul(sin)?)?;
+            let right_turned = (right.broadcast_mul(cos)? + left.broadcast_mul(sin)?)?;
+            return Ok(Tensor::stack(&[left_turned, right_turned], 3)?.reshape((rows, heads, dim))?);
+        }
         if self.kernels == Kernels::Fused {
             // Each row as a sequence of one token with angles of its own: (rows, heads, 1, rotary_dim)
             return Ok(candle_nn::rotary_emb::rope(&x.unsqueeze(2)?, cos, sin)?.squeeze(2)?);
@@ -95,6 +113,9 @@ impl Rope {
     /// The angles of every row of a batch.
     pub(crate) fn angles(&self, batch: &Batch) -> Angles {
         let half = self.config.rotary_dim / 2;
+        if half == 0 {
+            return Angles { cos: Vec::new(), sin: Vec::new(), half };
+        }
         let (mut cos, mut sin) = (Vec::with_capacity(batch.rows() * half), Vec::with_capacity(batch.rows() * half));
         for segment in batch.segments().filter(|segment| segment.len > 0) {
             let table = self.table(segment.total(), segment.span);
@@ -108,6 +129,7 @@ impl Rope {
     fn table(&self, positions: usize, span: usize) -> Arc<Table> {
         let key = match self.config.scaling {
             RopeScaling::Dynamic { trained, .. } if span > trained => span,
+            RopeScaling::LongRope { original, .. } if span > original => LONG,
             _ => 0,
         };
         // A poisoned lock only means that another thread failed while it held a complete map.
@@ -118,7 +140,9 @@ impl Rope {
         let positions = positions.next_power_of_two().max(64);
         let frequencies = inverse_frequencies(&self.config, key);
         let magnitude = match self.config.scaling {
-            RopeScaling::Yarn { attention_factor, .. } => attention_factor,
+            RopeScaling::Yarn { attention_factor, .. } | RopeScaling::LongRope { attention_factor, .. } => {
+                attention_factor
+            }
             _ => 1.0,
         };
         // Angles are rounded to f32 before the cosine is taken, as transformers does: at position 100,000 that
@@ -137,7 +161,7 @@ impl Rope {
 
 /// Angle per position of each rotated pair, `rotary_dim / 2` values. `span` is the planned length where it matters.
 fn inverse_frequencies(config: &RopeConfig, span: usize) -> Vec<f32> {
-    let RopeConfig { theta, rotary_dim, ref scaling } = *config;
+    let RopeConfig { theta, rotary_dim, ref scaling, .. } = *config;
     let dim = rotary_dim as f64;
     let pairs = rotary_dim / 2;
     let plain = |theta: f64| (0..pairs).map(move |pair| theta.powf(-(2.0 * pair as f64) / dim));
@@ -158,6 +182,10 @@ fn inverse_frequencies(config: &RopeConfig, span: usize) -> Vec<f32> {
                 (1.0 - kept) * f / factor + kept * f
             })
             .collect(),
+        RopeScaling::LongRope { ref short, ref long, .. } => {
+            let divisors = if span == LONG { long } else { short };
+            plain(theta).zip(divisors).map(|(f, divisor)| f / divisor).collect()
+        }
         // YaRN, arXiv 2309.00071
         RopeScaling::Yarn { factor, beta_fast, beta_slow, original, truncate, .. } => {
             let pair_of = |turns: f64| dim * (original as f64 / (turns * TAU)).ln() / (2.0 * theta.ln());

@@ -1,6 +1,6 @@
 //! What weights will take in memory, from the description alone.
 
-use neuro_checkpoint::{DecoderConfig, LayerConfig};
+use neuro_checkpoint::{DecoderConfig, LayerConfig, MlpConfig, QkNorm};
 
 use crate::linear::Linear;
 use crate::source::WeightType;
@@ -28,20 +28,40 @@ impl WeightBytes {
         let linear = |input: usize, output: usize, bias: bool| {
             Linear::bytes_of(input, output, weight_type) + if bias { output as u64 * float } else { 0 }
         };
-        let layer = |LayerConfig { attention, mlp }: &LayerConfig| {
+        let mlp_bytes = |mlp: &MlpConfig, width: usize| {
+            linear(hidden, if mlp.gated { 2 * width } else { width }, mlp.bias) + linear(width, hidden, mlp.bias)
+        };
+        let layer = |LayerConfig { attention, mlp, norms, .. }: &LayerConfig| {
             let (q, kv) = (attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim);
-            let norms = 2 * hidden + if attention.qk_norm { 2 * attention.head_dim } else { 0 };
+            let qk_norms = match attention.qk_norm {
+                QkNorm::None => 0,
+                QkNorm::Head => 2 * attention.head_dim,
+                QkNorm::Row => q + kv,
+            };
+            let norms = norms.names().count() * norms.kind.parts().len() * hidden + qk_norms;
+            let sinks = if attention.sinks { attention.heads } else { 0 };
+            let mlp = match &mlp.experts {
+                None => mlp_bytes(mlp, mlp.intermediate_size),
+                Some(experts) => {
+                    let gates = experts.count * (hidden + usize::from(experts.router_bias))
+                        + if experts.correction_bias { experts.count } else { 0 }
+                        + experts.shared.map_or(0, |shared| if shared.gated { hidden } else { 0 });
+                    let shared = experts.shared.map_or(0, |shared| mlp_bytes(mlp, shared.intermediate_size));
+                    experts.count as u64 * mlp_bytes(mlp, mlp.intermediate_size) + shared + gates as u64 * float
+                }
+            };
             linear(hidden, q, attention.q_bias)
                 + linear(hidden, kv, attention.k_bias)
                 + linear(hidden, kv, attention.v_bias)
                 + linear(q, hidden, attention.o_bias)
-                + linear(hidden, 2 * mlp.intermediate_size, mlp.bias)
-                + linear(mlp.intermediate_size, hidden, mlp.bias)
-                + norms as u64 * float
+                + mlp
+                + (norms + sinks) as u64 * float
         };
         let layers: Vec<u64> = config.layers.iter().map(layer).collect();
-        let head = linear(hidden, vocab, false) + hidden as u64 * float;
-        let mlp = config.layers.iter().map(|layer| layer.mlp.intermediate_size).max().unwrap_or(0);
+        let head = linear(hidden, vocab, false) + (config.norm.parts().len() * hidden) as u64 * float;
+        let shared = |mlp: &MlpConfig| mlp.experts.as_ref().and_then(|experts| experts.shared);
+        let widest = |mlp: &MlpConfig| mlp.intermediate_size.max(shared(mlp).map_or(0, |mlp| mlp.intermediate_size));
+        let mlp = config.layers.iter().map(|layer| widest(&layer.mlp)).max().unwrap_or(0);
         let q = config.layers.iter().map(|layer| layer.attention.heads * layer.attention.head_dim).max().unwrap_or(0);
         let reading = |parts: &[(usize, usize)]| Linear::reading_bytes(parts, weight_type);
         let layer_parts: [&[(usize, usize)]; 4] =

@@ -108,7 +108,8 @@ fn ragged_batches_are_single_runs() {
                 |s: usize| Segment { past: held[s].clone(), len: lens[s], asked: lens[s], span: sequences[s].len() };
             let batch = Batch::of((0..prompts.len()).map(segment).collect());
             let new: Vec<&[u32]> = (0..prompts.len()).map(|s| &sequences[s][pasts[s]..pasts[s] + lens[s]]).collect();
-            let resid = decoder.embed(&new.concat()).unwrap();
+            let positions = (0..prompts.len()).flat_map(|s| pasts[s]..pasts[s] + lens[s]);
+            let resid = decoder.embed_at(&new.concat(), positions).unwrap();
             let resid = decoder.run(resid, &batch, &visits, &mut state.slots, &mut ()).unwrap();
             let logits = decoder.unembed(&resid).unwrap();
             let mut first = 0;
@@ -142,7 +143,8 @@ fn branches_of_a_token_trie_are_single_runs() {
             let last = Batch::of(vec![trunk_segment.clone(), branch(asked), branch(asked)]);
             let all = Batch::of(vec![Segment { asked: half, ..trunk_segment }, branch(rest), branch(rest)]);
             let mut state = State::new(visits.len());
-            let resid = decoder.embed(&[trunk, straight, &reversed].concat()).unwrap();
+            let positions = (0..half).chain(half..half + rest).chain(half..half + rest);
+            let resid = decoder.embed_at(&[trunk, straight, &reversed].concat(), positions).unwrap();
             let (before, end) = visits.split_at(visits.len() - 1);
             let (slots, end_slots) = state.slots.split_at_mut(before.len());
             let resid = decoder.run(resid, &all, before, slots, &mut ()).unwrap();
@@ -220,7 +222,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_chunks_are_a_full_recompute(index in 0..17usize, text in any_path(), cuts in prop::collection::vec(1usize..9, 48)) {
+    fn any_chunks_are_a_full_recompute(index in 0..fixtures().len(), text in any_path(), cuts in prop::collection::vec(1usize..9, 48)) {
         let fixture = &fixtures()[index];
         let path = fixture.path(&text);
         let mut left = fixture.tokens.len();
@@ -235,7 +237,7 @@ proptest! {
     }
 
     #[test]
-    fn any_path_is_its_unrolled_checkpoint(index in 0..17usize, text in any_path()) {
+    fn any_path_is_its_unrolled_checkpoint(index in 0..fixtures().len(), text in any_path()) {
         let fixture = &fixtures()[index];
         let path = fixture.path(&text);
         let baseline = LayerPath::baseline(path.len()).unwrap();

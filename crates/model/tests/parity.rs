@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use common::{best, fixtures, max_difference};
-use neuro_checkpoint::Checkpoint;
+use neuro_checkpoint::{Checkpoint, DecoderConfig};
 use neuro_model::{Batch, Decoder, Device, State};
 use neuro_path::LayerPath;
 
@@ -27,10 +27,11 @@ fn every_fixture_and_path_matches_transformers() {
 
 /// A fixture that is lost, or a path that is not run, must not pass unseen.
 #[test]
-fn fixtures_cover_the_four_architectures() {
+fn fixtures_cover_every_architecture() {
     let found: BTreeSet<&str> = fixtures().iter().map(|fixture| fixture.decoder.config().model_type.as_str()).collect();
-    assert_eq!(found, BTreeSet::from(["llama", "mistral", "qwen2", "qwen3"]));
-    assert_eq!(fixtures().len(), 17);
+    let known: BTreeSet<&str> = DecoderConfig::known_model_types().collect();
+    assert_eq!(found, known);
+    assert_eq!(fixtures().len(), 40);
     for fixture in fixtures() {
         assert!(fixture.golden[0].path.is_baseline(), "{}", fixture.name);
         assert!(
@@ -65,7 +66,7 @@ fn stories_are_told_as_elsewhere() {
     while tokens.len() < prompt + expected.len() {
         let len = tokens.len() - past;
         let batch = Batch::next(past, len, prompt + expected.len());
-        let resid = decoder.embed(&tokens[past..]).unwrap();
+        let resid = decoder.embed_at(&tokens[past..], past..tokens.len()).unwrap();
         let resid = decoder.run(resid, &batch, &visits, &mut state.slots, &mut ()).unwrap();
         let logits = decoder.unembed(&resid.narrow(0, len - 1, 1).unwrap()).unwrap().to_vec2::<f32>().unwrap();
         past = tokens.len();

@@ -240,7 +240,10 @@ impl Widths {
         Self {
             q: largest(|layer| layer.attention.heads * layer.attention.head_dim),
             kv: largest(|layer| layer.attention.kv_heads * layer.attention.head_dim),
-            mlp: largest(|layer| layer.mlp.intermediate_size),
+            mlp: largest(|layer| {
+                let shared = layer.mlp.experts.as_ref().and_then(|experts| experts.shared);
+                layer.mlp.intermediate_size.max(shared.map_or(0, |mlp| mlp.intermediate_size))
+            }),
             heads: largest(|layer| layer.attention.heads),
             head_dim: largest(|layer| layer.attention.head_dim),
         }

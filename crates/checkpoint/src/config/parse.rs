@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::architecture::{Architecture, KNOWN, Traits};
+use serde_json::Value;
+
+use super::architecture::{Architecture, KNOWN, Keys, Traits};
 use super::rope::{self, RopeByLayerType};
 use super::{Activation, AttentionConfig, DecoderConfig, LayerConfig, MAX_LAYERS, MlpConfig};
 use crate::dtype::Dtype;
@@ -13,7 +15,7 @@ use crate::fields::{Fields, LARGEST_SIZE, parse_object};
 const MOST_PARAMETERS: u64 = 1 << 42;
 
 /// Keys whose values are sizes.
-const SIZES: [&str; 10] = [
+const SIZES: [&str; 17] = [
     "hidden_size",
     "intermediate_size",
     "num_hidden_layers",
@@ -24,10 +26,50 @@ const SIZES: [&str; 10] = [
     "head_dim",
     "sliding_window",
     "original_max_position_embeddings",
+    "moe_intermediate_size",
+    "shared_expert_intermediate_size",
+    "num_experts",
+    "num_local_experts",
+    "n_routed_experts",
+    "num_experts_per_tok",
+    "query_pre_attn_scalar",
 ];
 
 /// Keys whose values are numbers above 0.
 const POSITIVE: [&str; 3] = ["rms_norm_eps", "rope_theta", "partial_rotary_factor"];
+
+/// Keys that change the computation where an architecture reads them. In a file of another architecture they say that the
+/// file is not what it claims, unless their value changes nothing.
+const COMPUTING: [&str; 28] = [
+    "attention_multiplier",
+    "attn_logit_softcapping",
+    "embedding_multiplier",
+    "final_logit_softcapping",
+    "first_k_dense_replace",
+    "kv_lora_rank",
+    "linear_num_value_heads",
+    "logit_scale",
+    "logits_scaling",
+    "mlp_only_layers",
+    "moe_intermediate_size",
+    "n_routed_experts",
+    "no_rope_layers",
+    "num_experts",
+    "num_local_experts",
+    "parallel_attn",
+    "q_lora_rank",
+    "qk_layernorm",
+    "query_pre_attn_scalar",
+    "residual_multiplier",
+    "rope_local_base_freq",
+    "rotary_pct",
+    "scale_depth",
+    "scale_emb",
+    "swiglu_limit",
+    "use_bidirectional_attention",
+    "use_parallel_residual",
+    "use_qk_norm",
+];
 
 /// Keys that change the computation in a way that no architecture here knows.
 const UNSUPPORTED: [(&str, &str); 3] = [
@@ -55,10 +97,12 @@ impl DecoderConfig {
             refuse_unsupported(fields)?;
         }
         let architecture = find_architecture(fields)?;
+        refuse_unread(fields, architecture)?;
         let sizes = Sizes::read(fields, architecture)?;
         check_unused(fields, sizes.layers)?;
-        let traits = (architecture.traits)(fields, sizes.layers)?;
-        let layers = describe_layers(fields, &sizes, &traits)?;
+        let traits = (architecture.traits)(fields, &sizes)?;
+        let layers = describe_layers(fields, architecture, &sizes, &traits)?;
+        let keys = &architecture.keys;
         // A wrapper may hold these keys beside `text_config`.
         let holder = |key: &str| if fields.has(key) { fields } else { &outer };
         let token_ids = |key: &str, default: Option<u32>| {
@@ -73,8 +117,13 @@ impl DecoderConfig {
             vocab_size: sizes.vocab,
             hidden_size: sizes.hidden,
             max_position_embeddings: sizes.context,
-            norm_eps: fields.positive("rms_norm_eps")?.unwrap_or(1e-6),
-            tie_word_embeddings: fields.flag("tie_word_embeddings", false)?
+            norm_eps: fields.positive(keys.norm_eps)?.unwrap_or(architecture.defaults.norm_eps),
+            norm: traits.norms.kind,
+            embedding_scale: traits.embedding_scale,
+            learned_positions: traits.learned_positions.then_some(sizes.context),
+            logit_scale: traits.logit_scale,
+            logit_softcap: traits.logit_softcap,
+            tie_word_embeddings: fields.flag("tie_word_embeddings", architecture.defaults.tie_word_embeddings)?
                 || outer.flag("tie_word_embeddings", false)?,
             initializer_range: initializer_range(fields)?.unwrap_or(0.02),
             layers,
@@ -133,31 +182,35 @@ fn find_architecture(fields: &Fields<'_>) -> Result<&'static Architecture, Check
     })
 }
 
-struct Sizes {
+/// Sizes that every config has, in one spelling or another.
+pub(super) struct Sizes {
     vocab: usize,
-    hidden: usize,
-    layers: usize,
-    heads: usize,
+    pub(super) hidden: usize,
+    pub(super) layers: usize,
+    pub(super) heads: usize,
     kv_heads: usize,
-    head_dim: usize,
-    intermediate: usize,
+    pub(super) head_dim: usize,
+    pub(super) intermediate: usize,
     context: usize,
 }
 
 impl Sizes {
     fn read(fields: &Fields<'_>, architecture: &Architecture) -> Result<Self, CheckpointError> {
-        let defaults = &architecture.defaults;
-        let hidden = fields.size("hidden_size", 4096)?;
-        let layers = fields.size("num_hidden_layers", 32)?;
+        let (defaults, keys) = (&architecture.defaults, &architecture.keys);
+        let hidden = fields.size(keys.hidden_size, defaults.hidden_size)?;
+        let layers = fields.size(keys.layers, defaults.layers)?;
         if layers > MAX_LAYERS {
-            return Err(fields.refuse("num_hidden_layers", format!("is {layers}, expected at most {MAX_LAYERS}")));
+            return Err(fields.refuse(keys.layers, format!("is {layers}, expected at most {MAX_LAYERS}")));
         }
-        let heads = fields.size("num_attention_heads", 32)?;
-        if hidden % heads != 0 {
-            let problem = format!("is {heads}, which does not divide `hidden_size`, which is {hidden}");
-            return Err(fields.refuse("num_attention_heads", problem));
+        let heads = fields.size(keys.heads, defaults.heads)?;
+        if hidden % heads != 0 && !defaults.any_heads {
+            let problem = format!("is {heads}, which does not divide `{}`, which is {hidden}", keys.hidden_size);
+            return Err(fields.refuse(keys.heads, problem));
         }
-        let kv_heads = fields.optional_size("num_key_value_heads", defaults.kv_heads)?.unwrap_or(heads);
+        let kv_heads = match keys.has_kv_heads {
+            true => fields.optional_size("num_key_value_heads", defaults.kv_heads)?.unwrap_or(heads),
+            false => heads,
+        };
         if heads % kv_heads != 0 {
             let problem = format!("is {kv_heads}, which does not divide `num_attention_heads`, which is {heads}");
             return Err(fields.refuse("num_key_value_heads", problem));
@@ -166,13 +219,18 @@ impl Sizes {
             Some(head_dim) => fields.size("head_dim", head_dim)?,
             None => fields.optional_size("head_dim", None)?.unwrap_or(hidden / heads),
         };
-        if head_dim % 2 != 0 {
+        if head_dim % 2 != 0 || head_dim == 0 {
             return Err(fields.refuse("head_dim", format!("is {head_dim}, expected an even number: RoPE turns pairs")));
         }
         if (heads as u64).saturating_mul(head_dim as u64) > LARGEST_SIZE {
             let problem = format!("is {head_dim} in {heads} heads, which is wider than {LARGEST_SIZE}");
             return Err(fields.refuse("head_dim", problem));
         }
+        let intermediate = match keys.intermediate {
+            // Four times as wide where nothing is said, as transformers' GPT2MLP.
+            "n_inner" => fields.optional_size("n_inner", None)?.unwrap_or(hidden.saturating_mul(4)),
+            key => fields.size(key, defaults.intermediate_size)?,
+        };
         Ok(Self {
             vocab: fields.size("vocab_size", defaults.vocab_size)?,
             hidden,
@@ -180,8 +238,8 @@ impl Sizes {
             heads,
             kv_heads,
             head_dim,
-            intermediate: fields.size("intermediate_size", defaults.intermediate_size)?,
-            context: fields.size("max_position_embeddings", defaults.max_position_embeddings)?,
+            intermediate,
+            context: fields.size(keys.context, defaults.max_position_embeddings)?,
         })
     }
 }
@@ -199,27 +257,68 @@ fn check_unused(fields: &Fields<'_>, layers: usize) -> Result<(), CheckpointErro
     }
 }
 
-fn describe_layers(fields: &Fields<'_>, sizes: &Sizes, traits: &Traits) -> Result<Vec<LayerConfig>, CheckpointError> {
-    let ropes = RopeByLayerType::read(fields, sizes.head_dim, sizes.context)?;
-    let mlp =
-        MlpConfig { intermediate_size: sizes.intermediate, bias: traits.mlp_bias, activation: activation(fields)? };
-    let layer = |window: &Option<usize>| {
+fn describe_layers(
+    fields: &Fields<'_>,
+    architecture: &Architecture,
+    sizes: &Sizes,
+    traits: &Traits,
+) -> Result<Vec<LayerConfig>, CheckpointError> {
+    let ropes = RopeByLayerType::read(fields, &traits.rope, sizes.head_dim, sizes.context)?;
+    let activation = match traits.activation {
+        Some(activation) => activation,
+        None => activation(fields, &architecture.keys)?,
+    };
+    let layer = |(index, window): (usize, &Option<usize>)| {
+        let mut rope = ropes.of_layer(fields, window.is_some())?;
+        if traits.no_rope.get(index) == Some(&true) {
+            rope.rotary_dim = 0;
+        }
         let attention = AttentionConfig {
-            heads: sizes.heads,
-            kv_heads: sizes.kv_heads,
-            head_dim: sizes.head_dim,
             q_bias: traits.qkv_bias,
             k_bias: traits.qkv_bias,
             v_bias: traits.qkv_bias,
             o_bias: traits.o_bias,
             qk_norm: traits.qk_norm,
             window: *window,
-            rope: ropes.of_layer(fields, window.is_some())?,
-            scale: (sizes.head_dim as f64).powf(-0.5),
+            scale: traits.attention_scale.unwrap_or_else(|| (sizes.head_dim as f64).powf(-0.5)),
+            softcap: traits.attention_softcap,
+            sinks: traits.sinks,
+            ..AttentionConfig::new(sizes.heads, sizes.kv_heads, sizes.head_dim, rope)
         };
-        Ok(LayerConfig { attention, mlp: mlp.clone() })
+        let mut mlp =
+            MlpConfig { bias: traits.mlp_bias, gated: traits.gated, ..MlpConfig::new(sizes.intermediate, activation) };
+        if let Some((intermediate_size, experts)) = traits.experts.get(index).and_then(Option::as_ref) {
+            (mlp.intermediate_size, mlp.experts) = (*intermediate_size, Some(experts.clone()));
+        }
+        let (norms, parallel, branch_scale) = (traits.norms, traits.parallel, traits.branch_scale);
+        Ok(LayerConfig { attention, mlp, norms, parallel, branch_scale })
     };
-    traits.windows.iter().map(layer).collect()
+    traits.windows.iter().enumerate().map(layer).collect()
+}
+
+/// Refuses keys that other architectures read, unless their value changes nothing.
+fn refuse_unread(fields: &Fields<'_>, architecture: &Architecture) -> Result<(), CheckpointError> {
+    let changes = |key: &&&str| !architecture.reads.contains(*key) && fields.value(key).is_some_and(changes_something);
+    match COMPUTING.iter().find(changes) {
+        Some(key) => {
+            let problem = format!(
+                "is set, but {} models do not read it; is `model_type` right? Remove the key if it means nothing",
+                architecture.model_type
+            );
+            Err(fields.refuse(key, problem))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a value of a key that multiplies, counts, caps or switches on differs from leaving the key out.
+fn changes_something(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Number(number) => number.as_f64().is_none_or(|number| number != 0.0 && number != 1.0),
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    }
 }
 
 /// Standard deviation of random weights; the bound keeps every drawn value finite in all formats, f16 included.
@@ -227,14 +326,15 @@ fn initializer_range(fields: &Fields<'_>) -> Result<Option<f64>, CheckpointError
     fields.number("initializer_range", "a number above 0 and at most 1000", |number| number > 0.0 && number <= 1000.0)
 }
 
-fn activation(fields: &Fields<'_>) -> Result<Activation, CheckpointError> {
-    match fields.text("hidden_act")?.unwrap_or("silu") {
+fn activation(fields: &Fields<'_>, keys: &Keys) -> Result<Activation, CheckpointError> {
+    let (key, default) = keys.activation;
+    match fields.text(key)?.unwrap_or(default) {
         "silu" | "swish" => Ok(Activation::Silu),
         "gelu" | "gelu_python" => Ok(Activation::Gelu),
         "gelu_new" | "gelu_pytorch_tanh" | "gelu_python_tanh" | "gelu_fast" => Ok(Activation::GeluTanh),
         "relu" => Ok(Activation::Relu),
         other => Err(fields.refuse(
-            "hidden_act",
+            key,
             format!("is \"{}\", which is not supported; known: silu, gelu, gelu_pytorch_tanh, relu", shorten(other)),
         )),
     }

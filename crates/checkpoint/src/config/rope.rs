@@ -2,6 +2,8 @@
 //!
 //! Formulas and defaults are those of transformers 5.23.0, `modeling_rope_utils.py`.
 
+use serde_json::Value;
+
 use crate::error::{CheckpointError, shorten};
 use crate::fields::Fields;
 
@@ -16,8 +18,10 @@ const LAYER_TYPES: [&str; 2] = ["full_attention", "sliding_attention"];
 pub struct RopeConfig {
     /// Base period.
     pub theta: f64,
-    /// How many leading dimensions of a head are rotated, in halves; even.
+    /// How many leading dimensions of a head are rotated; even, and 0 where the layer has no rotary positions.
     pub rotary_dim: usize,
+    /// Whether dimension 2i turns with 2i + 1, instead of i with i + rotary_dim / 2.
+    pub interleaved: bool,
     /// How frequencies are stretched for long contexts.
     pub scaling: RopeScaling,
 }
@@ -55,6 +59,17 @@ pub enum RopeScaling {
         /// One divisor for each rotated pair; above 0.
         divisors: Vec<f32>,
     },
+    /// LongRoPE: each divided by a number of its own, and a factor on cos and sin (arXiv 2402.13753).
+    LongRope {
+        /// One divisor for each rotated pair, up to `original` positions; above 0.
+        short: Vec<f64>,
+        /// One divisor for each rotated pair, for longer texts; above 0.
+        long: Vec<f64>,
+        /// Multiplies cos and sin of short texts and long ones.
+        attention_factor: f64,
+        /// Context length of the first training.
+        original: usize,
+    },
     /// YaRN: a ramp over dimensions, and a factor on cos and sin.
     Yarn {
         /// The divisor of interpolated frequencies.
@@ -72,7 +87,33 @@ pub enum RopeScaling {
     },
 }
 
-/// The rotary positions of full and of windowed layers; equal unless the config nests them by layer type.
+/// What an architecture's code decides about rotary positions.
+pub(super) struct RopeTraits {
+    /// Where the base period stands outside of the parameters, and its default.
+    pub(super) theta: (&'static str, f64),
+    /// Where the rotated share of a head stands, and its default; `None`: heads are rotated whole.
+    pub(super) partial: Option<(&'static str, f64)>,
+    pub(super) interleaved: bool,
+    /// Windowed layers have a base period of their own and no scaling: where it stands, if anywhere, and its default.
+    pub(super) local_theta: Option<(Option<&'static str>, f64)>,
+    /// Default of `original_max_position_embeddings` beside the parameters.
+    pub(super) original: Option<usize>,
+    /// Spellings of longrope beside its name.
+    pub(super) longrope: &'static [&'static str],
+}
+
+impl RopeTraits {
+    pub(super) const PLAIN: Self = Self {
+        theta: ("rope_theta", DEFAULT_THETA),
+        partial: None,
+        interleaved: false,
+        local_theta: None,
+        original: None,
+        longrope: &[],
+    };
+}
+
+/// The rotary positions of full and of windowed layers; equal unless the config or the architecture tells them apart.
 pub(super) struct RopeByLayerType {
     full: Option<RopeConfig>,
     sliding: Option<RopeConfig>,
@@ -80,12 +121,22 @@ pub(super) struct RopeByLayerType {
 
 impl RopeByLayerType {
     /// Reads `rope_scaling` (which wins when both are given, as in transformers) or `rope_parameters`, with `rope_theta`.
-    pub(super) fn read(fields: &Fields<'_>, head_dim: usize, context: usize) -> Result<Self, CheckpointError> {
+    pub(super) fn read(
+        fields: &Fields<'_>,
+        traits: &RopeTraits,
+        head_dim: usize,
+        context: usize,
+    ) -> Result<Self, CheckpointError> {
+        let partial =
+            traits.partial.map(|(key, default)| Ok::<_, CheckpointError>(share(fields, key)?.unwrap_or(default)));
         let reader = Reader {
             head_dim,
             context,
-            theta: fields.positive("rope_theta")?.unwrap_or(DEFAULT_THETA),
-            original: fields.optional_size("original_max_position_embeddings", None)?,
+            theta: fields.positive(traits.theta.0)?.unwrap_or(traits.theta.1),
+            original: fields.optional_size("original_max_position_embeddings", traits.original)?,
+            partial: partial.transpose()?,
+            interleaved: traits.interleaved,
+            longrope: traits.longrope,
         };
         reader.refuse_partial(fields)?;
         let scaling = fields.object("rope_scaling")?.filter(|object| !object.is_empty());
@@ -93,17 +144,26 @@ impl RopeByLayerType {
         for parameters in scaling.iter().chain(&parameters) {
             check_numbers(parameters)?;
         }
-        let flat = |rope: RopeConfig| Self { full: Some(rope.clone()), sliding: Some(rope) };
+        let local = traits.local_theta.map(|(key, default)| {
+            let theta = key.map(|key| fields.positive(key)).transpose()?.flatten().unwrap_or(default);
+            Ok::<_, CheckpointError>(Reader { theta, ..reader })
+        });
+        let local = local.transpose()?;
+        let flat = |rope: RopeConfig| {
+            let sliding = local.as_ref().map(|local| local.unscaled(fields, local.theta)).transpose()?;
+            Ok(Self { sliding: Some(sliding.unwrap_or_else(|| rope.clone())), full: Some(rope) })
+        };
         let Some(parameters) = scaling.or(parameters) else {
-            return Ok(flat(reader.unscaled(reader.theta)));
+            return flat(reader.unscaled(fields, reader.theta)?);
         };
         if !LAYER_TYPES.iter().any(|layer_type| parameters.has(layer_type)) {
-            return Ok(flat(reader.read(&parameters)?));
+            return flat(reader.read(&parameters)?);
         }
         // Inside a nested entry the context length of the first training comes from that entry alone.
         let reader = Reader { original: None, ..reader };
-        let [full, sliding] = LAYER_TYPES
-            .map(|layer_type| parameters.object(layer_type)?.map(|parameters| reader.read(&parameters)).transpose());
+        let local = Reader { original: None, ..local.unwrap_or(reader) };
+        let [full, sliding] = [(LAYER_TYPES[0], &reader), (LAYER_TYPES[1], &local)]
+            .map(|(layer_type, reader)| parameters.object(layer_type)?.map(|own| reader.read(&own)).transpose());
         Ok(Self { full: full?, sliding: sliding? })
     }
 
@@ -119,6 +179,12 @@ impl RopeByLayerType {
     }
 }
 
+/// A share of a head's dimensions.
+fn share(fields: &Fields<'_>, key: &str) -> Result<Option<f64>, CheckpointError> {
+    fields.number(key, "a number above 0 and at most 1", |number| number > 0.0 && number <= 1.0)
+}
+
+#[derive(Clone, Copy)]
 struct Reader {
     head_dim: usize,
     /// `max_position_embeddings`.
@@ -127,15 +193,36 @@ struct Reader {
     theta: f64,
     /// `original_max_position_embeddings` outside of the parameters; goes before the one inside.
     original: Option<usize>,
+    /// The rotated share of a head; `None` where heads are rotated whole.
+    partial: Option<f64>,
+    interleaved: bool,
+    longrope: &'static [&'static str],
 }
 
 impl Reader {
-    fn unscaled(&self, theta: f64) -> RopeConfig {
-        RopeConfig { theta, rotary_dim: self.head_dim, scaling: RopeScaling::Default }
+    fn unscaled(&self, fields: &Fields<'_>, theta: f64) -> Result<RopeConfig, CheckpointError> {
+        let rotary_dim = self.rotary_dim(fields, self.partial)?;
+        Ok(RopeConfig { theta, rotary_dim, interleaved: self.interleaved, scaling: RopeScaling::Default })
     }
 
-    /// The four architectures rotate whole heads: transformers ignores a partial factor or fails on it.
+    /// transformers rounds the rotated share of a head down.
+    fn rotary_dim(&self, fields: &Fields<'_>, partial: Option<f64>) -> Result<usize, CheckpointError> {
+        let Some(share) = partial else { return Ok(self.head_dim) };
+        match (self.head_dim as f64 * share) as usize {
+            dim if dim > 0 && dim % 2 == 0 => Ok(dim),
+            dim => {
+                let problem =
+                    format!("is {share}: of heads of {} it rotates {dim}, expected an even number", self.head_dim);
+                Err(fields.refuse("partial_rotary_factor", problem))
+            }
+        }
+    }
+
+    /// Of architectures that rotate whole heads transformers ignores a partial factor or fails on it.
     fn refuse_partial(&self, fields: &Fields<'_>) -> Result<(), CheckpointError> {
+        if self.partial.is_some() {
+            return Ok(());
+        }
         match fields.number("partial_rotary_factor", "1", |number| number == 1.0) {
             Ok(_) => Ok(()),
             Err(_) => Err(fields
@@ -145,6 +232,11 @@ impl Reader {
 
     fn read(&self, fields: &Fields<'_>) -> Result<RopeConfig, CheckpointError> {
         self.refuse_partial(fields)?;
+        let partial = match self.partial {
+            Some(outer) => Some(share(fields, "partial_rotary_factor")?.unwrap_or(outer)),
+            None => None,
+        };
+        let rotary_dim = self.rotary_dim(fields, partial)?;
         let theta = fields.positive("rope_theta")?.unwrap_or(self.theta);
         let numbers = Numbers::read(fields)?;
         let original = self.original.or(numbers.original).unwrap_or(self.context);
@@ -158,23 +250,28 @@ impl Reader {
             }
             None | Some("default") => RopeScaling::Default,
             Some("linear") => RopeScaling::Linear { factor: require(fields, "factor", numbers.factor)? },
-            Some("dynamic") if self.head_dim == 2 => {
-                return Err(fields.refuse(key, "is dynamic with a head_dim of 2, for which it is not defined"));
+            Some("dynamic") if rotary_dim == 2 => {
+                return Err(fields.refuse(key, "is dynamic with two rotated dimensions, for which it is not defined"));
             }
             Some("dynamic") => {
                 RopeScaling::Dynamic { factor: require(fields, "factor", numbers.factor)?, trained: self.context }
             }
             Some("llama3") => numbers.llama3(fields, original)?,
+            Some(name) if name == "longrope" || self.longrope.contains(&name) => {
+                numbers.longrope(fields, rotary_dim / 2, original, self.context)?
+            }
             Some("yarn") => numbers.yarn(fields, theta, original, self.context)?,
             Some(other) => {
                 let found = shorten(other);
                 return Err(fields.refuse(
                     key,
-                    format!("is \"{found}\", which is not supported; known: default, linear, dynamic, llama3, yarn"),
+                    format!(
+                        "is \"{found}\", which is not supported; known: default, linear, dynamic, llama3, longrope, yarn"
+                    ),
                 ));
             }
         };
-        Ok(RopeConfig { theta, rotary_dim: self.head_dim, scaling })
+        Ok(RopeConfig { theta, rotary_dim, interleaved: self.interleaved, scaling })
     }
 }
 
@@ -234,6 +331,40 @@ impl Numbers {
         }
         let factor = require(fields, "factor", self.factor)?;
         Ok(RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original })
+    }
+
+    /// Two divisors for each rotated pair, and a factor that grows with the ratio of the context lengths.
+    fn longrope(
+        &self,
+        fields: &Fields<'_>,
+        pairs: usize,
+        original: usize,
+        context: usize,
+    ) -> Result<RopeScaling, CheckpointError> {
+        let divisors = |key: &str| {
+            let Some(values) = fields.array(key)? else {
+                return Err(fields.refuse(key, "is missing; this `rope_type` needs it"));
+            };
+            if values.len() != pairs {
+                let problem = format!("has {} entries, expected {pairs}, one for each rotated pair", values.len());
+                return Err(fields.refuse(key, problem));
+            }
+            let number = |value: &Value| value.as_f64().filter(|&number| number > 0.0 && number <= f64::from(f32::MAX));
+            let numbers: Option<Vec<f64>> = values.iter().map(number).collect();
+            numbers.ok_or_else(|| fields.refuse(key, "has an entry that is no number above 0"))
+        };
+        let factor = self.factor.unwrap_or(context as f64 / original as f64);
+        let attention_factor = match self.attention_factor {
+            Some(given) => given,
+            None if factor <= 1.0 || original <= 1 => 1.0,
+            None => (1.0 + factor.ln() / (original as f64).ln()).sqrt(),
+        };
+        Ok(RopeScaling::LongRope {
+            short: divisors("short_factor")?,
+            long: divisors("long_factor")?,
+            attention_factor,
+            original,
+        })
     }
 
     fn yarn(

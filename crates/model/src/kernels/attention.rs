@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::cap::capped;
 use super::lanes::{LANES, Lanes, Line};
 
 /// Rows of queries that are computed together: with [`LANES`] keys the most whose sums stay in registers.
@@ -26,13 +27,17 @@ const PARALLEL_FROM: usize = 1 << 19;
 
 /// What attention needs to know of a layer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Dims {
+pub(crate) struct Dims<'a> {
     pub(crate) heads: usize,
     pub(crate) kv_heads: usize,
     pub(crate) head_dim: usize,
     /// Keys that a query sees at most, itself included.
     pub(crate) window: Option<usize>,
     pub(crate) scale: f32,
+    /// Cap of the scaled scores.
+    pub(crate) softcap: Option<f32>,
+    /// A score of each head that takes part in the softmax and attends to nothing.
+    pub(crate) sinks: Option<&'a [f32]>,
 }
 
 /// New rows of one segment with the keys they see.
@@ -199,7 +204,7 @@ impl Task<'_> {
 
     /// Computes `at.count` of at most `R` rows; row `r` is head `r % group` of query `r / group`.
     fn rows<const R: usize>(&mut self, at: At, q: &[f32], dims: &Dims, scratch: &mut Scratch) {
-        let Dims { heads, kv_heads, head_dim, scale, .. } = *dims;
+        let Dims { heads, kv_heads, head_dim, scale, softcap, .. } = *dims;
         let (group, width) = (heads / kv_heads, heads * head_dim);
         let At { kv_head, begin, count, packed } = at;
         let (blocks, keys) = (head_dim.div_ceil(LANES), packed.len() * LANES);
@@ -207,10 +212,10 @@ impl Task<'_> {
         // 1. The queries and what each of them sees. Rows that do not exist repeat the last.
         let row = |r: usize| begin + r.min(count - 1);
         let sees: [Range<usize>; R] = std::array::from_fn(|r| dims.sees(self.position + row(r) / group));
-        let queries: [&[f32]; R] = std::array::from_fn(|r| {
-            let head = (self.kv_heads.start + kv_head) * group + row(r) % group;
-            &q[(self.row + row(r) / group) * width + head * head_dim..][..head_dim]
-        });
+        let head = |r: usize| (self.kv_heads.start + kv_head) * group + row(r) % group;
+        let queries: [&[f32]; R] =
+            std::array::from_fn(|r| &q[(self.row + row(r) / group) * width + head(r) * head_dim..][..head_dim]);
+        let sinks: Option<[f32; R]> = dims.sinks.map(|sinks| std::array::from_fn(|r| sinks[head(r)]));
         let tiles = sees[0].start / LANES..sees[R - 1].end.div_ceil(LANES);
         let seen = |tile: usize| {
             let lane = |position: usize| position.saturating_sub(tile * LANES).min(LANES);
@@ -231,6 +236,9 @@ impl Task<'_> {
             let whole = common(&seen) == (0..LANES);
             for r in 0..R {
                 found[r] = found[r].mul(Lanes::splat(scale));
+                if let Some(cap) = softcap {
+                    found[r] = capped(found[r], cap);
+                }
                 if !whole {
                     found[r] = found[r].within(seen[r].clone(), Lanes::splat(f32::NEG_INFINITY));
                 }
@@ -240,7 +248,7 @@ impl Task<'_> {
         }
 
         // 3. Softmax, but for the division.
-        let sums = exponentials(weights, largest);
+        let sums = exponentials(weights, largest, sinks);
 
         // 4. Values.
         for (block, values) in values.chunks_exact(keys).skip(kv_head * blocks).take(blocks).enumerate() {
@@ -279,7 +287,7 @@ fn part_of<'a>(values: &'a [f32], start: usize, part: &Range<usize>) -> &'a [f32
     &values[start + part.start..start + part.end]
 }
 
-impl Dims {
+impl Dims<'_> {
     /// Positions of the keys that the query at the given position sees.
     fn sees(&self, position: usize) -> Range<usize> {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))..position + 1
@@ -300,9 +308,14 @@ fn products<const R: usize>(queries: &[&[f32]; R], keys: &[Line]) -> [Lanes; R] 
     sum
 }
 
-/// Turns scores into `exp(score − the row's largest)` and gives the sum of each row.
+/// Turns scores into `exp(score − the row's largest)` and gives the sum of each row, its sink's included.
 #[inline(always)]
-fn exponentials<const R: usize>(tiles: &mut [[Line; R]], largest: [Lanes; R]) -> [f32; R] {
+fn exponentials<const R: usize>(tiles: &mut [[Line; R]], mut largest: [Lanes; R], sinks: Option<[f32; R]>) -> [f32; R] {
+    if let Some(sinks) = sinks {
+        for r in 0..R {
+            largest[r] = largest[r].max(Lanes::splat(sinks[r]));
+        }
+    }
     let largest = largest.map(|lanes| Lanes::splat(lanes.largest()));
     let mut sum = [Lanes::splat(0.0); R];
     for tile in tiles {
@@ -312,7 +325,12 @@ fn exponentials<const R: usize>(tiles: &mut [[Line; R]], largest: [Lanes; R]) ->
             weight.store(&mut tile[r].0);
         }
     }
-    sum.map(Lanes::sum)
+    let Some(sinks) = sinks else { return sum.map(Lanes::sum) };
+    std::array::from_fn(|r| {
+        let mut sink = Line::default();
+        Lanes::splat(sinks[r]).sub(largest[r]).exp().store(&mut sink.0);
+        sum[r].sum() + sink.0[0]
+    })
 }
 
 /// `sum[row] += weights[row][key] · values[key]`, key after key.

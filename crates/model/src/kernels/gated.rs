@@ -1,4 +1,4 @@
-//! The gated activation between the projections of an MLP.
+//! The activation between the projections of an MLP, gated or not.
 
 use neuro_checkpoint::Activation;
 
@@ -18,8 +18,34 @@ pub(crate) fn gated_joined(joined: &[f32], width: usize, activation: Activation,
     });
 }
 
+/// `act(x)` in place.
+pub(crate) fn activate(values: &mut [f32], activation: Activation) {
+    for_rows(values, 1, |_, values| {
+        for values in values.chunks_mut(ONES.len()) {
+            let ones = &ONES[..values.len()];
+            apply(activation, values, ones);
+        }
+    });
+}
+
+/// What a gate is multiplied with where there is nothing to gate.
+const ONES: [f32; 256] = [1.0; 256];
+
 fn apply(activation: Activation, gate: &mut [f32], up: &[f32]) {
     match activation {
+        Activation::ClampedSwiglu { alpha, limit } => {
+            let (minus, limit) = (Lanes::splat(-limit), Lanes::splat(limit));
+            let zero = Lanes::splat(0.0);
+            let one = Lanes::splat(1.0);
+            // The smaller of two is minus the larger of both negated.
+            let at_most = |x: Lanes| zero.sub(zero.sub(x).max(zero.sub(limit)));
+            for (gate, up) in gate.chunks_mut(LANES).zip(up.chunks(LANES)) {
+                let x = at_most(Lanes::load_part(gate));
+                let up = at_most(Lanes::load_part(up)).max(minus).add(one);
+                let swish = x.div(x.mul(Lanes::splat(-alpha)).exp().add(one));
+                swish.mul(up).store_part(gate);
+            }
+        }
         Activation::Silu => each(gate, up, silu),
         Activation::GeluTanh => each(gate, up, gelu_tanh),
         Activation::Relu => each(gate, up, |x| x.max(Lanes::splat(0.0))),
@@ -58,6 +84,35 @@ fn gelu_tanh(x: Lanes) -> Lanes {
 mod tests {
     use super::*;
 
+    #[test]
+    fn clamps_and_shifts() {
+        let (alpha, limit) = (1.702, 7.0);
+        let gates: Vec<f32> = (-2000..2000).map(|i| i as f32 / 100.0).collect();
+        for up in [-30.0, -7.0, -0.5, 0.0, 3.0, 7.0, 30.0] {
+            let mut out = gates.clone();
+            apply(Activation::ClampedSwiglu { alpha, limit }, &mut out, &vec![up; gates.len()]);
+            for (gate, out) in gates.iter().zip(out) {
+                let gate = f64::from(gate.min(limit));
+                let exact =
+                    gate / (1.0 + (-f64::from(alpha) * gate).exp()) * (f64::from(up.clamp(-limit, limit)) + 1.0);
+                assert!((f64::from(out) - exact).abs() <= 2e-6 * exact.abs() + 1e-6, "{gate} {up}: {out} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn activates_alone() {
+        for activation in ALL {
+            for count in [1, 255, 256, 1000, 100_000] {
+                let x: Vec<f32> = (0..count).map(|i| ((i * 7919) % 1013) as f32 / 100.0 - 5.0).collect();
+                let (mut alone, mut gated) = (x.clone(), x.clone());
+                activate(&mut alone, activation);
+                apply(activation, &mut gated, &vec![1.0; count]);
+                assert_eq!(alone, gated, "{activation:?} {count}");
+            }
+        }
+    }
+
     const ALL: [Activation; 4] = [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu];
 
     fn exact(activation: Activation, x: f64) -> f64 {
@@ -68,6 +123,7 @@ mod tests {
                 0.5 * x * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x.powi(3))).tanh())
             }
             Activation::Relu => x.max(0.0),
+            Activation::ClampedSwiglu { .. } => unreachable!("tested by itself"),
         }
     }
 

@@ -4,6 +4,7 @@
 //! for bit whatever is computed beside it.
 
 pub(crate) mod attention;
+pub(crate) mod cap;
 pub(crate) mod dense;
 pub(crate) mod gated;
 pub(crate) mod lanes;
@@ -12,5 +13,6 @@ mod pages;
 mod plan;
 pub(crate) mod q8;
 pub(crate) mod rope;
+pub(crate) mod router;
 pub(crate) mod rows;
 pub(crate) mod values;

@@ -21,6 +21,38 @@ pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     });
 }
 
+/// Normalisation of each row to mean 0 and variance 1 (arXiv 1607.06450): `(x − mean) / sqrt(var + eps) · weight + bias`.
+///
+/// `x` and `out` are `(rows, width)`, `weight` and `bias` are `(width)`.
+pub(crate) fn layer_norm(x: &[f32], (weight, bias): (&[f32], &[f32]), eps: f32, out: &mut [f32]) {
+    let width = weight.len();
+    for_rows(out, width, |first, out| {
+        for (row, out) in x[first * width..].chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            let mean = Lanes::splat(sum(row) / width as f32);
+            // The differences first: the variance of large values would be lost in the difference of two sums.
+            for (x, out) in row.chunks(LANES).zip(out.chunks_mut(LANES)) {
+                Lanes::load_part(x).sub(mean).store_part(out);
+            }
+            let inverse = Lanes::splat(1.0 / (sum_of_squares(out) / width as f32 + eps).sqrt());
+            for ((out, weight), bias) in out.chunks_mut(LANES).zip(weight.chunks(LANES)).zip(bias.chunks(LANES)) {
+                let normed = Lanes::load_part(out).mul(inverse);
+                normed.fma(Lanes::load_part(weight), Lanes::load_part(bias)).store_part(out);
+            }
+        }
+    });
+}
+
+fn sum(row: &[f32]) -> f32 {
+    let mut sums = [Lanes::splat(0.0); CHAINS];
+    for block in row.chunks(CHAINS * LANES) {
+        for (sum, x) in sums.iter_mut().zip(block.chunks(LANES)) {
+            *sum = sum.add(Lanes::load_part(x));
+        }
+    }
+    let [a, b, c, d] = sums;
+    a.add(b).add(c.add(d)).sum()
+}
+
 fn sum_of_squares(row: &[f32]) -> f32 {
     let mut sums = [Lanes::splat(0.0); CHAINS];
     let (blocks, rest) = row.as_chunks::<{ CHAINS * LANES }>();
@@ -83,6 +115,31 @@ mod tests {
             }
             let mut alone = vec![0.0; width];
             rms_norm(&x[width..2 * width], &weight, 1e-5, &mut alone);
+            assert_eq!(alone, out[width..2 * width]);
+        }
+    }
+
+    #[test]
+    fn layer_norm_agrees_with_the_formula() {
+        for width in [1, 16, 20, 64, 100, 896] {
+            let count = 100;
+            // A mean far from zero, which must be taken away before squares are summed.
+            let x: Vec<f32> = rows(count, width).iter().map(|x| x + 30.0).collect();
+            let mut out = vec![0.0; count * width];
+            let weight: Vec<f32> = (0..width).map(|i| 0.5 + i as f32 / width as f32).collect();
+            let bias: Vec<f32> = (0..width).map(|i| i as f32 / 7.0 - 1.0).collect();
+            layer_norm(&x, (&weight, &bias), 1e-5, &mut out);
+            for (row, out) in x.chunks(width).zip(out.chunks(width)) {
+                let mean = row.iter().map(|x| f64::from(*x)).sum::<f64>() / width as f64;
+                let variance = row.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / width as f64;
+                for (((x, weight), bias), out) in row.iter().zip(&weight).zip(&bias).zip(out) {
+                    let exact =
+                        (f64::from(*x) - mean) / (variance + 1e-5).sqrt() * f64::from(*weight) + f64::from(*bias);
+                    assert!((f64::from(*out) - exact).abs() < 2e-5 * exact.abs().max(1.0), "{width}: {out} {exact}");
+                }
+            }
+            let mut alone = vec![0.0; width];
+            layer_norm(&x[width..2 * width], (&weight, &bias), 1e-5, &mut alone);
             assert_eq!(alone, out[width..2 * width]);
         }
     }

@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use std::{collections::HashMap, fs};
 
 use candle_core::safetensors;
-use neuro_checkpoint::Checkpoint;
-use neuro_model::{Batch, DType, Decoder, Device, State, Tensor};
+use neuro_checkpoint::{Checkpoint, DecoderConfig, NormKind};
+use neuro_model::{Batch, DType, Decoder, Device, Kernels, State, Tensor};
 use neuro_path::LayerPath;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// A tiny checkpoint with what `transformers` computes on it.
 pub(crate) struct Fixture {
@@ -72,7 +72,8 @@ impl Fixture {
         let mut rows = Vec::new();
         for &len in chunks {
             let batch = Batch::next(past, len, self.tokens.len());
-            let resid = self.decoder.embed(&self.tokens[past..past + len]).expect("tokens are in the vocabulary");
+            let tokens = &self.tokens[past..past + len];
+            let resid = self.decoder.embed_at(tokens, past..past + len).expect("tokens are in the vocabulary");
             let resid = self.decoder.run(resid, &batch, &visits, &mut state.slots, &mut ()).expect("a chunk runs");
             rows.push(self.decoder.unembed(&resid).expect("a chunk has logits"));
             past += len;
@@ -81,14 +82,16 @@ impl Fixture {
         Tensor::cat(&rows, 0).expect("rows are of one width")
     }
 
-    /// Writes the path as a checkpoint of its own, one layer per visit, and loads it. Branch scales are folded into
-    /// the copy's `o_proj` and `down_proj`.
+    /// The path as a model of its own, one layer per visit, each described as its source layer is. Branch scales are
+    /// folded into the copy's last projection, or into the norm behind it.
     pub(crate) fn unrolled(&self, path: &LayerPath) -> Decoder {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        fs::write(folder.path().join("config.json"), self.unrolled_config(&path.layers()).to_string())
-            .expect("the temporary folder is writable");
+        let config = self.decoder.config();
+        let unrolled = DecoderConfig {
+            layers: path.layers().into_iter().map(|layer| config.layers[layer].clone()).collect(),
+            ..config.clone()
+        };
         let mut tensors = HashMap::new();
-        for (name, shape) in self.decoder.config().expected_tensors() {
+        for (name, shape) in config.expected_tensors() {
             let values = self.checkpoint.weights.read_f32(&name, &shape).expect("the fixture has its tensors");
             let tensor = Tensor::from_vec(values, shape, &Device::Cpu).expect("the shape was checked");
             let Some((layer, part)) = layer_and_part(&name) else {
@@ -96,40 +99,34 @@ impl Fixture {
                 continue;
             };
             for (position, visit) in path.visits().iter().enumerate().filter(|(_, visit)| visit.layer == layer) {
-                let scale = match part {
-                    _ if part.starts_with("self_attn.o_proj.") => visit.scales.attn,
-                    _ if part.starts_with("mlp.down_proj.") => visit.scales.mlp,
-                    _ => neuro_path::Scale::ONE,
+                let norms = &config.layers[layer].norms;
+                let factor = |scale: neuro_path::Scale| scale.billionths() as f64 / 1e9;
+                let is = |name: Option<&str>| name.is_some_and(|name| part.starts_with(&format!("{name}.")));
+                // A norm behind a branch forgets how long its input was; it is the one that can be scaled.
+                let folded = if is(norms.after_attention) {
+                    scaled_norm(&tensor, norms.kind, factor(visit.scales.attn))
+                } else if is(norms.after_mlp) {
+                    scaled_norm(&tensor, norms.kind, factor(visit.scales.mlp))
+                } else if part.starts_with("self_attn.o_proj.") && norms.after_attention.is_none() {
+                    &tensor * factor(visit.scales.attn)
+                } else if part.contains("down_proj.") && norms.after_mlp.is_none() {
+                    &tensor * factor(visit.scales.mlp)
+                } else {
+                    Ok(tensor.clone())
                 };
-                let folded = (&tensor * (scale.billionths() as f64 / 1e9)).expect("a tensor can be scaled");
-                tensors.insert(format!("model.layers.{position}.{part}"), folded);
+                tensors.insert(format!("model.layers.{position}.{part}"), folded.expect("a tensor can be scaled"));
             }
         }
-        safetensors::save(&tensors, folder.path().join("model.safetensors")).expect("the checkpoint is written");
-        let checkpoint = Checkpoint::open(folder.path()).unwrap_or_else(|error| panic!("{}: {error}", self.name));
-        Decoder::load(&checkpoint, &Device::Cpu).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        Decoder::from_source(&unrolled, &tensors, &Device::Cpu, Kernels::Fused)
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
+}
 
-    /// The decoder's part of `config.json`, with the kinds of the given layers written out.
-    fn unrolled_config(&self, layers: &[usize]) -> Value {
-        let mut config = read_json(&self.dir.join("config.json"));
-        if config["text_config"].is_object() {
-            config = config["text_config"].take();
-        }
-        let fields = config.as_object_mut().expect("config.json is an object");
-        fields.remove("torch_dtype");
-        fields.insert("dtype".to_owned(), json!("float32"));
-        fields.insert("num_hidden_layers".to_owned(), json!(layers.len()));
-        let kind = |layer: usize| match (fields.get("layer_types"), fields.get("max_window_layers")) {
-            (Some(kinds), _) => kinds[layer].clone(),
-            (None, Some(first)) if layer >= first.as_u64().unwrap_or(0) as usize => json!("sliding_attention"),
-            (None, _) => json!("full_attention"),
-        };
-        if fields.get("use_sliding_window") == Some(&json!(true)) {
-            let kinds: Vec<Value> = layers.iter().map(|&layer| kind(layer)).collect();
-            fields.insert("layer_types".to_owned(), json!(kinds));
-        }
-        config
+/// The stored form of a norm whose output is times a factor.
+fn scaled_norm(stored: &Tensor, kind: NormKind, factor: f64) -> candle_core::Result<Tensor> {
+    match kind {
+        NormKind::RmsAroundOne => ((stored + 1.0)? * factor)? - 1.0,
+        NormKind::Rms | NormKind::Layer => stored * factor,
     }
 }
 

@@ -2,6 +2,8 @@
 //! q, k, v and o, and a missing `head_dim` means 128.
 
 use super::{Architecture, Defaults, Traits, qwen_windows};
+use crate::config::QkNorm;
+use crate::config::parse::Sizes;
 use crate::error::CheckpointError;
 use crate::fields::Fields;
 
@@ -13,14 +15,15 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         kv_heads: Some(32),
         head_dim: Some(128),
         max_position_embeddings: 32_768,
-        bos_token_id: None,
-        eos_token_id: None,
+        ..Defaults::BASE
     },
     traits,
+    ..Architecture::BASE
 };
 
-fn traits(fields: &Fields<'_>, layers: usize) -> Result<Traits, CheckpointError> {
+fn traits(fields: &Fields<'_>, sizes: &Sizes) -> Result<Traits, CheckpointError> {
     let attention_bias = fields.flag("attention_bias", false)?;
-    let windows = qwen_windows(fields, layers)?;
-    Ok(Traits { qkv_bias: attention_bias, o_bias: attention_bias, mlp_bias: false, qk_norm: true, windows })
+    let windows = qwen_windows(fields, sizes.layers)?;
+    let qk_norm = QkNorm::Head;
+    Ok(Traits { qkv_bias: attention_bias, o_bias: attention_bias, qk_norm, windows, ..Traits::plain(sizes) })
 }

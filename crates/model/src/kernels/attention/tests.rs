@@ -11,7 +11,7 @@ fn noise(len: usize, seed: u32) -> Vec<f32> {
 
 /// The formula in f64, one query at a time.
 fn reference(q: &[f32], span: &Span, dims: &Dims) -> Vec<f64> {
-    let Dims { heads, kv_heads, head_dim, window, scale } = *dims;
+    let Dims { heads, kv_heads, head_dim, window, scale, softcap, sinks } = *dims;
     let rows: Vec<usize> = span.past.iter().cloned().flatten().chain(span.own.clone()).collect();
     let first = rows.len() - span.queries.len();
     let mut out = Vec::new();
@@ -26,8 +26,13 @@ fn reference(q: &[f32], span: &Span, dims: &Dims) -> Vec<f64> {
                 let key = &span.keys[at(rows[key])..][..head_dim];
                 query.iter().zip(key).map(|(q, k)| f64::from(*q) * f64::from(*k)).sum()
             };
-            let weights: Vec<f64> = seen.iter().map(|&key| (dot(key) * f64::from(scale)).exp()).collect();
-            let total: f64 = weights.iter().sum();
+            let score = |key: usize| {
+                let score = dot(key) * f64::from(scale);
+                softcap.map_or(score, |cap| f64::from(cap) * (score / f64::from(cap)).tanh())
+            };
+            let weights: Vec<f64> = seen.iter().map(|&key| score(key).exp()).collect();
+            let sink = sinks.map_or(0.0, |sinks| f64::from(sinks[head]).exp());
+            let total = weights.iter().sum::<f64>() + sink;
             for feature in 0..head_dim {
                 let value = |key: usize| f64::from(span.values[at(rows[key]) + feature]);
                 out.push(seen.iter().zip(&weights).map(|(&key, weight)| weight * value(key)).sum::<f64>() / total);
@@ -43,7 +48,7 @@ type Placed = (Vec<Range<usize>>, Range<usize>, Range<usize>);
 /// One slot and a few sequences in it whose rows lie scattered: each has `past` keys, then asks with the last
 /// `asks` of `own` rows.
 struct Case {
-    dims: Dims,
+    dims: Dims<'static>,
     q: Vec<f32>,
     keys: Vec<f32>,
     values: Vec<f32>,
@@ -52,7 +57,7 @@ struct Case {
 }
 
 impl Case {
-    fn new(dims: Dims, sequences: &[(&[usize], usize, usize)]) -> Self {
+    fn new(dims: Dims<'static>, sequences: &[(&[usize], usize, usize)]) -> Self {
         let (mut slot, mut rows, mut placed) = (3, 2, Vec::new());
         for &(past, own, asks) in sequences {
             let mut take = |len: usize| {
@@ -99,8 +104,9 @@ impl Case {
     }
 }
 
-fn dims(heads: usize, kv_heads: usize, head_dim: usize, window: Option<usize>) -> Dims {
-    Dims { heads, kv_heads, head_dim, window, scale: 1.7 / (head_dim as f32).sqrt() }
+fn dims(heads: usize, kv_heads: usize, head_dim: usize, window: Option<usize>) -> Dims<'static> {
+    let scale = 1.7 / (head_dim as f32).sqrt();
+    Dims { heads, kv_heads, head_dim, window, scale, softcap: None, sinks: None }
 }
 
 /// Long, short, cut and fully new sequences; some ask with their last rows only.
@@ -114,11 +120,17 @@ const SEQUENCES: [(&[usize], usize, usize); 7] = [
     (&[90], 3, 0),
 ];
 
-fn all_dims() -> Vec<Dims> {
+/// Some that nearly vanish, some that take most of the weight.
+const SINKS: [f32; 8] = [-3.0, 0.5, 2.0, 6.0, -0.25, 1.0, 3.5, -8.0];
+
+fn all_dims() -> Vec<Dims<'static>> {
     let heads = [(14, 2, 64), (4, 4, 16), (4, 1, 8), (3, 3, 20), (8, 4, 96), (18, 2, 12)];
     let windows = [None, Some(1), Some(7), Some(16), Some(50)];
     let all = heads.into_iter().flat_map(|heads| windows.map(|window| (heads, window)));
-    all.map(|((heads, kv_heads, head_dim), window)| dims(heads, kv_heads, head_dim, window)).collect()
+    let plain = all.map(|((heads, kv_heads, head_dim), window)| dims(heads, kv_heads, head_dim, window));
+    let capped = Dims { softcap: Some(1.5), ..dims(8, 4, 20, None) };
+    let sinking = Dims { sinks: Some(&SINKS), ..dims(8, 2, 16, Some(9)) };
+    plain.chain([capped, sinking, Dims { sinks: Some(&SINKS), ..capped }]).collect()
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! A model, layer by layer.
 
-use neuro_checkpoint::{Activation, Checkpoint, DecoderConfig, LayerConfig, RopeConfig, RopeScaling};
+use neuro_checkpoint::{
+    Activation, Checkpoint, DecoderConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm, RopeConfig,
+    RopeScaling,
+};
 use neuro_path::triangle;
 use neuro_text::Text;
 use serde_json::{Value, json};
@@ -137,7 +140,7 @@ fn equal_runs(layers: &[LayerConfig]) -> Vec<(usize, usize, &LayerConfig)> {
 }
 
 fn layer_text(layer: &LayerConfig, parameters: u64) -> String {
-    let LayerConfig { attention, mlp } = layer;
+    let LayerConfig { attention, mlp, norms, parallel, .. } = layer;
     let biases = [
         ("q", attention.q_bias),
         ("k", attention.k_bias),
@@ -151,10 +154,24 @@ fn layer_text(layer: &LayerConfig, parameters: u64) -> String {
         format!("{} heads of {}, {} for keys and values", attention.heads, attention.head_dim, attention.kv_heads),
         attention.window.map_or_else(|| "sees everything".to_owned(), |window| format!("window of {window} tokens")),
         rope_text(&attention.rope, attention.head_dim),
-        format!("MLP {} {}", mlp.intermediate_size, activation_name(mlp.activation)),
+        mlp_text(mlp),
     ];
-    if attention.qk_norm {
-        facts.push("norm on queries and keys".to_owned());
+    match attention.qk_norm {
+        QkNorm::None => {}
+        QkNorm::Head => facts.push("norm on queries and keys".to_owned()),
+        QkNorm::Row => facts.push("norm on all queries and on all keys".to_owned()),
+    }
+    if let Some(cap) = attention.softcap {
+        facts.push(format!("scores capped at {cap}"));
+    }
+    if attention.sinks {
+        facts.push("attention sinks".to_owned());
+    }
+    if *norms != LayerNorms::BEFORE {
+        facts.push(norms_text(norms));
+    }
+    if *parallel {
+        facts.push("attention and MLP side by side".to_owned());
     }
     if !biases.is_empty() {
         facts.push(format!("biases on {}", biases.join(", ")));
@@ -162,15 +179,44 @@ fn layer_text(layer: &LayerConfig, parameters: u64) -> String {
     facts.join(" · ")
 }
 
+fn mlp_text(mlp: &MlpConfig) -> String {
+    let one = |width: usize| {
+        let gate = if mlp.gated { "" } else { " without a gate" };
+        format!("{width} {}{gate}", activation_name(mlp.activation))
+    };
+    let Some(experts) = &mlp.experts else { return format!("MLP {}", one(mlp.intermediate_size)) };
+    let shared = experts.shared.map_or_else(String::new, |shared| format!(" and {} for all", shared.intermediate_size));
+    format!("{} of {} experts of {}{shared}", experts.per_token, experts.count, one(mlp.intermediate_size))
+}
+
+fn norms_text(norms: &LayerNorms) -> String {
+    let places = [
+        (norms.before_attention, "before attention"),
+        (norms.after_attention, "behind attention"),
+        (norms.before_mlp, "before the MLP"),
+        (norms.after_mlp, "behind the MLP"),
+    ];
+    let places: Vec<_> = places.into_iter().filter(|(name, _)| name.is_some()).map(|(_, place)| place).collect();
+    let kind = match norms.kind {
+        NormKind::Rms | NormKind::RmsAroundOne => "RMSNorm",
+        NormKind::Layer => "LayerNorm",
+    };
+    format!("{kind} {}", places.join(", "))
+}
+
 fn layer_json(layer: &LayerConfig, parameters: u64) -> Value {
-    let LayerConfig { attention, mlp } = layer;
+    let LayerConfig { attention, mlp, norms, parallel, .. } = layer;
+    let norm = match norms.kind {
+        NormKind::Rms | NormKind::RmsAroundOne => "rms",
+        NormKind::Layer => "layer",
+    };
     json!({
         "parameters": parameters,
         "heads": attention.heads,
         "kv_heads": attention.kv_heads,
         "head_dim": attention.head_dim,
         "window": attention.window,
-        "qk_norm": attention.qk_norm,
+        "qk_norm": attention.qk_norm != QkNorm::None,
         "biases": {
             "q": attention.q_bias,
             "k": attention.k_bias,
@@ -185,6 +231,15 @@ fn layer_json(layer: &LayerConfig, parameters: u64) -> Value {
         },
         "intermediate_size": mlp.intermediate_size,
         "activation": activation_name(mlp.activation),
+        "experts": mlp.experts.as_ref().map(|experts| json!({
+            "count": experts.count,
+            "per_token": experts.per_token,
+            "shared_intermediate_size": experts.shared.map(|shared| shared.intermediate_size),
+        })),
+        "norm": norm,
+        "parallel": parallel,
+        "softcap": attention.softcap,
+        "sinks": attention.sinks,
     })
 }
 
@@ -201,6 +256,9 @@ fn layer_parameters(config: &DecoderConfig) -> Vec<u64> {
 }
 
 fn rope_text(rope: &RopeConfig, head_dim: usize) -> String {
+    if rope.rotary_dim == 0 {
+        return "no rope".to_owned();
+    }
     let scaling = match rope.scaling {
         RopeScaling::Default => String::new(),
         RopeScaling::Factors { ref divisors } => {
@@ -211,6 +269,7 @@ fn rope_text(rope: &RopeConfig, head_dim: usize) -> String {
         | RopeScaling::Dynamic { factor, .. }
         | RopeScaling::Llama3 { factor, .. }
         | RopeScaling::Yarn { factor, .. } => format!(", {} × {factor}", scaling_name(&rope.scaling)),
+        RopeScaling::LongRope { original, .. } => format!(", longrope above {original} tokens"),
     };
     let part =
         if rope.rotary_dim == head_dim { String::new() } else { format!(" on {} of {head_dim}", rope.rotary_dim) };
@@ -225,6 +284,7 @@ fn scaling_name(scaling: &RopeScaling) -> &'static str {
         RopeScaling::Dynamic { .. } => "dynamic",
         RopeScaling::Llama3 { .. } => "llama3",
         RopeScaling::Yarn { .. } => "yarn",
+        RopeScaling::LongRope { .. } => "longrope",
     }
 }
 
@@ -234,5 +294,6 @@ fn activation_name(activation: Activation) -> &'static str {
         Activation::Gelu => "gelu",
         Activation::GeluTanh => "gelu_tanh",
         Activation::Relu => "relu",
+        Activation::ClampedSwiglu { .. } => "clamped_swiglu",
     }
 }

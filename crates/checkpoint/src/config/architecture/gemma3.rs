@@ -1,0 +1,34 @@
+//! Gemma 3, after `Gemma3TextConfig` and `Gemma3DecoderLayer`: as Gemma 2, but queries and keys are normed, five layers of
+//! six are windowed, and those have a base period of their own without scaling. Its attention never caps scores.
+
+use super::gemma2::{self, DEFAULTS, KEYS, READS};
+use super::{Architecture, Defaults, Traits, windows_by_type};
+use crate::config::QkNorm;
+use crate::config::parse::Sizes;
+use crate::config::rope::RopeTraits;
+use crate::error::CheckpointError;
+use crate::fields::Fields;
+
+pub(super) const ARCHITECTURE: Architecture = Architecture {
+    model_type: "gemma3_text",
+    keys: KEYS,
+    defaults: Defaults { vocab_size: 262_208, max_position_embeddings: 131_072, ..DEFAULTS },
+    traits,
+    reads: READS,
+    ..Architecture::BASE
+};
+
+fn traits(fields: &Fields<'_>, sizes: &Sizes) -> Result<Traits, CheckpointError> {
+    let window = fields.optional_size("sliding_window", Some(4096))?;
+    let pattern = fields.size("sliding_window_pattern", 6)?;
+    Ok(Traits {
+        windows: windows_by_type(fields, sizes.layers, window, |layer| (layer + 1) % pattern != 0)?,
+        qk_norm: QkNorm::Head,
+        rope: RopeTraits {
+            theta: ("rope_theta", 1e6),
+            local_theta: Some((Some("rope_local_base_freq"), 1e4)),
+            ..RopeTraits::PLAIN
+        },
+        ..gemma2::traits(fields, sizes, (None, None))?
+    })
+}

@@ -1,0 +1,187 @@
+//! Tensors that some checkpoints store in another form than the forward pass reads: several in one, or with their axes
+//! the other way round.
+
+use super::DecoderConfig;
+use super::architecture::{Architecture, KNOWN};
+
+/// The form in which an architecture stores some of a layer's tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fused {
+    /// `self_attn.qkv_proj`: the rows of q, then those of k, then those of v.
+    QkvStacked,
+    /// `self_attn.query_key_value`: for each head its rows of q, k and v.
+    QkvByHead,
+    /// `mlp.gate_up_proj`: the rows of gate, then those of up.
+    GateUpStacked,
+    /// GPT-2's matrices, `(in, out)`; those of q, k and v side by side.
+    Gpt2,
+    /// All experts' matrices in one, `(experts, in, out)`, with gate and up in turns.
+    GptOssExperts,
+}
+
+/// Where the numbers of a tensor lie among stored ones.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StoredForm {
+    /// The stored name, renamed as the architecture does.
+    pub(crate) name: String,
+    /// The stored shape.
+    pub(crate) shape: Vec<usize>,
+    pub(crate) view: View,
+}
+
+/// Where row r and column c lie: `start + r / block · block_stride + r % block · row_stride + c · column_stride`, in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub(crate) start: usize,
+    pub(crate) block: usize,
+    pub(crate) block_stride: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) column_stride: usize,
+}
+
+impl View {
+    /// Where a row and a column lie.
+    pub(crate) fn at(&self, row: usize, column: usize) -> usize {
+        self.start
+            + row / self.block * self.block_stride
+            + row % self.block * self.row_stride
+            + column * self.column_stride
+    }
+
+    /// Rows that lie behind one another from a row on.
+    fn rows(first: usize, columns: usize) -> Self {
+        Self { start: first * columns, block: usize::MAX, block_stride: 0, row_stride: columns, column_stride: 1 }
+    }
+}
+
+/// What a canonical name is when its architecture's parts are replaced by those of Llama; `None` for tensors that are left
+/// out.
+pub(crate) fn renamed(config: &DecoderConfig, name: &str) -> Option<String> {
+    let Some(architecture) = architecture(config) else { return Some(name.to_owned()) };
+    let mut name = match name.strip_prefix(architecture.prefix) {
+        Some(rest) => format!("model.{rest}"),
+        None if architecture.prefix != "model." && !name.starts_with("lm_head.") && !name.starts_with("model.") => {
+            format!("model.{name}")
+        }
+        None => name.to_owned(),
+    };
+    for (part, replacement) in architecture.renames {
+        name = name.replacen(part, replacement, 1);
+    }
+    let beyond = architecture.predictors && layer_of(&name).is_some_and(|(layer, _)| layer >= config.num_layers());
+    (!beyond).then_some(name)
+}
+
+fn architecture(config: &DecoderConfig) -> Option<&'static Architecture> {
+    KNOWN.iter().find(|known| known.model_type == config.model_type)
+}
+
+/// `model.layers.7.mlp.up_proj.weight` → 7 and `mlp.up_proj.weight`.
+fn layer_of(name: &str) -> Option<(usize, &str)> {
+    let (layer, part) = name.strip_prefix("model.layers.")?.split_once('.')?;
+    Some((layer.parse().ok()?, part))
+}
+
+/// The form in which a tensor of a layer may be stored instead of by itself.
+pub(crate) fn stored_form(config: &DecoderConfig, name: &str, shape: &[usize]) -> Option<StoredForm> {
+    let fused = architecture(config)?.fused;
+    let (layer, part) = layer_of(name)?;
+    let place = Place { config, layer, part, shape };
+    let form = fused.iter().find_map(|fused| place.form(*fused))?;
+    Some(StoredForm { name: format!("model.layers.{layer}.{}", form.name), ..form })
+}
+
+/// A tensor of a layer.
+struct Place<'a> {
+    config: &'a DecoderConfig,
+    layer: usize,
+    /// Module and `weight` or `bias`.
+    part: &'a str,
+    shape: &'a [usize],
+}
+
+impl Place<'_> {
+    fn form(&self, fused: Fused) -> Option<StoredForm> {
+        let (module, kind) = self.part.rsplit_once('.')?;
+        let (rows, columns) = match *self.shape {
+            [rows, columns] => (rows, columns),
+            [rows] => (rows, 1),
+            _ => return None,
+        };
+        let attention = &self.config.layers.get(self.layer)?.attention;
+        let (q, kv) = (attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim);
+        let number = match module {
+            "self_attn.q_proj" => Some((0, 0)),
+            "self_attn.k_proj" => Some((1, q)),
+            "self_attn.v_proj" => Some((2, q + kv)),
+            _ => None,
+        };
+        let shape = |rows: usize| [&[rows], &self.shape[1..]].concat();
+        match fused {
+            Fused::QkvStacked => {
+                let (_, first) = number?;
+                let name = format!("self_attn.qkv_proj.{kind}");
+                Some(StoredForm { name, shape: shape(q + 2 * kv), view: View::rows(first, columns) })
+            }
+            Fused::QkvByHead => {
+                let (number, _) = number?;
+                let head = attention.head_dim * columns;
+                let view = View {
+                    start: number * head,
+                    block: attention.head_dim,
+                    block_stride: 3 * head,
+                    row_stride: columns,
+                    column_stride: 1,
+                };
+                Some(StoredForm { name: format!("self_attn.query_key_value.{kind}"), shape: shape(3 * q), view })
+            }
+            Fused::GateUpStacked => {
+                let first = match module {
+                    "mlp.gate_proj" => 0,
+                    "mlp.up_proj" => rows,
+                    _ => return None,
+                };
+                let name = format!("mlp.gate_up_proj.{kind}");
+                Some(StoredForm { name, shape: shape(2 * rows), view: View::rows(first, columns) })
+            }
+            Fused::Gpt2 => {
+                let (stored, first, width) = match (module, number) {
+                    (_, Some((_, first))) => ("self_attn.c_attn", first, q + 2 * kv),
+                    ("self_attn.o_proj", _) => ("self_attn.c_proj", 0, rows),
+                    ("mlp.up_proj", _) => ("mlp.c_fc", 0, rows),
+                    ("mlp.down_proj", _) => ("mlp.c_proj", 0, rows),
+                    _ => return None,
+                };
+                Some(turned(format!("{stored}.{kind}"), self.shape, (first, width, 1), 0))
+            }
+            Fused::GptOssExperts => {
+                let (expert, projection) = module.strip_prefix("mlp.experts.")?.split_once('.')?;
+                let expert: usize = expert.parse().ok()?;
+                let count = self.config.layers[self.layer].mlp.experts.as_ref()?.count;
+                let (stored, first, width, step) = match projection {
+                    "gate_proj" => ("gate_up_proj", 0, 2 * rows, 2),
+                    "up_proj" => ("gate_up_proj", 1, 2 * rows, 2),
+                    "down_proj" => ("down_proj", 0, rows, 1),
+                    _ => return None,
+                };
+                let name = if kind == "bias" { format!("{stored}_bias") } else { stored.to_owned() };
+                let columns = if kind == "bias" { 1 } else { columns };
+                let form =
+                    turned(format!("mlp.experts.{name}"), self.shape, (first, width, step), expert * columns * width);
+                Some(StoredForm { shape: [&[count], form.shape.as_slice()].concat(), ..form })
+            }
+        }
+    }
+}
+
+/// A tensor whose rows lie in columns of a stored matrix of the given width, from column `first` on, each `step`-th; or in a
+/// vector of that length.
+fn turned(name: String, shape: &[usize], (first, width, step): (usize, usize, usize), start: usize) -> StoredForm {
+    let view =
+        View { start: start + first, block: usize::MAX, block_stride: 0, row_stride: step, column_stride: width };
+    let shape = match *shape {
+        [_, columns] => vec![columns, width],
+        _ => vec![width],
+    };
+    StoredForm { name, shape, view }
+}
