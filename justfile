@@ -72,6 +72,11 @@ calibrate:
     cargo run --release -p neuro-stats --example calibrate -- target/calibration/phantom target/calibration/phantom-plain > target/calibration/page.md
     mv target/calibration/page.md docs/calibration.md
 
+# Compare every fixture with transformers' goldens and write the table of docs/reference/models.md; `just golden` makes the
+# goldens anew first.
+parity:
+    NEURO_WRITE_TABLE=1 cargo test -p neuro-model --test parity
+
 # Run one fuzz target for some seconds on stable Rust: `just fuzz config 60`.
 fuzz target seconds="60":
     cargo run --release --manifest-path fuzz/Cargo.toml -- {{target}} {{seconds}}

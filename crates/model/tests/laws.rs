@@ -3,9 +3,13 @@
 mod common;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use common::{Fixture, Golden, bits_equal, fixture, fixtures, max_difference, same_greedy_tokens, values};
-use neuro_model::{Batch, Decoder, Device, Kernels, Segment, Site, State, Tensor};
+use common::{
+    Fixture, Golden, bits_equal, fixture, fixtures, max_difference, mean_difference, same_greedy_tokens, values,
+};
+use neuro_checkpoint::Checkpoint;
+use neuro_model::{Batch, Decoder, Device, Kernels, Segment, Site, State, Tensor, WeightBytes, WeightType};
 use neuro_path::{LayerPath, Visit};
 use proptest::prelude::*;
 
@@ -176,6 +180,52 @@ fn kernels_with_gradients_compute_the_same() {
         for Golden { path, logits } in &fixture.golden {
             let found = decoder.logits(&fixture.tokens, &path.visits()).unwrap();
             assert_equal_logits(fixture, path, "the differentiable decoder", &found, logits);
+        }
+    }
+}
+
+/// Weights read layer by layer are those that are held, bit for bit, and take what the description says they take.
+#[test]
+fn streamed_weights_are_held_ones_and_counted_right() {
+    for fixture in fixtures() {
+        let checkpoint = Arc::new(Checkpoint::open(&fixture.dir).unwrap());
+        let (name, config) = (&fixture.name, &checkpoint.config);
+        let listed: usize = config.expected_tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+        assert_eq!(listed as u64, config.parameters(), "{name}");
+        let visits = fixture.golden[1].path.visits();
+        for kind in [WeightType::F32, WeightType::Q8_0] {
+            let held = Decoder::load_as(&checkpoint, &Device::Cpu, kind).unwrap();
+            assert_eq!(held.weight_bytes() as u64, WeightBytes::of(config, kind).held, "{name} {}", kind.name());
+            let streamed = Decoder::stream(&checkpoint, &Device::Cpu, kind);
+            let logits = held.logits(&fixture.tokens, &visits).unwrap();
+            assert!(bits_equal(&streamed.logits(&fixture.tokens, &visits).unwrap(), &logits), "{name}, streamed");
+            let difference = max_difference(&logits, &fixture.golden[1].logits);
+            match kind {
+                WeightType::F32 => assert!(difference <= fixture.tolerance, "{name}: {difference}"),
+                // Another expert, where two are close, moves a row by more than eight bits do.
+                _ if config.layers.iter().any(|layer| layer.mlp.experts.is_some()) => {}
+                _ => {
+                    let mean = mean_difference(&logits, &fixture.golden[1].logits);
+                    assert!((1e-6..0.2).contains(&mean), "{name}: {mean} as {}", kind.name());
+                }
+            }
+        }
+    }
+}
+
+/// A row's result must not hang on what is computed beside it, or texts would change with the batch: bit for bit where
+/// the products are our own, which they are where one row alone gives what it gives among others.
+#[test]
+fn experts_see_rows_alone_and_together_alike() {
+    for fixture in fixtures()
+        .iter()
+        .filter(|fixture| fixture.decoder.config().layers.iter().any(|layer| layer.mlp.experts.is_some()))
+    {
+        let path = &fixture.golden[1].path;
+        let whole = fixture.logits(path);
+        for lens in [vec![1; fixture.tokens.len()], vec![7, 1, fixture.tokens.len() - 8]] {
+            let parts = fixture.cached_logits(path, &lens);
+            assert_equal_logits(fixture, path, "the rows in parts", &parts, &whole);
         }
     }
 }

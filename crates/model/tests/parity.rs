@@ -2,10 +2,10 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use common::{best, fixtures, max_difference};
+use common::{Golden, best, fixtures, max_difference};
 use neuro_checkpoint::{Checkpoint, DecoderConfig};
 use neuro_model::{Batch, Decoder, Device, State};
 use neuro_path::LayerPath;
@@ -24,6 +24,50 @@ fn every_fixture_and_path_matches_transformers() {
     }
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
+
+/// `docs/reference/models.md` names every fixture and path with the difference that was measured. With `NEURO_WRITE_TABLE`
+/// set it is written; without, it must name what there is, and no more than the tolerance.
+#[test]
+fn the_table_of_the_reference_is_current() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/models.md");
+    let mut rows: BTreeMap<(String, String), String> = BTreeMap::new();
+    for fixture in fixtures() {
+        let of = |golden: &Golden| max_difference(&fixture.logits(&golden.path), &golden.logits);
+        let paths: Vec<String> =
+            fixture.golden[1..].iter().map(|golden| format!("`{}`: {:.0e}", golden.path, of(golden))).collect();
+        let key = (fixture.decoder.config().model_type.clone(), fixture.name.clone());
+        rows.insert(key, format!("{:.0e} | {}", of(&fixture.golden[0]), paths.join(", ")));
+    }
+    if std::env::var_os("NEURO_WRITE_TABLE").is_some() {
+        let mut text = TABLE_HEAD.to_owned();
+        for ((model_type, name), differences) in &rows {
+            text.push_str(&format!("| `{model_type}` | `{name}` | {differences} |\n"));
+        }
+        std::fs::write(&file, text).unwrap();
+    }
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let table: Vec<Vec<&str>> =
+        text.lines().filter(|line| line.starts_with("| `")).map(|line| line.split(" | ").collect()).collect();
+    assert_eq!(table.len(), rows.len(), "write it anew: just parity");
+    for (cells, ((model_type, name), _)) in table.iter().zip(&rows) {
+        assert_eq!(cells[..2], [format!("| `{model_type}`"), format!("`{name}`")], "write it anew: just parity");
+        let fixture = fixtures().iter().find(|fixture| fixture.name == *name).unwrap();
+        for golden in &fixture.golden[1..] {
+            assert!(cells[3].contains(&format!("`{}`: ", golden.path)), "{name}: write it anew: just parity");
+        }
+        let written = cells[3].trim_end_matches(" |").split(", ").filter_map(|path| path.rsplit_once(": "));
+        for number in written.map(|(_, number)| number).chain([cells[2]]) {
+            assert!(number.parse::<f32>().unwrap() <= fixture.tolerance, "{name}: {number}");
+        }
+    }
+}
+
+const TABLE_HEAD: &str = "# Models\n\n\
+    Every architecture that can be read, by the `model_type` of its `config.json`, with what its tiny random checkpoints in\n\
+    `fixtures/` show: the largest difference of any logit, of order 1, from transformers 5.23.0 on the same weights in f32,\n\
+    on the baseline and on the physically unrolled paths. `just parity` writes this page; the tests fail where a difference\n\
+    is above 1e-4.\n\n\
+    | model_type | fixture | baseline | paths |\n|---|---|---|---|\n";
 
 /// A fixture that is lost, or a path that is not run, must not pass unseen.
 #[test]

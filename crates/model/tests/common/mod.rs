@@ -172,6 +172,13 @@ pub(crate) fn max_difference(a: &Tensor, b: &Tensor) -> f32 {
     differences.map(|difference| if difference.is_nan() { f32::INFINITY } else { difference }).fold(0.0, f32::max)
 }
 
+/// Mean absolute difference.
+pub(crate) fn mean_difference(a: &Tensor, b: &Tensor) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    let differences: Vec<f32> = values(a).into_iter().zip(values(b)).map(|(a, b)| (a - b).abs()).collect();
+    differences.iter().sum::<f32>() / differences.len() as f32
+}
+
 /// Equal to the last bit, which `==` on floats is not.
 pub(crate) fn bits_equal(a: &Tensor, b: &Tensor) -> bool {
     let bits = |tensor| values(tensor).into_iter().map(f32::to_bits).collect::<Vec<_>>();

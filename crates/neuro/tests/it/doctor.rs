@@ -57,7 +57,7 @@ fn json_has_one_shape() {
     insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema build matmul_gflops verdict model");
     insta::assert_snapshot!(keys(&document["build"]).unwrap_or_default(), @"version debug architecture compiled_features unused_features devices threads memory_bytes available_bytes");
     insta::assert_snapshot!(keys(&document["model"]).unwrap_or_default(), @"name model_type parameters weight_bytes dtype random_weights memory_bytes state_bytes_per_token tokenizer vocab_size tie_word_embeddings hidden_size max_position_embeddings eos_token_ids blocks layers");
-    insta::assert_snapshot!(keys(&document["model"]["layers"][0]).unwrap_or_default(), @"parameters heads kv_heads head_dim window qk_norm biases rope intermediate_size activation");
+    insta::assert_snapshot!(keys(&document["model"]["layers"][0]).unwrap_or_default(), @"parameters heads kv_heads head_dim window qk_norm biases rope intermediate_size activation experts norm parallel softcap sinks");
 }
 
 #[test]

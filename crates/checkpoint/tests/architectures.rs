@@ -1,0 +1,184 @@
+//! Architectures as their makers publish them: shapes, per-layer patterns and counts of weights.
+
+use std::path::Path;
+
+use neuro_checkpoint::{Activation, CheckpointError, DecoderConfig, LayerConfig, NormKind, QkNorm, RopeScaling};
+use serde_json::{Value, json};
+
+fn read(config: &Value) -> Result<DecoderConfig, CheckpointError> {
+    DecoderConfig::from_json(config.to_string().as_bytes(), Path::new("config.json"))
+}
+
+fn describe(config: Value) -> DecoderConfig {
+    read(&config).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn refused(config: Value, parts: &[&str]) {
+    let error = read(&config).expect_err("must be refused").to_string();
+    for part in parts {
+        assert!(error.contains(part), "no {part:?} in: {error}");
+    }
+}
+
+/// Indices of the layers for which something holds.
+fn layers(config: &DecoderConfig, holds: impl Fn(&LayerConfig) -> bool) -> Vec<usize> {
+    (0..config.num_layers()).filter(|&layer| holds(&config.layers[layer])).collect()
+}
+
+fn billions(config: &DecoderConfig) -> f64 {
+    (config.parameters() as f64 / 1e7).round() / 100.0
+}
+
+/// The model of the first RYS scan: 80 layers, 72.7 billion weights as its card says.
+#[test]
+fn qwen2_72b() {
+    let config = describe(json!({
+        "model_type": "qwen2", "hidden_size": 8192, "num_hidden_layers": 80, "num_attention_heads": 64,
+        "num_key_value_heads": 8, "intermediate_size": 29_568, "vocab_size": 152_064, "rope_theta": 1e6,
+        "max_position_embeddings": 32_768, "sliding_window": 131_072, "max_window_layers": 80,
+        "use_sliding_window": false, "tie_word_embeddings": false, "rms_norm_eps": 1e-6, "hidden_act": "silu"
+    }));
+    assert_eq!((config.num_layers(), billions(&config)), (80, 72.71));
+    assert!(layers(&config, |layer| layer.attention.window.is_some()).is_empty());
+}
+
+/// GLM-4.5's shape, which GLM-4.6 and 4.7 keep: three dense layers, then 89 with 160 experts; 355 billion weights with the
+/// layer that predicts one token more, which is left out.
+#[test]
+fn glm_4_7() {
+    let config = describe(json!({
+        "model_type": "glm4_moe", "hidden_size": 5120, "num_hidden_layers": 92, "num_attention_heads": 96,
+        "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 12_288, "moe_intermediate_size": 1536,
+        "n_routed_experts": 160, "n_shared_experts": 1, "num_experts_per_tok": 8, "first_k_dense_replace": 3,
+        "n_group": 1, "topk_group": 1, "routed_scaling_factor": 2.5, "norm_topk_prob": true, "use_qk_norm": true,
+        "attention_bias": true, "partial_rotary_factor": 0.5, "rope_theta": 1e6, "vocab_size": 151_552,
+        "max_position_embeddings": 202_752, "rms_norm_eps": 1e-5, "num_nextn_predict_layers": 1,
+        "tie_word_embeddings": false, "eos_token_id": [151_329, 151_336, 151_338]
+    }));
+    assert_eq!(layers(&config, |layer| layer.mlp.experts.is_none()), [0, 1, 2]);
+    let layer = &config.layers[91];
+    let experts = layer.mlp.experts.as_ref().expect("has experts");
+    assert_eq!((experts.count, experts.per_token, experts.scale, experts.groups), (160, 8, 2.5, None));
+    assert_eq!((layer.attention.rope.rotary_dim, layer.attention.qk_norm), (64, QkNorm::Head));
+    assert!((345.0..356.0).contains(&billions(&config)), "{}", billions(&config));
+}
+
+/// 62 layers of 256 experts, 230 billion weights as its card says; half of each head is rotated.
+#[test]
+fn minimax_m2_5() {
+    let config = describe(json!({
+        "model_type": "minimax_m2", "hidden_size": 3072, "num_hidden_layers": 62, "num_attention_heads": 48,
+        "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 1536, "num_local_experts": 256,
+        "num_experts_per_tok": 8, "rotary_dim": 64, "rope_theta": 5e6, "vocab_size": 200_064,
+        "max_position_embeddings": 196_608, "use_qk_norm": true, "qk_norm_type": "per_layer",
+        "scoring_func": "sigmoid", "use_routing_bias": true, "tie_word_embeddings": false, "rms_norm_eps": 1e-6
+    }));
+    assert_eq!(layers(&config, |layer| layer.mlp.experts.is_some()).len(), 62);
+    assert_eq!(config.layers[0].attention.rope.rotary_dim, 64);
+    assert_eq!(config.layers[0].attention.qk_norm, QkNorm::Row);
+    assert!((228.0..231.0).contains(&billions(&config)), "{}", billions(&config));
+}
+
+#[test]
+fn patterns_of_missing_keys_are_those_of_transformers() {
+    let windows = |config: &DecoderConfig| layers(config, |layer| layer.attention.window.is_some());
+    let gemma2 = describe(json!({"model_type": "gemma2"}));
+    assert_eq!(windows(&gemma2), (0..26).step_by(2).collect::<Vec<_>>());
+    assert_eq!((gemma2.logit_softcap, gemma2.layers[0].attention.softcap), (Some(30.0), Some(50.0)));
+    assert_eq!((gemma2.embedding_scale, gemma2.norm), (48.0, NormKind::RmsAroundOne));
+    assert_eq!(gemma2.layers[0].mlp.activation, Activation::GeluTanh);
+    assert!(gemma2.tie_word_embeddings);
+
+    let gemma3 = describe(json!({"model_type": "gemma3_text"}));
+    assert_eq!(layers(&gemma3, |layer| layer.attention.window.is_none()), [5, 11, 17, 23]);
+    let theta = |layer: usize| gemma3.layers[layer].attention.rope.theta;
+    assert_eq!([theta(0), theta(5)], [1e4, 1e6]);
+    assert_eq!((gemma3.logit_softcap, gemma3.layers[0].attention.softcap), (None, None));
+
+    let smollm3 = describe(json!({"model_type": "smollm3"}));
+    assert_eq!(layers(&smollm3, |layer| layer.attention.rope.rotary_dim == 0), (3..36).step_by(4).collect::<Vec<_>>());
+
+    let olmo3 = describe(json!({"model_type": "olmo3", "rope_theta": 5e5,
+        "rope_scaling": {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 8192}}));
+    let scaled = |layer: &LayerConfig| matches!(layer.attention.rope.scaling, RopeScaling::Yarn { .. });
+    assert_eq!(layers(&olmo3, scaled), layers(&olmo3, |layer| layer.attention.window.is_none()));
+    assert_eq!(windows(&olmo3).len(), 24);
+
+    let gpt_oss = describe(json!({"model_type": "gpt_oss", "rope_scaling": {"rope_type": "yarn", "factor": 32.0,
+        "beta_fast": 32.0, "beta_slow": 1.0, "truncate": false, "original_max_position_embeddings": 4096}}));
+    assert_eq!(windows(&gpt_oss), (0..36).step_by(2).collect::<Vec<_>>());
+    // 116.8 billion weights, as its card says.
+    assert!((116.0..117.5).contains(&billions(&gpt_oss)), "{}", billions(&gpt_oss));
+
+    let mixtral = describe(json!({"model_type": "mixtral"}));
+    assert_eq!(billions(&mixtral), 46.7);
+    let gpt2 = describe(json!({"model_type": "gpt2"}));
+    assert_eq!((gpt2.parameters(), gpt2.learned_positions), (124_439_808, Some(1024)));
+}
+
+#[test]
+fn pythia_and_phi() {
+    let pythia = describe(json!({"model_type": "gpt_neox", "hidden_size": 768, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "intermediate_size": 3072, "vocab_size": 50_304, "rotary_pct": 0.25}));
+    // The count of Pythia-160m's card.
+    assert_eq!(pythia.parameters(), 162_322_944);
+    assert_eq!((pythia.layers[0].attention.rope.rotary_dim, pythia.layers[0].parallel), (16, true));
+
+    let phi = |kind: &str, factors: usize| {
+        json!({"model_type": "phi3", "max_position_embeddings": 131_072, "original_max_position_embeddings": 4096,
+            "rope_scaling": {"type": kind, "short_factor": vec![1.0; factors], "long_factor": vec![2.0; factors]}})
+    };
+    for kind in ["longrope", "su", "yarn"] {
+        let config = describe(phi(kind, 48));
+        let RopeScaling::LongRope { attention_factor, original, .. } = config.layers[0].attention.rope.scaling else {
+            panic!("{kind} is no longrope");
+        };
+        // √(1 + ln 32 / ln 4096)
+        assert!((attention_factor - 1.190_238_071).abs() < 1e-8 && original == 4096, "{attention_factor}");
+    }
+    refused(phi("longrope", 47), &["short_factor", "47", "expected 48"]);
+}
+
+#[test]
+fn what_another_architecture_reads_is_not_ignored() {
+    let llama = |key: &str, value: Value| json!({"model_type": "llama", key: value});
+    for (key, value) in [
+        ("final_logit_softcapping", json!(30.0)),
+        ("num_local_experts", json!(8)),
+        ("no_rope_layers", json!([1, 0])),
+        ("residual_multiplier", json!(0.22)),
+        ("kv_lora_rank", json!(512)),
+        ("use_parallel_residual", json!(true)),
+    ] {
+        refused(llama(key, value), &[key, "llama models do not read it"]);
+    }
+    for (key, value) in [
+        ("final_logit_softcapping", json!(null)),
+        ("residual_multiplier", json!(1.0)),
+        ("use_parallel_residual", json!(false)),
+        ("num_experts", json!(0)),
+        ("mlp_only_layers", json!([])),
+    ] {
+        describe(llama(key, value));
+    }
+}
+
+#[test]
+fn settings_that_cannot_be() {
+    refused(json!({"model_type": "smollm3", "no_rope_layers": [1, 0]}), &["no_rope_layers", "has 2 entries", "36"]);
+    refused(json!({"model_type": "smollm3", "num_hidden_layers": 1, "no_rope_layers": [2]}), &["holds 2", "1 or 0"]);
+    refused(json!({"model_type": "glm4", "partial_rotary_factor": 0.01}), &["partial_rotary_factor", "rotates 1"]);
+    refused(json!({"model_type": "glm4", "partial_rotary_factor": 1.5}), &["partial_rotary_factor", "at most 1"]);
+    refused(json!({"model_type": "stablelm", "qk_layernorm": true}), &["qk_layernorm", "not supported"]);
+    refused(json!({"model_type": "mixtral", "num_experts_per_tok": 9}), &["num_experts_per_tok", "8 experts"]);
+    refused(json!({"model_type": "mixtral", "num_local_experts": 1_000_000}), &["num_local_experts", "4096"]);
+    refused(json!({"model_type": "glm4_moe", "n_group": 7}), &["n_group", "is 7", "128"]);
+    refused(json!({"model_type": "glm4_moe", "n_group": 0}), &["n_group", "is 0"]);
+    refused(json!({"model_type": "glm4_moe", "n_group": 64, "topk_group": 2}), &["topk_group", "2 of 64"]);
+    refused(json!({"model_type": "qwen3_moe", "mlp_only_layers": ["a"]}), &["mlp_only_layers", "indices"]);
+    refused(json!({"model_type": "minimax_m2", "rotary_dim": 256}), &["rotary_dim", "at most `head_dim`"]);
+    refused(json!({"model_type": "gpt_oss"}), &["rope_scaling", "missing"]);
+    refused(json!({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": true}), &["scale_attn_by_inverse"]);
+    refused(json!({"model_type": "gpt2", "n_head": 5}), &["`n_head` is 5", "`n_embd`"]);
+    refused(json!({"model_type": "granite", "residual_multiplier": 0}), &["residual_multiplier", "above 0"]);
+}
