@@ -10,7 +10,7 @@ mod stored_form;
 use crate::dtype::Dtype;
 
 pub use experts::{ExpertsConfig, RouterGroups, RouterScores, SharedExpertConfig};
-pub use layer::{Activation, AttentionConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm};
+pub use layer::{Activation, AttentionConfig, LatentConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm};
 pub use rope::{RopeConfig, RopeScaling};
 pub(crate) use stored_form::{View, renamed, stored_form};
 

@@ -79,6 +79,33 @@ fn minimax_m2_5() {
     assert!((228.0..231.0).contains(&billions(&config)), "{}", billions(&config));
 }
 
+/// 671 billion weights and 15.7 billion, as their cards say.
+#[test]
+fn deepseek() {
+    let v3 = describe(json!({
+        "model_type": "deepseek_v3", "max_position_embeddings": 163_840, "num_nextn_predict_layers": 1,
+        "rope_scaling": {"type": "yarn", "factor": 40, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0,
+            "mscale_all_dim": 1.0, "original_max_position_embeddings": 4096}
+    }));
+    assert_eq!(layers(&v3, |layer| layer.mlp.experts.is_none()), [0, 1, 2]);
+    assert_eq!(billions(&v3), 671.03);
+    let attention = &v3.layers[0].attention;
+    // (0.1 ln 40 + 1)² / √192
+    assert!((attention.scale - 0.135_234).abs() < 1e-6, "{}", attention.scale);
+    assert_eq!((attention.head_dim, attention.rope.rotary_dim), (192, 64));
+
+    let lite = describe(json!({
+        "model_type": "deepseek_v2", "hidden_size": 2048, "num_hidden_layers": 27, "num_attention_heads": 16,
+        "num_key_value_heads": 16, "intermediate_size": 10_944, "moe_intermediate_size": 1408, "q_lora_rank": null,
+        "n_routed_experts": 64, "n_shared_experts": 2, "num_experts_per_tok": 6, "first_k_dense_replace": 1,
+        "topk_method": "greedy", "norm_topk_prob": false, "vocab_size": 102_400
+    }));
+    assert_eq!(billions(&lite), 15.71);
+    refused(json!({"model_type": "deepseek_v2"}), &["num_experts_per_tok", "no default"]);
+    refused(json!({"model_type": "deepseek_v3", "v_head_dim": 256}), &["v_head_dim", "at most the 192"]);
+    refused(json!({"model_type": "deepseek_v3", "num_key_value_heads": 8}), &["num_key_value_heads", "128 heads"]);
+}
+
 #[test]
 fn patterns_of_missing_keys_are_those_of_transformers() {
     let windows = |config: &DecoderConfig| layers(config, |layer| layer.attention.window.is_some());

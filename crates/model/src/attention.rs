@@ -8,6 +8,7 @@ use crate::Result;
 use crate::batch::Batch;
 use crate::kernels::attention;
 use crate::kernels::values::Values;
+use crate::latent::Latent;
 use crate::linear::Linear;
 use crate::mask::additive_mask;
 use crate::norm::Norm;
@@ -18,9 +19,7 @@ use crate::state::Slot;
 /// Causal self-attention with grouped keys and values.
 #[derive(Debug)]
 pub(crate) struct Attention {
-    q_proj: Linear,
-    k_proj: Linear,
-    v_proj: Linear,
+    projections: Projections,
     o_proj: Linear,
     q_norm: Option<Norm>,
     k_norm: Option<Norm>,
@@ -29,6 +28,13 @@ pub(crate) struct Attention {
     rope: Arc<Rope>,
     config: AttentionConfig,
     kernels: Kernels,
+}
+
+/// Where queries, keys and values come from.
+#[derive(Debug)]
+enum Projections {
+    Plain { q_proj: Linear, k_proj: Linear, v_proj: Linear },
+    Latent(Box<Latent>),
 }
 
 impl Attention {
@@ -51,10 +57,20 @@ impl Attention {
             Norm::load(source, &format!("{name}.{part}"), width, norm_kind, kernels).map(Some)
         };
         Ok(Self {
-            q_proj: linear("q_proj", (hidden, heads * head_dim), config.q_bias)?,
-            k_proj: linear("k_proj", (hidden, kv_heads * head_dim), config.k_bias)?,
-            v_proj: linear("v_proj", (hidden, kv_heads * head_dim), config.v_bias)?,
-            o_proj: linear("o_proj", (heads * head_dim, hidden), config.o_bias)?,
+            projections: match &config.latent {
+                None => Projections::Plain {
+                    q_proj: linear("q_proj", (hidden, heads * head_dim), config.q_bias)?,
+                    k_proj: linear("k_proj", (hidden, kv_heads * head_dim), config.k_bias)?,
+                    v_proj: linear("v_proj", (hidden, kv_heads * head_dim), config.v_bias)?,
+                },
+                Some(latent) => {
+                    Projections::Latent(Box::new(Latent::load(source, name, hidden, (config, latent), kernels)?))
+                }
+            },
+            o_proj: {
+                let width = config.latent.map_or(head_dim, |latent| latent.v_dim);
+                linear("o_proj", (heads * width, hidden), config.o_bias)?
+            },
             q_norm: norm("q_norm", heads)?,
             k_norm: norm("k_norm", kv_heads)?,
             sinks: config.sinks.then(|| source.parameter(&format!("{name}.sinks"), &[heads])).transpose()?,
@@ -69,9 +85,12 @@ impl Attention {
         let AttentionConfig { kv_heads, head_dim, .. } = self.config;
         let angles = self.rope.angles(batch);
         let rows = batch.rows();
-        let k = self.normed(self.k_proj.forward(x)?, kv_heads, &self.k_norm)?;
+        let (k, v) = match &self.projections {
+            Projections::Plain { k_proj, v_proj, .. } => (k_proj.forward(x)?, v_proj.forward(x)?),
+            Projections::Latent(latent) => latent.keys_and_values(x)?,
+        };
+        let k = self.normed(k, kv_heads, &self.k_norm)?;
         let k = self.rope.forward(&k, &angles)?.reshape((rows, kv_heads * head_dim))?;
-        let v = self.v_proj.forward(x)?;
         let mut first = 0;
         for part in batch.parts().iter().filter(|part| part.rows() > 0) {
             slots[part.slot].append(k.narrow(0, first, part.rows())?, v.narrow(0, first, part.rows())?)?;
@@ -88,10 +107,18 @@ impl Attention {
             Some(asked) => (x.index_select(&Tensor::new(asked, x.device())?, 0)?, angles.select(asked)),
         };
         let rows = batch.asked_rows();
-        let q = self.normed(self.q_proj.forward(&x)?, heads, &self.q_norm)?;
+        let q = match &self.projections {
+            Projections::Plain { q_proj, .. } => q_proj.forward(&x)?,
+            Projections::Latent(latent) => latent.queries(&x)?,
+        };
+        let q = self.normed(q, heads, &self.q_norm)?;
         let q = self.rope.forward(&q, &angles)?.reshape((rows, heads * head_dim))?;
         let slots: Vec<&Slot> = slots.iter().map(|slot| &**slot).collect();
-        self.o_proj.forward(&self.attend(&q, batch, &slots)?)
+        let attended = self.attend(&q, batch, &slots)?;
+        match &self.projections {
+            Projections::Plain { .. } => self.o_proj.forward(&attended),
+            Projections::Latent(latent) => self.o_proj.forward(&latent.attended(&attended)?),
+        }
     }
 
     /// `(rows, heads·head_dim)` → `(rows, heads, head_dim)`, normed where the model does that before RoPE.
@@ -210,10 +237,13 @@ impl Attention {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let linears = [&self.q_proj, &self.k_proj, &self.v_proj, &self.o_proj].map(Linear::bytes);
+        let projections = match &self.projections {
+            Projections::Plain { q_proj, k_proj, v_proj } => q_proj.bytes() + k_proj.bytes() + v_proj.bytes(),
+            Projections::Latent(latent) => latent.bytes(),
+        };
         let norms = [&self.q_norm, &self.k_norm].map(|norm| norm.as_ref().map_or(0, Norm::bytes));
         let sinks = self.sinks.as_ref().map_or(0, |sinks| sinks.elem_count() * size_of::<f32>());
-        linears.iter().chain(&norms).sum::<usize>() + sinks
+        projections + self.o_proj.bytes() + norms.iter().sum::<usize>() + sinks
     }
 }
 

@@ -30,6 +30,7 @@ mod ends;
 mod error;
 mod experts;
 mod kernels;
+mod latent;
 mod linear;
 mod mask;
 mod mlp;

@@ -1,6 +1,6 @@
 //! What weights will take in memory, from the description alone.
 
-use neuro_checkpoint::{DecoderConfig, LayerConfig, MlpConfig, QkNorm};
+use neuro_checkpoint::{DecoderConfig, LatentConfig, LayerConfig, MlpConfig, QkNorm};
 
 use crate::linear::Linear;
 use crate::source::WeightType;
@@ -50,12 +50,28 @@ impl WeightBytes {
                     experts.count as u64 * mlp_bytes(mlp, mlp.intermediate_size) + shared + gates as u64 * float
                 }
             };
-            linear(hidden, q, attention.q_bias)
-                + linear(hidden, kv, attention.k_bias)
-                + linear(hidden, kv, attention.v_bias)
-                + linear(q, hidden, attention.o_bias)
-                + mlp
-                + (norms + sinks) as u64 * float
+            let projections = match attention.latent {
+                None => {
+                    linear(hidden, q, attention.q_bias)
+                        + linear(hidden, kv, attention.k_bias)
+                        + linear(hidden, kv, attention.v_bias)
+                        + linear(q, hidden, attention.o_bias)
+                }
+                Some(latent) => {
+                    let LatentConfig { q_rank, kv_rank, nope_dim, rope_dim, v_dim, bias } = latent;
+                    let norms = (kv_rank + q_rank.unwrap_or(0)) as u64 * float;
+                    let queries = q_rank.map_or_else(
+                        || linear(hidden, q, false),
+                        |rank| linear(hidden, rank, bias) + linear(rank, q, false),
+                    );
+                    queries
+                        + linear(hidden, kv_rank + rope_dim, bias)
+                        + linear(kv_rank, attention.heads * (nope_dim + v_dim), false)
+                        + linear(attention.heads * v_dim, hidden, attention.o_bias)
+                        + norms
+                }
+            };
+            projections + mlp + (norms + sinks) as u64 * float
         };
         let layers: Vec<u64> = config.layers.iter().map(layer).collect();
         let head = linear(hidden, vocab, false) + (config.norm.parts().len() * hidden) as u64 * float;

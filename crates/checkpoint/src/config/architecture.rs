@@ -1,5 +1,6 @@
 //! The architectures that this room can describe, one file each. A new one is a file and a line in [`KNOWN`].
 
+mod deepseek;
 mod gemma2;
 mod gemma3;
 mod glm4;
@@ -26,7 +27,7 @@ mod stablelm;
 use serde_json::Value;
 
 use super::experts::ExpertsConfig;
-use super::layer::{Activation, LayerNorms, QkNorm};
+use super::layer::{Activation, LatentConfig, LayerNorms, QkNorm};
 use super::parse::Sizes;
 use super::rope::RopeTraits;
 use super::stored_form::Fused;
@@ -57,6 +58,8 @@ pub(super) const KNOWN: &[Architecture] = &[
     gpt2::ARCHITECTURE,
     gpt_oss::ARCHITECTURE,
     minimax_m2::ARCHITECTURE,
+    deepseek::V2,
+    deepseek::V3,
 ];
 
 /// How an architecture turns a config into data.
@@ -179,6 +182,8 @@ pub(super) struct Traits {
     pub(super) attention_scale: Option<f64>,
     pub(super) attention_softcap: Option<f64>,
     pub(super) sinks: bool,
+    /// How queries, keys and values come out of latents, where they do.
+    pub(super) latent: Option<LatentConfig>,
     pub(super) norms: LayerNorms,
     pub(super) parallel: bool,
     pub(super) branch_scale: f64,
@@ -208,6 +213,7 @@ impl Traits {
             attention_scale: None,
             attention_softcap: None,
             sinks: false,
+            latent: None,
             norms: LayerNorms::BEFORE,
             parallel: false,
             branch_scale: 1.0,

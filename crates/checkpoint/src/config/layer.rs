@@ -100,6 +100,49 @@ pub struct AttentionConfig {
     pub softcap: Option<f64>,
     /// Whether each head has a learned score (`sinks`) that takes part in the softmax and attends to nothing.
     pub sinks: bool,
+    /// How queries, keys and values come out of latents; `None` where `q_proj`, `k_proj` and `v_proj` give them.
+    pub latent: Option<LatentConfig>,
+}
+
+/// Attention over latents (DeepSeek-V2, arXiv 2405.04434, section 2.1): keys and values of all heads come out of one short
+/// vector, and a part of each key, which alone is rotated, is the same in all heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LatentConfig {
+    /// Width of the queries' latent; `None` where `q_proj` gives them.
+    pub q_rank: Option<usize>,
+    /// Width of the latent of keys and values.
+    pub kv_rank: usize,
+    /// Leading part of a query or key, which is not rotated.
+    pub nope_dim: usize,
+    /// The rest of it; with `nope_dim` it makes `head_dim`.
+    pub rope_dim: usize,
+    /// Width of a value; at most `head_dim`.
+    pub v_dim: usize,
+    /// Whether the projections to latents have biases.
+    pub bias: bool,
+}
+
+impl LatentConfig {
+    /// Added to the mean square in the norms of latents, whatever the config says (`DeepseekV3RMSNorm`).
+    pub const NORM_EPS: f64 = 1e-6;
+
+    /// The tensors between the residual stream and queries, keys and values.
+    fn each_tensor(&self, heads: usize, hidden: usize, emit: &mut dyn FnMut(&str, &str, &[usize])) {
+        let q_rows = heads.saturating_mul(self.nope_dim.saturating_add(self.rope_dim));
+        match self.q_rank {
+            None => linear(emit, "self_attn.q_proj", q_rows, hidden, false),
+            Some(rank) => {
+                linear(emit, "self_attn.q_a_proj", rank, hidden, self.bias);
+                emit("self_attn.q_a_layernorm", "weight", &[rank]);
+                linear(emit, "self_attn.q_b_proj", q_rows, rank, false);
+            }
+        }
+        let down = self.kv_rank.saturating_add(self.rope_dim);
+        linear(emit, "self_attn.kv_a_proj_with_mqa", down, hidden, self.bias);
+        emit("self_attn.kv_a_layernorm", "weight", &[self.kv_rank]);
+        let up = heads.saturating_mul(self.nope_dim.saturating_add(self.v_dim));
+        linear(emit, "self_attn.kv_b_proj", up, self.kv_rank, false);
+    }
 }
 
 impl AttentionConfig {
@@ -120,6 +163,7 @@ impl AttentionConfig {
             scale: (head_dim as f64).powf(-0.5),
             softcap: None,
             sinks: false,
+            latent: None,
         }
     }
 }
@@ -199,13 +243,18 @@ impl LayerConfig {
             }
         };
         norm(norms.before_attention, &mut emit);
-        for (module, rows, columns, bias) in [
-            ("self_attn.q_proj", q_rows, hidden, attention.q_bias),
-            ("self_attn.k_proj", kv_rows, hidden, attention.k_bias),
-            ("self_attn.v_proj", kv_rows, hidden, attention.v_bias),
-            ("self_attn.o_proj", hidden, q_rows, attention.o_bias),
-        ] {
-            linear(&mut emit, module, rows, columns, bias);
+        match &attention.latent {
+            None => {
+                linear(&mut emit, "self_attn.q_proj", q_rows, hidden, attention.q_bias);
+                linear(&mut emit, "self_attn.k_proj", kv_rows, hidden, attention.k_bias);
+                linear(&mut emit, "self_attn.v_proj", kv_rows, hidden, attention.v_bias);
+                linear(&mut emit, "self_attn.o_proj", hidden, q_rows, attention.o_bias);
+            }
+            Some(latent) => {
+                latent.each_tensor(attention.heads, hidden, &mut emit);
+                let columns = attention.heads.saturating_mul(latent.v_dim);
+                linear(&mut emit, "self_attn.o_proj", hidden, columns, attention.o_bias);
+            }
         }
         let widths = match attention.qk_norm {
             QkNorm::None => None,

@@ -188,7 +188,7 @@ pub(super) struct Sizes {
     pub(super) hidden: usize,
     pub(super) layers: usize,
     pub(super) heads: usize,
-    kv_heads: usize,
+    pub(super) kv_heads: usize,
     pub(super) head_dim: usize,
     pub(super) intermediate: usize,
     context: usize,
@@ -263,7 +263,13 @@ fn describe_layers(
     sizes: &Sizes,
     traits: &Traits,
 ) -> Result<Vec<LayerConfig>, CheckpointError> {
-    let ropes = RopeByLayerType::read(fields, &traits.rope, sizes.head_dim, sizes.context)?;
+    let rotated = traits.latent.map_or(sizes.head_dim, |latent| latent.rope_dim);
+    let ropes = RopeByLayerType::read(fields, &traits.rope, rotated, sizes.context)?;
+    let (kv_heads, head_dim) = match traits.latent {
+        // Every head has a key and a value of its own once they have come out of the latent.
+        Some(latent) => (sizes.heads, latent.nope_dim + latent.rope_dim),
+        None => (sizes.kv_heads, sizes.head_dim),
+    };
     let activation = match traits.activation {
         Some(activation) => activation,
         None => activation(fields, &architecture.keys)?,
@@ -280,10 +286,11 @@ fn describe_layers(
             o_bias: traits.o_bias,
             qk_norm: traits.qk_norm,
             window: *window,
-            scale: traits.attention_scale.unwrap_or_else(|| (sizes.head_dim as f64).powf(-0.5)),
+            scale: traits.attention_scale.unwrap_or_else(|| (head_dim as f64).powf(-0.5)),
+            latent: traits.latent,
             softcap: traits.attention_softcap,
             sinks: traits.sinks,
-            ..AttentionConfig::new(sizes.heads, sizes.kv_heads, sizes.head_dim, rope)
+            ..AttentionConfig::new(sizes.heads, kv_heads, head_dim, rope)
         };
         let mut mlp =
             MlpConfig { bias: traits.mlp_bias, gated: traits.gated, ..MlpConfig::new(sizes.intermediate, activation) };

@@ -28,11 +28,60 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 };
 
 fn traits(fields: &Fields<'_>, sizes: &Sizes) -> Result<Traits, CheckpointError> {
-    let (count, per_token) = expert_counts(fields, ("n_routed_experts", 128), 8)?;
-    let intermediate = fields.size("moe_intermediate_size", 1408)?;
-    let groups = RouterGroups { count: fields.size("n_group", 1)?, kept: fields.size("topk_group", 1)?, summed: 2 };
+    let (intermediate, experts) = sigmoid_experts(fields, (128, 1408), (1, 1), 1.0)?;
+    let dense = fields.count("first_k_dense_replace", 1)?;
+    Ok(Traits {
+        qkv_bias: fields.flag("attention_bias", false)?,
+        qk_norm: if fields.flag("use_qk_norm", false)? { QkNorm::Head } else { QkNorm::None },
+        experts: (0..sizes.layers).map(|layer| (layer >= dense).then(|| (intermediate, experts.clone()))).collect(),
+        rope: RopeTraits { partial: Some(("partial_rotary_factor", 0.5)), ..RopeTraits::PLAIN },
+        ..Traits::plain(sizes)
+    })
+}
+
+/// Width and mixture of experts that are chosen by sigmoids and a correction within the best groups, as DeepSeek-V3's
+/// (arXiv 2412.19437, section 2.1.2); given what missing keys mean: experts and their width, groups and kept ones, scale.
+pub(super) fn sigmoid_experts(
+    fields: &Fields<'_>,
+    (count, width): (usize, usize),
+    groups: (usize, usize),
+    scale: f64,
+) -> Result<(usize, ExpertsConfig), CheckpointError> {
+    let (count, per_token) = expert_counts(fields, ("n_routed_experts", count), 8)?;
+    let intermediate = fields.size("moe_intermediate_size", width)?;
+    let groups = expert_groups(fields, groups, (count, per_token), 2)?;
+    let experts = ExpertsConfig {
+        correction_bias: true,
+        normalised: fields.flag("norm_topk_prob", true)?,
+        scale: fields.positive("routed_scaling_factor")?.unwrap_or(scale),
+        groups,
+        shared: shared_experts(fields, intermediate, 1)?,
+        ..ExpertsConfig::new(count, per_token, RouterScores::Sigmoid)
+    };
+    Ok((intermediate, experts))
+}
+
+/// The MLP of so many experts' width that every row takes.
+pub(super) fn shared_experts(
+    fields: &Fields<'_>,
+    intermediate: usize,
+    default: usize,
+) -> Result<Option<SharedExpertConfig>, CheckpointError> {
+    let intermediate_size = intermediate.saturating_mul(fields.size("n_shared_experts", default)?);
+    Ok(Some(SharedExpertConfig { name: "shared_experts", intermediate_size, gated: false }))
+}
+
+/// The groups of experts and how many are kept; `None` where there is one.
+pub(super) fn expert_groups(
+    fields: &Fields<'_>,
+    (groups, kept): (usize, usize),
+    (count, per_token): (usize, usize),
+    summed: usize,
+) -> Result<Option<RouterGroups>, CheckpointError> {
+    let groups =
+        RouterGroups { count: fields.size("n_group", groups)?, kept: fields.size("topk_group", kept)?, summed };
     if count % groups.count != 0 || count / groups.count < groups.summed {
-        let problem = format!("is {}, expected groups of two or more of the {count} experts", groups.count);
+        let problem = format!("is {}, expected groups of {summed} or more of the {count} experts", groups.count);
         return Err(fields.refuse("n_group", problem));
     }
     if groups.kept > groups.count || groups.kept * (count / groups.count) < per_token {
@@ -42,24 +91,5 @@ fn traits(fields: &Fields<'_>, sizes: &Sizes) -> Result<Traits, CheckpointError>
         );
         return Err(fields.refuse("topk_group", problem));
     }
-    let experts = ExpertsConfig {
-        correction_bias: true,
-        normalised: fields.flag("norm_topk_prob", true)?,
-        scale: fields.positive("routed_scaling_factor")?.unwrap_or(1.0),
-        groups: Some(groups).filter(|groups| groups.count > 1),
-        shared: Some(SharedExpertConfig {
-            name: "shared_experts",
-            intermediate_size: intermediate.saturating_mul(fields.size("n_shared_experts", 1)?),
-            gated: false,
-        }),
-        ..ExpertsConfig::new(count, per_token, RouterScores::Sigmoid)
-    };
-    let dense = fields.count("first_k_dense_replace", 1)?;
-    Ok(Traits {
-        qkv_bias: fields.flag("attention_bias", false)?,
-        qk_norm: if fields.flag("use_qk_norm", false)? { QkNorm::Head } else { QkNorm::None },
-        experts: (0..sizes.layers).map(|layer| (layer >= dense).then(|| (intermediate, experts.clone()))).collect(),
-        rope: RopeTraits { partial: Some(("partial_rotary_factor", 0.5)), ..RopeTraits::PLAIN },
-        ..Traits::plain(sizes)
-    })
+    Ok(Some(groups).filter(|groups| groups.count > 1))
 }

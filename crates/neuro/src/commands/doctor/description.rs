@@ -164,6 +164,9 @@ fn layer_text(layer: &LayerConfig, parameters: u64) -> String {
     if let Some(cap) = attention.softcap {
         facts.push(format!("scores capped at {cap}"));
     }
+    if let Some(latent) = attention.latent {
+        facts.push(format!("keys and values out of a latent of {}", latent.kv_rank));
+    }
     if attention.sinks {
         facts.push("attention sinks".to_owned());
     }
