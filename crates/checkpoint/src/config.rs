@@ -12,7 +12,7 @@ use crate::dtype::Dtype;
 pub use experts::{ExpertsConfig, RouterGroups, RouterScores, SharedExpertConfig};
 pub use layer::{Activation, AttentionConfig, LatentConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm};
 pub use rope::{RopeConfig, RopeScaling};
-pub(crate) use stored_form::{View, renamed, stored_form};
+pub(crate) use stored_form::{View, renamed, stored_forms};
 
 /// The table of learned positions.
 pub const POSITIONS: &str = "model.embed_positions.weight";

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::config::{DecoderConfig, renamed, stored_form};
+use crate::config::{DecoderConfig, renamed, stored_forms};
 use crate::dtype::Dtype;
 use crate::error::CheckpointError;
 use crate::names;
@@ -31,10 +31,15 @@ pub(crate) fn fit(
 ) -> Result<(), CheckpointError> {
     // Beside a decoder that is marked as a part lie parts that see pictures or hear; text does not pass through them.
     let nested = weights.nested;
-    let places = std::mem::take(&mut weights.places);
-    let places = places.into_iter().filter_map(|(name, place)| Some((renamed(config, &name)?, place)));
-    weights.places =
-        places.filter(|(name, _)| !names::is_computed(name) && (!nested || names::is_decoder(name))).collect();
+    for (name, place) in std::mem::take(&mut weights.places) {
+        let Some(name) = renamed(config, &name) else { continue };
+        if names::is_computed(&name) || (nested && !names::is_decoder(&name)) {
+            continue;
+        }
+        if weights.places.insert(name.clone(), place).is_some() {
+            return Err(CheckpointError::tensor(weights.file_of(&name), &name, "is stored twice, under two spellings"));
+        }
+    }
     settle_head(weights, config);
     let expected = config.expected_tensors();
     take_apart(weights, config, &expected)?;
@@ -58,14 +63,26 @@ fn take_apart(
     let mut parts = Vec::new();
     let mut used = BTreeSet::new();
     for (name, shape) in expected.iter().filter(|(name, _)| !weights.places.contains_key(name)) {
-        let Some(form) = stored_form(config, name, shape) else { continue };
-        let (Some(place), Some(entry)) = (weights.places.get(&form.name), weights.entry(&form.name)) else { continue };
-        if entry.shape != form.shape {
-            let problem = format!("has shape {:?}, expected {:?} by config.json", entry.shape, form.shape);
-            return Err(CheckpointError::tensor(weights.file_of(&form.name), &form.name, problem));
+        let mut forms = stored_forms(config, name, shape).into_iter();
+        let Some(form) = forms.find(|form| weights.places.contains_key(&form.name)) else { continue };
+        let scales = form.scales.as_ref().map(|(name, shape)| (name.as_str(), shape));
+        for (name, shape) in std::iter::once((form.name.as_str(), &form.shape)).chain(scales) {
+            let refuse = |problem: String| Err(CheckpointError::tensor(weights.file_of(name), name, problem));
+            match weights.entry(name) {
+                Some(entry) if entry.shape != *shape => {
+                    return refuse(format!("has shape {:?}, expected {shape:?} by config.json", entry.shape));
+                }
+                Some(entry) if form.scales.is_some() && entry.dtype != safetensors::Dtype::U8 => {
+                    return refuse(format!("is stored as {}, expected U8: blocks of four-bit numbers", entry.dtype));
+                }
+                Some(_) => used.insert(name.to_owned()),
+                None => return refuse("is missing; blocks of four-bit numbers need their scales".to_owned()),
+            };
         }
-        parts.push((name.clone(), place.part(shape, form.view)));
-        used.insert(form.name);
+        let scales = form.scales.as_ref().and_then(|(name, _)| weights.places.get(name));
+        if let Some(place) = weights.places.get(&form.name) {
+            parts.push((name.clone(), place.part(shape, form.view, scales)));
+        }
     }
     weights.places.retain(|name, _| !used.contains(name));
     weights.places.extend(parts);
@@ -107,7 +124,7 @@ fn check_tensor(weights: &StoredWeights, name: &str, shape: &[usize], place: &Pa
     if found != shape {
         return refuse(format!("has shape {found:?}, expected {shape:?} by config.json"));
     }
-    if readable(entry.dtype).is_none() {
+    if readable(entry.dtype).is_none() && !weights.is_packed(name) {
         return refuse(format!(
             "is stored as {}, expected F32, F16 or BF16; use an unquantised checkpoint",
             entry.dtype

@@ -21,6 +21,7 @@ mod header;
 mod identity;
 mod index;
 mod memory;
+mod mxfp4;
 mod names;
 mod pieces;
 mod positioned;

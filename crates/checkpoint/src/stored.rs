@@ -14,6 +14,7 @@ use crate::error::{CheckpointError, shorten};
 use crate::fit::readable;
 use crate::header::{Header, TensorEntry};
 use crate::index::{INDEX_FILE, ShardIndex};
+use crate::mxfp4;
 use crate::names;
 use crate::weights::TensorView;
 
@@ -35,14 +36,31 @@ pub(crate) struct Place {
     shard: usize,
     /// The stored name.
     stored: String,
-    /// The canonical shape and which of the stored numbers, where they are not all of a tensor in its own order.
-    part: Option<(Vec<usize>, View)>,
+    /// Which of the stored numbers, where they are not all of a tensor in its own order.
+    part: Option<Part>,
+}
+
+/// Some of the numbers of a stored tensor.
+#[derive(Clone)]
+struct Part {
+    /// The canonical shape.
+    shape: Vec<usize>,
+    view: View,
+    /// Shard and name of the scales of MXFP4 blocks.
+    scales: Option<(usize, String)>,
+}
+
+impl Part {
+    fn columns(&self) -> usize {
+        self.shape.get(1).copied().unwrap_or(1)
+    }
 }
 
 impl Place {
     /// A part of what is stored there.
-    pub(crate) fn part(&self, shape: &[usize], view: View) -> Self {
-        Self { part: Some((shape.to_vec(), view)), ..self.clone() }
+    pub(crate) fn part(&self, shape: &[usize], view: View, scales: Option<&Self>) -> Self {
+        let scales = scales.map(|scales| (scales.shard, scales.stored.clone()));
+        Self { part: Some(Part { shape: shape.to_vec(), view, scales }), ..self.clone() }
     }
 }
 
@@ -110,8 +128,10 @@ impl StoredWeights {
 
     /// What is stored; a tensor that stands for several, once.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &TensorEntry> {
-        let stored: BTreeSet<(usize, &str)> =
-            self.places.values().map(|place| (place.shard, place.stored.as_str())).collect();
+        let scales = self.places.values().filter_map(|place| place.part.as_ref()?.scales.as_ref());
+        let scales = scales.map(|(shard, name)| (*shard, name.as_str()));
+        let places = self.places.values().map(|place| (place.shard, place.stored.as_str()));
+        let stored: BTreeSet<(usize, &str)> = places.chain(scales).collect();
         stored.into_iter().filter_map(|(shard, stored)| self.shards[shard].header.tensors().get(stored))
     }
 
@@ -128,8 +148,8 @@ impl StoredWeights {
         shard.file.bytes().get(shard.header.tensors().get(&place.stored)?.range.clone())
     }
 
-    /// Reads numbers of a tensor from the one at flat position `first` on, as many as `values` holds. Gives the format
-    /// in which they are stored.
+    /// Reads numbers of a tensor from the one at flat position `first` on, as many as `values` holds. Gives the bytes
+    /// that they take as they are stored.
     ///
     /// # Errors
     ///
@@ -140,23 +160,27 @@ impl StoredWeights {
         first: usize,
         values: &mut [f32],
         buffer: &mut Vec<u8>,
-    ) -> Result<Dtype, CheckpointError> {
+    ) -> Result<u64, CheckpointError> {
         let refuse = |problem: String| CheckpointError::tensor(self.file_of(name), name, problem);
         let (entry, dtype) = self.readable_entry(name)?;
         let place = &self.places[name];
-        let shape = place.part.as_ref().map_or(&entry.shape, |(shape, _)| shape);
+        let shape = place.part.as_ref().map_or(&entry.shape, |part| &part.shape);
         if first + values.len() > shape.iter().product() {
             return Err(refuse(format!("has shape {shape:?}, which has no number {first}")));
         }
         let stored = Stored { shard: &self.shards[place.shard], entry, dtype };
         let read = match &place.part {
             None => stored.read(first, values, buffer),
-            Some((shape, view)) => stored.read_part(view, shape.get(1).copied().unwrap_or(1), first, values, buffer),
+            Some(part) => match part.scales.as_ref().and_then(|(shard, name)| self.tensor(*shard, name)) {
+                Some(scales) => stored.read_blocks(&scales, part, first, values, buffer),
+                None => stored.read_part(&part.view, part.columns(), first, values, buffer),
+            },
         };
         let found = read.map_err(|error| CheckpointError::read(stored.shard.file.path(), name, error))?;
         match found {
             Some(position) => Err(refuse(convert::not_finite(values[position], first + position, shape))),
-            None => Ok(dtype),
+            None if self.is_packed(name) => Ok(values.len() as u64 / 2 + (values.len() / mxfp4::BLOCK) as u64),
+            None => Ok((values.len() * dtype.size()) as u64),
         }
     }
 
@@ -164,7 +188,9 @@ impl StoredWeights {
     fn readable_entry(&self, name: &str) -> Result<(&TensorEntry, Dtype), CheckpointError> {
         let refuse = |problem: &str| CheckpointError::tensor(self.file_of(name), name, problem);
         let entry = self.entry(name).ok_or_else(|| refuse("does not exist in this checkpoint"))?;
-        let dtype = readable(entry.dtype).ok_or_else(|| refuse("is stored in a format that is not read"))?;
+        // What is unpacked becomes single precision.
+        let dtype = if self.is_packed(name) { Some(Dtype::F32) } else { readable(entry.dtype) };
+        let dtype = dtype.ok_or_else(|| refuse("is stored in a format that is not read"))?;
         Ok((entry, dtype))
     }
 
@@ -175,7 +201,18 @@ impl StoredWeights {
 
     /// The canonical shape, given the entry.
     pub(crate) fn shape_of<'a>(&'a self, name: &str, entry: &'a TensorEntry) -> &'a [usize] {
-        self.places.get(name).and_then(|place| place.part.as_ref()).map_or(&entry.shape, |(shape, _)| shape)
+        self.places.get(name).and_then(|place| place.part.as_ref()).map_or(&entry.shape, |part| &part.shape)
+    }
+
+    /// Whether the numbers of a canonical name lie in blocks of four-bit numbers.
+    pub(crate) fn is_packed(&self, name: &str) -> bool {
+        self.places.get(name).and_then(|place| place.part.as_ref()).is_some_and(|part| part.scales.is_some())
+    }
+
+    /// A stored tensor, bytes as they are.
+    fn tensor(&self, shard: usize, stored: &str) -> Option<Stored<'_>> {
+        let shard = self.shards.get(shard)?;
+        Some(Stored { shard, entry: shard.header.tensors().get(stored)?, dtype: Dtype::F32 })
     }
 
     /// The file of a canonical name, or the first file.
@@ -191,10 +228,17 @@ impl StoredWeights {
         let stored = self.bytes(name).ok_or_else(|| refuse("lies beyond the end of its file"))?;
         let (name, place) =
             self.places.get_key_value(name).ok_or_else(|| refuse("does not exist in this checkpoint"))?;
-        let Some((shape, view)) = &place.part else {
+        let Some(part) = &place.part else {
             return Ok(TensorView { name, dtype, shape: &entry.shape, bytes: Cow::Borrowed(stored) });
         };
-        let (rows, columns) = (shape[0], shape.get(1).copied().unwrap_or(1));
+        let Part { shape, view, scales } = part;
+        if scales.is_some() {
+            let mut values = vec![0.0; shape.iter().product()];
+            self.read(name, 0, &mut values, &mut Vec::new())?;
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            return Ok(TensorView { name, dtype, shape, bytes: Cow::Owned(bytes) });
+        }
+        let (rows, columns) = (shape[0], part.columns());
         let mut bytes = Vec::with_capacity(rows * columns * dtype.size());
         for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
             let at = view.at(row, column) * dtype.size();
@@ -221,6 +265,41 @@ impl Stored<'_> {
         }
         let bytes = self.shard.file.read(start..end, buffer)?;
         Ok(convert::to_f32(self.dtype, bytes, values))
+    }
+
+    /// As [`Stored::read`], of a part that lies in MXFP4 blocks, row by row.
+    fn read_blocks(
+        &self,
+        scales: &Self,
+        part: &Part,
+        first: usize,
+        values: &mut [f32],
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<Option<usize>> {
+        let columns = part.columns();
+        let (mut position, end) = (first, first + values.len());
+        let mut of_scales = Vec::new();
+        while position < end {
+            let (row, column) = (position / columns, position % columns);
+            let run = (columns - column).min(end - position);
+            let from = part.view.at(row, column);
+            let bytes = |stored: &Self, each: usize| {
+                let start = stored.entry.range.start;
+                start + from / each..start + (from + run).div_ceil(each)
+            };
+            let (packed_at, scales_at) = (bytes(self, 2), bytes(scales, mxfp4::BLOCK));
+            if packed_at.end > self.entry.range.end || scales_at.end > scales.entry.range.end {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let packed = self.shard.file.read(packed_at, buffer)?;
+            let scales = scales.shard.file.read(scales_at, &mut of_scales)?;
+            let values = &mut values[position - first..position - first + run];
+            if let Some(wrong) = mxfp4::unpack(from, packed, scales, values) {
+                return Ok(Some(position - first + wrong));
+            }
+            position += run;
+        }
+        Ok(None)
     }
 
     /// As [`Stored::read`], of a part with the given number of columns.

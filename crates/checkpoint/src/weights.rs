@@ -188,7 +188,7 @@ impl Weights {
         buffer: &mut Vec<u8>,
     ) -> Result<(), CheckpointError> {
         let bytes = match &self.source {
-            Source::Files(weights) => (weights.read(name, first, values, buffer)?.size() * values.len()) as u64,
+            Source::Files(weights) => weights.read(name, first, values, buffer)?,
             Source::Gguf(weights) => weights.read(name, first, values, buffer)?,
             Source::Random { weights, .. } => {
                 weights.draw(name, first, values);

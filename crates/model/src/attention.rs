@@ -33,7 +33,8 @@ pub(crate) struct Attention {
 /// Where queries, keys and values come from.
 #[derive(Debug)]
 enum Projections {
-    Plain { q_proj: Linear, k_proj: Linear, v_proj: Linear },
+    /// `q_proj`, `k_proj`, `v_proj`.
+    Plain(Box<[Linear; 3]>),
     Latent(Box<Latent>),
 }
 
@@ -58,11 +59,11 @@ impl Attention {
         };
         Ok(Self {
             projections: match &config.latent {
-                None => Projections::Plain {
-                    q_proj: linear("q_proj", (hidden, heads * head_dim), config.q_bias)?,
-                    k_proj: linear("k_proj", (hidden, kv_heads * head_dim), config.k_bias)?,
-                    v_proj: linear("v_proj", (hidden, kv_heads * head_dim), config.v_bias)?,
-                },
+                None => Projections::Plain(Box::new([
+                    linear("q_proj", (hidden, heads * head_dim), config.q_bias)?,
+                    linear("k_proj", (hidden, kv_heads * head_dim), config.k_bias)?,
+                    linear("v_proj", (hidden, kv_heads * head_dim), config.v_bias)?,
+                ])),
                 Some(latent) => {
                     Projections::Latent(Box::new(Latent::load(source, name, hidden, (config, latent), kernels)?))
                 }
@@ -86,7 +87,10 @@ impl Attention {
         let angles = self.rope.angles(batch);
         let rows = batch.rows();
         let (k, v) = match &self.projections {
-            Projections::Plain { k_proj, v_proj, .. } => (k_proj.forward(x)?, v_proj.forward(x)?),
+            Projections::Plain(plain) => {
+                let [_, k_proj, v_proj] = plain.as_ref();
+                (k_proj.forward(x)?, v_proj.forward(x)?)
+            }
             Projections::Latent(latent) => latent.keys_and_values(x)?,
         };
         let k = self.normed(k, kv_heads, &self.k_norm)?;
@@ -108,7 +112,7 @@ impl Attention {
         };
         let rows = batch.asked_rows();
         let q = match &self.projections {
-            Projections::Plain { q_proj, .. } => q_proj.forward(&x)?,
+            Projections::Plain(plain) => plain[0].forward(&x)?,
             Projections::Latent(latent) => latent.queries(&x)?,
         };
         let q = self.normed(q, heads, &self.q_norm)?;
@@ -116,7 +120,7 @@ impl Attention {
         let slots: Vec<&Slot> = slots.iter().map(|slot| &**slot).collect();
         let attended = self.attend(&q, batch, &slots)?;
         match &self.projections {
-            Projections::Plain { .. } => self.o_proj.forward(&attended),
+            Projections::Plain(_) => self.o_proj.forward(&attended),
             Projections::Latent(latent) => self.o_proj.forward(&latent.attended(&attended)?),
         }
     }
@@ -238,7 +242,7 @@ impl Attention {
 
     pub(crate) fn bytes(&self) -> usize {
         let projections = match &self.projections {
-            Projections::Plain { q_proj, k_proj, v_proj } => q_proj.bytes() + k_proj.bytes() + v_proj.bytes(),
+            Projections::Plain(plain) => plain.iter().map(Linear::bytes).sum(),
             Projections::Latent(latent) => latent.bytes(),
         };
         let norms = [&self.q_norm, &self.k_norm].map(|norm| norm.as_ref().map_or(0, Norm::bytes));

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::architecture::{Architecture, KNOWN, Keys, Traits};
 use super::rope::{self, RopeByLayerType};
+use super::stored_form::Fused;
 use super::{Activation, AttentionConfig, DecoderConfig, LayerConfig, MAX_LAYERS, MlpConfig};
 use crate::dtype::Dtype;
 use crate::error::{CheckpointError, shorten};
@@ -142,7 +143,14 @@ impl DecoderConfig {
 }
 
 fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), CheckpointError> {
-    match UNSUPPORTED.iter().find(|(key, _)| fields.value(key).is_some()) {
+    let reads_blocks = |architecture: &&Architecture| architecture.fused.contains(&Fused::GptOssBlocks);
+    let model_type = fields.text("model_type").ok().flatten();
+    let of_file = KNOWN.iter().find(|known| model_type == Some(known.model_type)).filter(reads_blocks);
+    let is_read = |key: &str| {
+        let method = fields.object(key).ok().flatten().and_then(|object| object.text("quant_method").ok().flatten());
+        of_file.is_some() && method == Some("mxfp4")
+    };
+    match UNSUPPORTED.iter().find(|(key, _)| fields.value(key).is_some() && !is_read(key)) {
         Some((key, advice)) => Err(fields.refuse(key, format!("is set; {advice}"))),
         None => Ok(()),
     }

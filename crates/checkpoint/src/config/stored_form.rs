@@ -3,6 +3,7 @@
 
 use super::DecoderConfig;
 use super::architecture::{Architecture, KNOWN};
+use crate::mxfp4::BLOCK;
 
 /// The form in which an architecture stores some of a layer's tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub(super) enum Fused {
     Gpt2,
     /// All experts' matrices in one, `(experts, in, out)`, with gate and up in turns.
     GptOssExperts,
+    /// The same as MXFP4, `(experts, out, in / 32, 16 bytes)`, with scales in a tensor of their own.
+    GptOssBlocks,
 }
 
 /// Where the numbers of a tensor lie among stored ones.
@@ -27,6 +30,8 @@ pub(crate) struct StoredForm {
     /// The stored shape.
     pub(crate) shape: Vec<usize>,
     pub(crate) view: View,
+    /// Of MXFP4 blocks, name and shape of their scales.
+    pub(crate) scales: Option<(String, Vec<usize>)>,
 }
 
 /// Where row r and column c lie: `start + r / block · block_stride + r % block · row_stride + c · column_stride`, in numbers.
@@ -82,13 +87,19 @@ fn layer_of(name: &str) -> Option<(usize, &str)> {
     Some((layer.parse().ok()?, part))
 }
 
-/// The form in which a tensor of a layer may be stored instead of by itself.
-pub(crate) fn stored_form(config: &DecoderConfig, name: &str, shape: &[usize]) -> Option<StoredForm> {
-    let fused = architecture(config)?.fused;
-    let (layer, part) = layer_of(name)?;
+/// The forms in which a tensor of a layer may be stored instead of by itself.
+pub(crate) fn stored_forms(config: &DecoderConfig, name: &str, shape: &[usize]) -> Vec<StoredForm> {
+    let (Some(architecture), Some((layer, part))) = (architecture(config), layer_of(name)) else { return Vec::new() };
     let place = Place { config, layer, part, shape };
-    let form = fused.iter().find_map(|fused| place.form(*fused))?;
-    Some(StoredForm { name: format!("model.layers.{layer}.{}", form.name), ..form })
+    let whole = |name: String| format!("model.layers.{layer}.{name}");
+    let forms = architecture.fused.iter().filter_map(|fused| place.form(*fused));
+    forms
+        .map(|form| StoredForm {
+            name: whole(form.name),
+            scales: form.scales.map(|(name, shape)| (whole(name), shape)),
+            ..form
+        })
+        .collect()
 }
 
 /// A tensor of a layer.
@@ -121,7 +132,7 @@ impl Place<'_> {
             Fused::QkvStacked => {
                 let (_, first) = number?;
                 let name = format!("self_attn.qkv_proj.{kind}");
-                Some(StoredForm { name, shape: shape(q + 2 * kv), view: View::rows(first, columns) })
+                Some(StoredForm { name, shape: shape(q + 2 * kv), view: View::rows(first, columns), scales: None })
             }
             Fused::QkvByHead => {
                 let (number, _) = number?;
@@ -133,7 +144,12 @@ impl Place<'_> {
                     row_stride: columns,
                     column_stride: 1,
                 };
-                Some(StoredForm { name: format!("self_attn.query_key_value.{kind}"), shape: shape(3 * q), view })
+                Some(StoredForm {
+                    name: format!("self_attn.query_key_value.{kind}"),
+                    shape: shape(3 * q),
+                    view,
+                    scales: None,
+                })
             }
             Fused::GateUpStacked => {
                 let first = match module {
@@ -142,7 +158,7 @@ impl Place<'_> {
                     _ => return None,
                 };
                 let name = format!("mlp.gate_up_proj.{kind}");
-                Some(StoredForm { name, shape: shape(2 * rows), view: View::rows(first, columns) })
+                Some(StoredForm { name, shape: shape(2 * rows), view: View::rows(first, columns), scales: None })
             }
             Fused::Gpt2 => {
                 let (stored, first, width) = match (module, number) {
@@ -170,6 +186,27 @@ impl Place<'_> {
                     turned(format!("mlp.experts.{name}"), self.shape, (first, width, step), expert * columns * width);
                 Some(StoredForm { shape: [&[count], form.shape.as_slice()].concat(), ..form })
             }
+            Fused::GptOssBlocks => {
+                let (expert, projection) = module.strip_prefix("mlp.experts.")?.split_once('.')?;
+                let expert: usize = expert.parse().ok()?;
+                let count = self.config.layers[self.layer].mlp.experts.as_ref()?.count;
+                if kind != "weight" || columns % BLOCK != 0 {
+                    return None;
+                }
+                let (stored, first, height, step) = match projection {
+                    "gate_proj" => ("gate_up_proj", 0, 2 * rows, 2),
+                    "up_proj" => ("gate_up_proj", 1, 2 * rows, 2),
+                    "down_proj" => ("down_proj", 0, rows, 1),
+                    _ => return None,
+                };
+                let view = View { row_stride: step * columns, ..View::rows(expert * height + first, columns) };
+                Some(StoredForm {
+                    name: format!("mlp.experts.{stored}_blocks"),
+                    shape: vec![count, height, columns / BLOCK, BLOCK / 2],
+                    view,
+                    scales: Some((format!("mlp.experts.{stored}_scales"), vec![count, height, columns / BLOCK])),
+                })
+            }
         }
     }
 }
@@ -183,5 +220,5 @@ fn turned(name: String, shape: &[usize], (first, width, step): (usize, usize, us
         [_, columns] => vec![columns, width],
         _ => vec![width],
     };
-    StoredForm { name, shape, view }
+    StoredForm { name, shape, view, scales: None }
 }

@@ -99,7 +99,7 @@ fn latent(
         bias: attention_bias,
     };
     let head_dim = latent.nope_dim + latent.rope_dim;
-    if latent.rope_dim % 2 != 0 {
+    if !latent.rope_dim.is_multiple_of(2) {
         let problem = format!("is {}, expected an even number: RoPE turns pairs", latent.rope_dim);
         return Err(fields.refuse("qk_rope_head_dim", problem));
     }

@@ -1,5 +1,5 @@
 //! gpt-oss, after `GptOssConfig` and `GptOssMLP`: experts with biases, gate and up clamped and stored interleaved, a learned
-//! score in each head's softmax, every other layer windowed.
+//! score in each head's softmax, every other layer windowed. Experts may be stored as MXFP4.
 
 use super::{Architecture, Defaults, Traits, expert_counts, windows_by_type};
 use crate::config::parse::Sizes;
@@ -27,7 +27,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     traits,
     reads: &["num_local_experts", "num_experts", "swiglu_limit"],
     renames: &[("mlp.router.", "mlp.gate.")],
-    fused: &[Fused::GptOssExperts],
+    fused: &[Fused::GptOssExperts, Fused::GptOssBlocks],
     ..Architecture::BASE
 };
 
