@@ -37,9 +37,10 @@ pub use config::{
 pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub use generation::GenerationConfig;
-pub use gguf::{BlockFormat, HeaderTokenizer, model_name};
+pub use gguf::{BlockFormat, GgufKey, GgufLayout, GgufPlace, HeaderTokenizer, model_name};
 pub use header::{Header, TensorEntry};
 pub use identity::Identity;
 pub use index::ShardIndex;
 pub use memory::{Memory, default_budget};
+pub use names::layer_of;
 pub use weights::{TensorView, Weights};

@@ -30,6 +30,19 @@ pub(crate) fn canonical(stored: &str) -> String {
     if !stored.starts_with("lm_head.") && is_decoder(&with_model) { with_model } else { stored.to_owned() }
 }
 
+/// A stored name that belongs to a decoder layer: what stands before the layer's number, the number, and what stands behind
+/// (from the dot on). `None` for everything else, such as the layers of an encoder of pictures.
+#[must_use]
+pub fn layer_of(stored: &str) -> Option<(&str, usize, &str)> {
+    let canonical = canonical(stored);
+    let (number, rest) = canonical.strip_prefix("model.layers.")?.split_once('.')?;
+    let layer: usize = number.parse().ok().filter(|layer: &usize| layer.to_string() == number)?;
+    // Only what stands before the number differs between a name and its canonical form.
+    let behind = stored.len().checked_sub(rest.len() + 1)?;
+    let before = behind.checked_sub(number.len())?;
+    (stored.get(before..behind)? == number).then(|| (&stored[..before], layer, &stored[behind..]))
+}
+
 /// Whether the name says that the file holds a larger model with a decoder in it.
 pub(crate) fn is_nested(stored: &str) -> bool {
     PREFIXES.iter().any(|(prefix, _)| stored.starts_with(prefix))
@@ -43,4 +56,26 @@ pub(crate) fn is_decoder(canonical: &str) -> bool {
 /// Whether a stored tensor is recomputed from the config, so that it cannot change anything.
 pub(crate) fn is_computed(canonical: &str) -> bool {
     COMPUTED.iter().any(|ending| canonical.ends_with(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_found_in_every_spelling_and_nowhere_else() {
+        for (stored, expected) in [
+            ("model.layers.12.mlp.up_proj.weight", Some(("model.layers.", 12, ".mlp.up_proj.weight"))),
+            ("layers.0.input_layernorm.weight", Some(("layers.", 0, ".input_layernorm.weight"))),
+            ("language_model.model.layers.3.a.b", Some(("language_model.model.layers.", 3, ".a.b"))),
+            ("model.language_model.layers.3.a.b", Some(("model.language_model.layers.", 3, ".a.b"))),
+            ("vision_tower.transformer.layers.3.a.b", None),
+            ("model.layers.03.a.b", None),
+            ("model.layers.x.a", None),
+            ("model.norm.weight", None),
+            ("lm_head.weight", None),
+        ] {
+            assert_eq!(layer_of(stored), expected, "{stored}");
+        }
+    }
 }

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::config::DecoderConfig;
 use crate::dtype::Dtype;
 use crate::error::CheckpointError;
-use crate::gguf::{BlockFormat, GgufWeights};
+use crate::gguf::{BlockFormat, GgufLayout, GgufWeights};
+use crate::header::Header;
 use crate::identity::{Fingerprint, WHOLE_BYTES};
 use crate::pieces::PIECE;
 use crate::random::RandomWeights;
@@ -264,6 +265,24 @@ impl Weights {
             Source::Gguf(weights) => weights.files().map(|(file, ..)| file.path()).collect(),
             Source::Random { .. } => Vec::new(),
         }
+    }
+
+    /// The safetensors files with their heads, as stored: every tensor of each, also those that the decoder does not read.
+    /// None where the weights come from elsewhere.
+    #[must_use]
+    pub fn safetensors(&self) -> Vec<(&Path, &Header)> {
+        match &self.source {
+            Source::Files(weights) => {
+                weights.files_with_headers().map(|(file, header)| (file.path(), header)).collect()
+            }
+            Source::Gguf(_) | Source::Random { .. } => Vec::new(),
+        }
+    }
+
+    /// The GGUF files as they are laid out; none where the weights come from elsewhere.
+    #[must_use]
+    pub fn gguf_layout(&self) -> Vec<GgufLayout<'_>> {
+        if let Source::Gguf(weights) = &self.source { weights.layout() } else { Vec::new() }
     }
 
     /// The seed of random weights; `None` when the weights come from files.

@@ -98,6 +98,12 @@ impl BlockFormat {
         })
     }
 
+    /// The number that stands for it in files (`enum ggml_type`).
+    #[must_use]
+    pub fn id(self) -> u32 {
+        self.facts().0
+    }
+
     /// The name that llama.cpp prints.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -123,7 +129,8 @@ impl BlockFormat {
     }
 
     /// Bytes of so many numbers, which are whole blocks; `None` where that is more than can be counted.
-    pub(super) fn bytes_of(self, numbers: usize) -> Option<usize> {
+    #[must_use]
+    pub fn bytes_of(self, numbers: usize) -> Option<usize> {
         (numbers / self.block_len()).checked_mul(self.block_bytes())
     }
 }

@@ -31,6 +31,8 @@ const LEAST_TENSOR: u64 = 24;
 pub(crate) struct GgufHeader {
     /// Values by key.
     pub(super) metadata: BTreeMap<String, Value>,
+    /// Every key in the order of the file, and where its value lies, its type included.
+    pub(super) entries: Vec<(String, Range<usize>)>,
     /// Tensors by their name in the file.
     pub(super) tensors: BTreeMap<String, GgufTensor>,
     /// Where the tensors' bytes begin.
@@ -63,13 +65,15 @@ impl GgufHeader {
                 return Err(cursor.refuse(problem));
             }
         }
-        let mut metadata = BTreeMap::new();
+        let (mut metadata, mut entries) = (BTreeMap::new(), Vec::new());
         for _ in 0..key_count {
             let key = cursor.text("a key")?;
             if key.is_empty() || key.len() > LONGEST_KEY {
                 return Err(cursor.refuse(format!("a key has {} bytes, expected 1 to {LONGEST_KEY}", key.len())));
             }
+            let start = cursor.position();
             let value = Value::read(&mut cursor, key)?;
+            entries.push((key.to_owned(), start..cursor.position()));
             if metadata.insert(key.to_owned(), value).is_some() {
                 return Err(cursor.refuse(format!("the key `{}` appears twice", shorten(key))));
             }
@@ -81,7 +85,7 @@ impl GgufHeader {
         let alignment = alignment(&metadata, &cursor)?;
         let data_start = cursor.position().next_multiple_of(alignment);
         let tensors = place(raw, data_start, alignment, bytes.len(), file)?;
-        Ok(Self { metadata, tensors, data_start })
+        Ok(Self { metadata, entries, tensors, data_start })
     }
 }
 

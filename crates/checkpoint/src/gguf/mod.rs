@@ -10,6 +10,7 @@ mod cursor;
 mod format;
 mod header;
 mod keys;
+mod layout;
 mod names;
 mod split;
 mod tokenizer;
@@ -20,6 +21,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 pub use format::BlockFormat;
+pub use layout::{GgufKey, GgufLayout, GgufPlace};
 pub use split::model_name;
 pub use tokenizer::HeaderTokenizer;
 pub(crate) use weights::GgufWeights;

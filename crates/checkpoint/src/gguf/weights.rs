@@ -60,6 +60,10 @@ impl GgufWeights {
         Ok(Self { parts, places })
     }
 
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
     pub(super) fn header(&self) -> &GgufHeader {
         &self.parts[0].header
     }
