@@ -20,6 +20,7 @@ mod text;
 pub use detokenizer::Detokenizer;
 pub use error::TextError;
 pub use files::TextFiles;
+pub use header::split_name;
 pub use jiff::civil::DateTime;
 pub use message::{Message, RenderOptions};
 pub use stop::{Stop, StopRules};

@@ -9,6 +9,8 @@ mod bpe;
 mod splits;
 mod spm;
 
+pub use splits::split_name;
+
 use std::collections::HashMap;
 
 use neuro_checkpoint::HeaderTokenizer;

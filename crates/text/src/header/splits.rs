@@ -3,6 +3,8 @@
 //! Names and kinds are those of llama.cpp (`llama-vocab.cpp`); patterns are those of the models' own `tokenizer.json`, which
 //! llama.cpp notes beside its own. Each is applied to what the one before has left together.
 
+use serde_json::Value;
+
 /// A way to split.
 pub(super) struct Split {
     names: &'static [&'static str],
@@ -77,5 +79,84 @@ impl Split {
                 known.join(", ")
             )
         })
+    }
+}
+
+/// The name under `tokenizer.ggml.pre` of a way to split text as a `tokenizer.json` does; `None` where no way that is known
+/// here does exactly that.
+#[must_use]
+pub fn split_name(tokenizer: &Value) -> Option<&'static str> {
+    let mut patterns = Vec::new();
+    add_patterns(tokenizer.get("pre_tokenizer")?, &mut patterns)?;
+    let whole_words = tokenizer.pointer("/model/ignore_merges").and_then(Value::as_bool).unwrap_or(false);
+    let composed = is_composed(tokenizer.get("normalizer").unwrap_or(&Value::Null))?;
+    let is_same =
+        |split: &&Split| split.patterns == patterns && split.whole_words == whole_words && split.composed == composed;
+    SPLITS.iter().find(is_same)?.names.first().copied()
+}
+
+/// The regular expressions of a pre-tokenizer, in order; `None` where it does something else as well.
+fn add_patterns<'a>(pre_tokenizer: &'a Value, patterns: &mut Vec<&'a str>) -> Option<()> {
+    match pre_tokenizer.get("type")?.as_str()? {
+        "Sequence" => {
+            let parts = pre_tokenizer.get("pretokenizers")?.as_array()?;
+            parts.iter().try_for_each(|part| add_patterns(part, patterns))
+        }
+        "Split" => {
+            let plain = pre_tokenizer.get("behavior")? == "Isolated" && pre_tokenizer.get("invert")? == false;
+            patterns.push(pre_tokenizer.pointer("/pattern/Regex")?.as_str().filter(|_| plain)?);
+            Some(())
+        }
+        "Digits" => {
+            patterns.push(if pre_tokenizer.get("individual_digits")? == true { r"\p{N}" } else { r"\p{N}+" });
+            Some(())
+        }
+        "ByteLevel" => {
+            if pre_tokenizer.get("use_regex").and_then(Value::as_bool).unwrap_or(true) {
+                patterns.push(GPT2);
+            }
+            Some(())
+        }
+        _ => None,
+    }
+}
+
+/// Whether text is brought into its composed form; `None` where something else is done to it.
+fn is_composed(normalizer: &Value) -> Option<bool> {
+    match normalizer.get("type").and_then(Value::as_str) {
+        None if normalizer.is_null() => Some(false),
+        Some("NFC") => Some(true),
+        Some("Sequence") => match normalizer.get("normalizers")?.as_array()?.as_slice() {
+            [] => Some(false),
+            [only] => is_composed(only),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn ways_to_split_are_known_by_what_they_do() {
+        let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "use_regex": false});
+        let split = |pattern: &str| json!({"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false});
+        let of = |parts: Vec<Value>, normalizer: Value, whole: bool| {
+            let pre = json!({"type": "Sequence", "pretokenizers": parts});
+            let tokenizer = json!({"pre_tokenizer": pre, "normalizer": normalizer, "model": {"ignore_merges": whole}});
+            split_name(&tokenizer)
+        };
+        assert_eq!(of(vec![split(QWEN2), byte_level.clone()], json!({"type": "NFC"}), false), Some("qwen2"));
+        assert_eq!(of(vec![split(LLAMA3), byte_level.clone()], Value::Null, true), Some("llama-bpe"));
+        assert_eq!(of(vec![split("x"), byte_level], Value::Null, true), None);
+        let digits = json!({"type": "Digits", "individual_digits": true});
+        let gpt2 = json!({"type": "ByteLevel", "use_regex": true});
+        assert_eq!(of(vec![digits, gpt2.clone()], Value::Null, false), Some("starcoder"));
+        assert_eq!(split_name(&json!({"pre_tokenizer": gpt2, "normalizer": null, "model": {}})), Some("gpt-2"));
+        assert_eq!(split_name(&json!({"pre_tokenizer": {"type": "WhitespaceSplit"}, "model": {}})), None);
     }
 }
