@@ -12,6 +12,7 @@ use crate::{Row, RunInfo, Sample};
 pub(crate) struct Index {
     depth: usize,
     is_screened: bool,
+    is_imported: bool,
     /// Number of questions by probe name.
     probes: HashMap<String, (u32, usize)>,
     paths: HashMap<String, u32>,
@@ -28,6 +29,7 @@ impl Index {
         Self {
             depth: info.model.layers,
             is_screened: info.screen.is_some(),
+            is_imported: info.is_imported(),
             probes,
             paths: HashMap::new(),
             questions: HashMap::new(),
@@ -71,6 +73,11 @@ impl Index {
     /// Whether the row of this path and probe is written.
     pub(crate) fn is_complete(&self, path: &str, probe: &str) -> bool {
         self.pair(path, probe).is_some_and(|pair| self.rows.contains_key(&pair))
+    }
+
+    /// Whether rows may come without samples.
+    pub(crate) fn is_imported(&self) -> bool {
+        self.is_imported
     }
 
     /// Number of samples of a path on a probe.

@@ -12,6 +12,8 @@ pub const SCHEMA: u32 = 1;
 
 /// Key of [`RunInfo::settings`] for where the model was found; another program finds it there again.
 pub const SOURCE: &str = "source";
+/// Key of [`RunInfo::settings`] under which an imported run says where its rows come from.
+pub const IMPORTED: &str = "imported";
 
 /// The content of `run.json`: the origin of every number in the run, and the plan that a resumed run follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +51,12 @@ pub struct RunInfo {
 }
 
 impl RunInfo {
+    /// Whether another program measured the rows ([`IMPORTED`] among the settings). Such rows have no samples.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        self.settings.contains_key(IMPORTED)
+    }
+
     /// The probe of this name.
     #[must_use]
     pub fn probe(&self, name: &str) -> Option<&ProbeInfo> {

@@ -27,7 +27,9 @@ pub use confirm::{
 };
 pub use error::RecordError;
 pub use files::{LOCK_FILE, ROWS_FILE, RUN_FILE, reference_file, samples_file, write_atomically};
-pub use info::{ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, RunInfo, SCHEMA, SOURCE, Screen, ScreenedProbe};
+pub use info::{
+    IMPORTED, ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, RunInfo, SCHEMA, SOURCE, Screen, ScreenedProbe,
+};
 pub use paired::{Paired, PairedError, PairedScores, read_paired_csv, read_paired_samples};
 pub use reader::RunData;
 pub use row::{GroupScore, Row, SECONDS_EXTRAPOLATED, SECONDS_SHARE, STOP_LENGTH, STOP_LOOP, Sample, Screened};

@@ -426,3 +426,23 @@ proptest! {
         prop_assert_eq!(data.samples, vec![written]);
     }
 }
+
+#[test]
+fn only_an_imported_run_has_rows_without_samples() {
+    let place = tempfile::tempdir().unwrap();
+    let own = row(&pair("0..3", "math"));
+    let (mut writer, _) = RunWriter::open(&place.path().join("own"), &info()).unwrap();
+    assert!(writer.append_row(&own).unwrap_err().to_string().contains("0 samples are written"));
+
+    let mut imported = info();
+    imported.settings.insert(neuro_record::IMPORTED.to_owned(), serde_json::json!({ "tool": "other" }));
+    let dir = place.path().join("imported");
+    let (mut writer, _) = RunWriter::open(&dir, &imported).unwrap();
+    writer.append_row(&own).unwrap();
+    drop(writer);
+    assert_eq!(RunData::read(&dir).unwrap().rows, [own]);
+    // What has some samples must have them all.
+    let (mut writer, _) = RunWriter::open(&dir, &imported).unwrap();
+    writer.append_samples("math", &pair("0..3,3", "math")[..1]).unwrap();
+    assert!(writer.append_row(&row(&pair("0..3,3", "math"))).is_err());
+}

@@ -45,6 +45,7 @@ pub(crate) fn gather(data: &RunData, probe: &str, group: Option<&str>) -> Result
     let mut questions: Option<Vec<&str>> = None;
     let mut dropped: Vec<(Block, Vec<&str>)> = Vec::new();
     let (mut blocks, mut unseen) = (HashMap::new(), HashSet::new());
+    let mut imported = 0;
     for row in data.rows_of(probe) {
         let Some([start, end]) = row.block else {
             continue;
@@ -52,6 +53,16 @@ pub(crate) fn gather(data: &RunData, probe: &str, group: Option<&str>) -> Result
         let mut own = samples.remove(row.path.as_str()).unwrap_or_default();
         let inconsistent =
             |reason: String| StatsError::Inconsistent { path: row.path.clone(), probe: probe.to_owned(), reason };
+        // Another program's rows are all there is of it.
+        if data.info.is_imported() && own.is_empty() {
+            let block =
+                Block::new(start, end, data.info.model.layers).map_err(|error| inconsistent(error.to_string()))?;
+            imported = imported.max(row.n);
+            if blocks.insert(block, Scores { score: row.score, scores: Vec::new(), seen: None }).is_some() {
+                return Err(inconsistent("the block has a second row, expected one".to_owned()));
+            }
+            continue;
+        }
         check_against_samples(row, &own).map_err(inconsistent)?;
         own.sort_unstable_by(|a, b| a.question.cmp(&b.question));
         own.retain(|sample| group.is_none_or(|group| sample.group == group));
@@ -93,7 +104,7 @@ pub(crate) fn gather(data: &RunData, probe: &str, group: Option<&str>) -> Result
         })?;
         scores.seen = Some(places);
     }
-    Ok(Measured { n: questions.len(), blocks, unseen })
+    Ok(Measured { n: questions.len().max(imported), blocks, unseen })
 }
 
 /// The groups of a probe's samples in order of name, without the empty one.
