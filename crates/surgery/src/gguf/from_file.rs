@@ -1,0 +1,151 @@
+//! From a GGUF file: keys as they are but for those that count blocks, tensors byte for byte.
+
+use std::ops::Range;
+
+use neuro_checkpoint::{BlockFormat, Checkpoint, GgufLayout};
+use neuro_path::Scale;
+
+use super::meta::Stored;
+use super::{GgufExport, Plan, Planned, Source, rules};
+use crate::copying::{Counter, Inputs, Output};
+use crate::fold::{self, Format};
+use crate::notation::unsayable;
+use crate::{Result, SurgeryError};
+
+/// Alignment where the file names none.
+const ALIGNMENT: u64 = 32;
+
+/// Bytes of one of the source's files.
+pub(super) struct Place {
+    file: usize,
+    range: Range<u64>,
+    fold: Option<(Format, Scale)>,
+}
+
+pub(super) fn plan(export: &GgufExport<'_>) -> Result<Plan> {
+    let GgufExport { checkpoint, path, .. } = *export;
+    if export.numbers.is_some() {
+        let problem = "is a GGUF file, whose tensors are copied as they are; leave --numbers out";
+        return Err(SurgeryError::place(&checkpoint.dir, problem));
+    }
+    let layouts = checkpoint.weights.gguf_layout();
+    let Some(first) = layouts.first() else {
+        return Err(SurgeryError::place(&checkpoint.dir, "is no GGUF file"));
+    };
+    let find = |key: &str| first.keys.iter().find(|entry| entry.name == key).map(|entry| Stored::read(entry.value));
+    let Some(Stored::Text(architecture)) = find("general.architecture") else {
+        return Err(SurgeryError::key(first.path, "general.architecture", "is missing"));
+    };
+    let alignment = match find("general.alignment") {
+        Some(Stored::Number(alignment)) => u64::try_from(alignment).unwrap_or(ALIGNMENT).max(1),
+        _ => ALIGNMENT,
+    };
+    rules::check(architecture, path)?;
+    let mut notes = Vec::new();
+    let keys = first.keys.iter().map(|entry| (entry.name, entry.value));
+    let mut meta = rules::rewrite(keys, architecture, path, first.path, &mut notes)?;
+    meta.text("neuro.layer_path", &path.to_string());
+    meta.text("neuro.source", export.source);
+    meta.u32("neuro.source_block_count", path.depth() as u32);
+    Ok(Plan { meta, alignment, tensors: tensors(export, &layouts)?, notes, tolerance: crate::verify::EXACT })
+}
+
+/// Tensors of no block in the order of the files, then those of each visit.
+fn tensors(export: &GgufExport<'_>, layouts: &[GgufLayout<'_>]) -> Result<Vec<Planned>> {
+    let path = export.path;
+    let mut planned = Vec::new();
+    let mut of_layers = vec![Vec::new(); path.depth()];
+    for (file, layout) in layouts.iter().enumerate() {
+        for tensor in &layout.tensors {
+            match block_of(tensor.name) {
+                None => planned.push(Planned {
+                    name: tensor.name.to_owned(),
+                    format: tensor.format,
+                    shape: tensor.shape.to_vec(),
+                    source: Source::File(Place { file, range: range(&tensor.range), fold: None }),
+                }),
+                Some((layer, rest)) => match of_layers.get_mut(layer) {
+                    Some(tensors) => tensors.push((file, tensor.clone(), rest)),
+                    None => {
+                        let problem = format!("belongs to a block beyond the {} of the model", path.depth());
+                        return Err(SurgeryError::key(layout.path, tensor.name, problem));
+                    }
+                },
+            }
+        }
+    }
+    for (place, visit) in path.visits().into_iter().enumerate() {
+        for (file, tensor, rest) in &of_layers[visit.layer] {
+            let scale = match *rest {
+                "attn_output.weight" | "attn_output.bias" => visit.scales.attn,
+                "ffn_down.weight" | "ffn_down.bias" => visit.scales.mlp,
+                _ if !visit.scales.is_plain() && is_obstacle(rest) => {
+                    let reason = format!("scales cannot be folded into layers with `{rest}`; leave the scales out");
+                    return Err(unsayable("gguf", path, reason));
+                }
+                _ => Scale::ONE,
+            };
+            let fold = if scale == Scale::ONE {
+                None
+            } else {
+                Some((foldable(export, tensor.format, tensor.name, scale)?, scale))
+            };
+            planned.push(Planned {
+                name: format!("blk.{place}.{rest}"),
+                format: tensor.format,
+                shape: tensor.shape.to_vec(),
+                source: Source::File(Place { file: *file, range: range(&tensor.range), fold }),
+            });
+        }
+    }
+    Ok(planned)
+}
+
+fn foldable(export: &GgufExport<'_>, format: BlockFormat, name: &str, scale: Scale) -> Result<Format> {
+    if format.is_quantised() {
+        let reason = format!(
+            "`{name}` is stored as {format}, and a scale cannot be folded into blocks without rounding them anew; export from \
+             the model's folder"
+        );
+        return Err(unsayable("gguf", export.path, reason));
+    }
+    let found = Format::named(format.name());
+    fold::check_scale("gguf", export.path, name, found, scale)?;
+    found.ok_or_else(|| unsayable("gguf", export.path, "a scale cannot be folded into this format"))
+}
+
+/// Norms behind a branch, experts and recurrent mixers.
+fn is_obstacle(rest: &str) -> bool {
+    ["post_attention_norm", "post_ffw_norm", "ffn_post_norm", "_exps", "_shexp", "ssm_"]
+        .iter()
+        .any(|part| rest.contains(part))
+}
+
+/// `blk.LAYER.REST`.
+fn block_of(name: &str) -> Option<(usize, &str)> {
+    let (layer, rest) = name.strip_prefix("blk.")?.split_once('.')?;
+    Some((layer.parse().ok()?, rest))
+}
+
+fn range(range: &Range<usize>) -> Range<u64> {
+    range.start as u64..range.end as u64
+}
+
+/// The source's GGUF files; none where it is a folder.
+pub(super) fn inputs(checkpoint: &Checkpoint) -> Result<Inputs> {
+    let layouts = checkpoint.weights.gguf_layout();
+    Inputs::open(layouts.iter().map(|layout| layout.path))
+}
+
+pub(super) fn copy(
+    place: &Place,
+    tensor: &Planned,
+    inputs: &mut Inputs,
+    output: &mut Output,
+    counter: &mut Counter<'_>,
+) -> Result<()> {
+    inputs.copy(place.file, place.range.clone(), output, counter, |piece| match place.fold {
+        Some((format, scale)) => fold::multiply(piece, format, scale, &tensor.name),
+        None => Ok(()),
+    })
+}

@@ -1,0 +1,207 @@
+//! A GGUF file in which every visit of the path is a block of its own.
+//!
+//! From a GGUF file every tensor is copied byte for byte, whatever its format. From a folder the numbers are written anew,
+//! in the order of rows and under the names that llama.cpp expects (its `convert_hf_to_gguf.py`). llama.cpp refuses files
+//! in which tensors share bytes, so repeated layers are copies here too.
+
+mod from_file;
+mod from_folder;
+mod meta;
+mod quantise;
+mod rules;
+mod tokenizer;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use neuro_checkpoint::{BlockFormat, Checkpoint};
+use neuro_path::LayerPath;
+use neuro_text::Text;
+
+use self::meta::Meta;
+use crate::copying::{Counter, Output};
+use crate::hf::Exported;
+use crate::staging::Staging;
+use crate::verify::{MARK, Probe};
+use crate::{Progress, Result, SurgeryError, space};
+
+/// The magic number, and the version that is written.
+const MAGIC: &[u8; 4] = b"GGUF";
+const VERSION: u32 = 3;
+
+/// Numbers of matrices in a file made from a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// Single precision.
+    F32,
+    /// Half precision.
+    F16,
+    /// The upper half of single precision.
+    Bf16,
+    /// 8 bits around 0, a scale for 32.
+    Q8_0,
+}
+
+impl Numbers {
+    fn format(self) -> BlockFormat {
+        match self {
+            Self::F32 => BlockFormat::F32,
+            Self::F16 => BlockFormat::F16,
+            Self::Bf16 => BlockFormat::BF16,
+            Self::Q8_0 => BlockFormat::Q8_0,
+        }
+    }
+
+    /// Largest difference of a logit that rounding explains, in units of the largest logit; measured on the committed
+    /// fixtures, times about four.
+    fn tolerance(self) -> f32 {
+        match self {
+            Self::F32 => crate::verify::EXACT,
+            Self::F16 => 0.01,
+            Self::Bf16 => 0.1,
+            Self::Q8_0 => 0.1,
+        }
+    }
+}
+
+/// What is to be exported, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct GgufExport<'a> {
+    /// The model, opened from a folder or a GGUF file.
+    pub checkpoint: &'a Arc<Checkpoint>,
+    /// Name of the model for people and in provenance.
+    pub source: &'a str,
+    /// The path.
+    pub path: &'a LayerPath,
+    /// Numbers of matrices; none for those of the source. A GGUF file's are never changed.
+    pub numbers: Option<Numbers>,
+    /// The tokenizer, where the model has one.
+    pub text: Option<&'a Text>,
+    /// What the result is compared on.
+    pub probe: &'a Probe,
+}
+
+/// One tensor of an export.
+struct Planned {
+    name: String,
+    format: BlockFormat,
+    /// Size of each axis, slowest first.
+    shape: Vec<usize>,
+    source: Source,
+}
+
+/// Where a tensor's bytes come from.
+enum Source {
+    File(from_file::Place),
+    Folder(from_folder::Place),
+}
+
+impl Planned {
+    fn bytes(&self) -> u64 {
+        let numbers = self.shape.iter().product();
+        // Shapes are those of tensors that exist, so their bytes can be counted.
+        self.format.bytes_of(numbers).unwrap_or(0) as u64
+    }
+}
+
+/// A file before it is written.
+struct Plan {
+    meta: Meta,
+    alignment: u64,
+    tensors: Vec<Planned>,
+    notes: Vec<String>,
+    /// How close the result must come to the path.
+    tolerance: f32,
+}
+
+impl Plan {
+    fn bytes(&self) -> u64 {
+        self.tensors.iter().map(Planned::bytes).sum()
+    }
+}
+
+/// Bytes of weights that an export writes and that it links (none), and remarks, with nothing written.
+///
+/// # Errors
+/// When the path cannot be exported.
+pub fn dry_run(export: &GgufExport<'_>) -> Result<(u64, u64, Vec<String>)> {
+    let plan = prepare(export)?;
+    Ok((plan.bytes(), 0, plan.notes))
+}
+
+/// Writes the file `out`.
+///
+/// # Errors
+/// When the path cannot be exported, `out` is not free, the disk is too small or fails, or the watcher stops it. A file that
+/// computes something else is written, marked, and no error.
+pub fn export(export: &GgufExport<'_>, out: &Path, progress: &mut dyn Progress) -> Result<Exported> {
+    if out.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("gguf")) {
+        return Err(SurgeryError::place(out, "does not end in .gguf, by which such files are known; name it so"));
+    }
+    let plan = prepare(export)?;
+    let staging = Staging::file(out)?;
+    space::require(
+        out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
+        plan.bytes(),
+    )?;
+    write(export, &plan, staging.path(), progress)?;
+    let comparison = {
+        let written = Arc::new(Checkpoint::open(staging.path())?);
+        let probe = Probe { tolerance: plan.tolerance.max(export.probe.tolerance), ..export.probe.clone() };
+        probe.compare(export.checkpoint, export.path, &written)?
+    };
+    if !comparison.passed() {
+        let mut name = out.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{MARK}"));
+        let mark = out.with_file_name(name);
+        fs::write(&mark, format!("{}\n", comparison.sentence())).map_err(SurgeryError::io("write", &mark))?;
+    }
+    let bytes = plan.bytes();
+    staging.finish()?;
+    Ok(Exported { bytes, linked_bytes: 0, files: 1, notes: plan.notes, comparison })
+}
+
+fn prepare(export: &GgufExport<'_>) -> Result<Plan> {
+    let weights = &export.checkpoint.weights;
+    if weights.random_seed().is_some() {
+        let problem = "has weights drawn from a seed; export a model with weights of its own";
+        return Err(SurgeryError::place(&export.checkpoint.dir, problem));
+    }
+    if weights.gguf_layout().is_empty() { from_folder::plan(export) } else { from_file::plan(export) }
+}
+
+fn write(export: &GgufExport<'_>, plan: &Plan, place: &Path, progress: &mut dyn Progress) -> Result<()> {
+    let mut output = Output::create(place)?;
+    let mut counter = Counter::new(plan.bytes(), progress);
+    output.write(MAGIC)?;
+    output.write(&VERSION.to_le_bytes())?;
+    output.write(&(plan.tensors.len() as u64).to_le_bytes())?;
+    output.write(&(plan.meta.len() as u64).to_le_bytes())?;
+    output.write(&plan.meta.bytes())?;
+    let mut offset = 0_u64;
+    for tensor in &plan.tensors {
+        let mut entry = Vec::new();
+        meta::push_text(&mut entry, &tensor.name);
+        entry.extend((tensor.shape.len() as u32).to_le_bytes());
+        // Fastest first in the file.
+        tensor.shape.iter().rev().for_each(|&size| entry.extend((size as u64).to_le_bytes()));
+        entry.extend(tensor.format.id().to_le_bytes());
+        entry.extend(offset.to_le_bytes());
+        output.write(&entry)?;
+        offset = (offset + tensor.bytes()).next_multiple_of(plan.alignment);
+    }
+    let mut inputs = from_file::inputs(export.checkpoint)?;
+    for tensor in &plan.tensors {
+        output.pad(plan.alignment)?;
+        let start = output.position();
+        match &tensor.source {
+            Source::File(place) => from_file::copy(place, tensor, &mut inputs, &mut output, &mut counter)?,
+            Source::Folder(place) => from_folder::copy(export.checkpoint, place, tensor, &mut output, &mut counter)?,
+        }
+        debug_assert_eq!(output.position() - start, tensor.bytes());
+    }
+    output.pad(plan.alignment)?;
+    output.finish()?;
+    Ok(())
+}

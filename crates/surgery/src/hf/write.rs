@@ -1,0 +1,88 @@
+//! The files of an export, in bounded memory.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::HfExport;
+use super::plan::{OutFile, Plan};
+use crate::copying::{Counter, Inputs, Output};
+use crate::{Progress, Result, SurgeryError, fold};
+
+/// Heads are padded to a multiple of this, so that every tensor lies at a multiple of its number's size.
+const ALIGNMENT: usize = 8;
+
+/// Writes every weight file, and the index where there is more than one.
+pub(super) fn weights(plan: &Plan, export: &HfExport<'_>, folder: &Path, progress: &mut dyn Progress) -> Result<()> {
+    let sources = export.checkpoint.weights.safetensors();
+    let mut inputs = Inputs::open(sources.iter().map(|(path, _)| *path))?;
+    let mut counter = Counter::new(plan.bytes(export.link), progress);
+    for file in &plan.files {
+        let place = folder.join(&file.name);
+        // Where links do not work (another disk), the file is copied like any other.
+        let linked = file.same_as.filter(|_| export.link).is_some_and(|source| link(sources[source].0, &place));
+        if linked {
+            continue;
+        }
+        write_file(file, &place, &mut inputs, &mut counter)?;
+    }
+    if plan.is_sharded {
+        let map: Map<String, Value> = plan
+            .files
+            .iter()
+            .flat_map(|file| file.targets.iter().map(|target| (target.name.clone(), file.name.clone().into())))
+            .collect::<std::collections::BTreeMap<_, _>>()
+            .into_iter()
+            .collect();
+        let total: u64 = plan.files.iter().map(OutFile::bytes).sum();
+        let index = serde_json::json!({ "metadata": { "total_size": total }, "weight_map": map });
+        self::json(&folder.join("model.safetensors.index.json"), &index)?;
+    }
+    Ok(())
+}
+
+/// Whether the file is now a hard link to the source. In the Hugging Face cache the source itself is a symbolic link.
+fn link(source: &Path, place: &Path) -> bool {
+    fs::canonicalize(source).is_ok_and(|source| fs::hard_link(source, place).is_ok())
+}
+
+fn write_file(file: &OutFile, place: &Path, inputs: &mut Inputs, counter: &mut Counter<'_>) -> Result<()> {
+    let mut output = Output::create(place)?;
+    let head = head(file);
+    output.write(&(head.len() as u64).to_le_bytes())?;
+    output.write(&head)?;
+    for target in &file.targets {
+        inputs.copy(target.file, target.range.clone(), &mut output, counter, |piece| match target.fold {
+            Some((format, scale)) => fold::multiply(piece, format, scale, &target.name),
+            None => Ok(()),
+        })?;
+    }
+    output.finish()?;
+    Ok(())
+}
+
+/// The head of a safetensors file: names, formats, shapes and places, padded with spaces.
+fn head(file: &OutFile) -> Vec<u8> {
+    let mut entries = Map::new();
+    // transformers refuses files that do not say for which library they are.
+    entries.insert("__metadata__".to_owned(), serde_json::json!({ "format": "pt" }));
+    let mut start = 0;
+    for target in &file.targets {
+        let end = start + target.bytes();
+        let entry = serde_json::json!({ "dtype": target.dtype, "shape": target.shape, "data_offsets": [start, end] });
+        entries.insert(target.name.clone(), entry);
+        start = end;
+    }
+    let mut head = Value::Object(entries).to_string().into_bytes();
+    head.resize(head.len().next_multiple_of(ALIGNMENT), b' ');
+    head
+}
+
+pub(super) fn json(place: &Path, document: &Value) -> Result<()> {
+    text(place, &format!("{document:#}\n"))
+}
+
+pub(super) fn text(place: &Path, text: &str) -> Result<()> {
+    fs::write(place, text).map_err(SurgeryError::io("write", place))
+}

@@ -1,0 +1,190 @@
+//! A path in the words of other programs. Each refuses what those words cannot say, or what the program would read as
+//! another model.
+
+use std::fmt::Write as _;
+
+use neuro_checkpoint::DecoderConfig;
+use neuro_path::{BranchScales, LayerPath, Scale};
+use serde_json::{Map, Value, json};
+
+use crate::hf::ConfigFile;
+use crate::nearest::advice;
+use crate::{Result, SurgeryError, TOOL};
+
+/// Version of the sidecar's format.
+pub const SIDECAR_SCHEMA: u32 = 1;
+
+/// Architectures whose forward pass in transformers asks for no layer's position, so that PEFT may lengthen the list.
+const POSITIONLESS: [&str; 2] = ["llama", "mistral"];
+
+/// Which model a sidecar is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SidecarModel {
+    /// Name for people.
+    pub id: String,
+    /// Hash of configuration and weights.
+    pub hash: String,
+    /// The architecture's name.
+    pub model_type: String,
+}
+
+/// The path as a JSON document of our own: everything that a path can say, and which model it is of.
+#[must_use]
+pub fn sidecar(path: &LayerPath, model: &SidecarModel) -> Value {
+    json!({
+        "schema": SIDECAR_SCHEMA,
+        "kind": "layer-path",
+        "tool": TOOL,
+        "model": { "id": model.id, "hash": model.hash, "model_type": model.model_type, "layers": path.depth() },
+        "path": path.to_string(),
+        "layers": path.layers(),
+        "block": path.block().map(|block| [block.start, block.end]),
+    })
+}
+
+/// exllamav3's layer map (`-layer_map`): single layers and inclusive ranges (`exllamav3/model_init.py`).
+///
+/// # Errors
+/// When a visit is damped: the map has layers only.
+pub fn exllamav3(path: &LayerPath) -> Result<String> {
+    refuse_scales(
+        "exllamav3",
+        path,
+        "its layer map has no scales; export to hf or mergekit, which fold them into weights",
+    )?;
+    Ok(path.to_string())
+}
+
+/// PEFT's `layer_replication`: half-open ranges (`peft/tuners/tuners_utils.py`, `replicate_layers`).
+///
+/// # Errors
+/// When a visit is damped, or when transformers chooses something by a layer's position, which PEFT does not change.
+pub fn peft(path: &LayerPath, config: &DecoderConfig) -> Result<String> {
+    refuse_scales(
+        "peft",
+        path,
+        "layer_replication has no scales; export to hf or mergekit, which fold them into weights",
+    )?;
+    let positionless = POSITIONLESS.contains(&config.model_type.as_str());
+    let keeps_kinds = |path: &LayerPath| {
+        let layers = path.layers();
+        let kept = layers.iter().enumerate().all(|(place, &layer)| same_kind(config, place, layer));
+        layers.len() <= path.depth() && kept
+    };
+    if !positionless && !keeps_kinds(path) {
+        let reason = format!(
+            "transformers looks up the kind of each {} layer by its position (config.layer_types), and PEFT leaves that list \
+             as it is; export to hf, which writes it anew",
+            config.model_type
+        );
+        return Err(unsayable("peft", path, reason));
+    }
+    let ranges: Vec<String> = runs(path).iter().map(|run| format!("[{},{}]", run.start, run.end)).collect();
+    Ok(format!("[{}]", ranges.join(",")))
+}
+
+/// mergekit's passthrough merge of the model with itself: half-open slices, scales of a branch as those of its last
+/// projection.
+///
+/// # Errors
+/// When mergekit's output would be another model: it changes the number of layers in `config.json` and nothing else.
+pub fn mergekit(path: &LayerPath, config: &DecoderConfig, file: &ConfigFile, model: &str) -> Result<String> {
+    refuse_forgotten_biases(path, config)?;
+    let fits = |path: &LayerPath| {
+        file.with_layers_only(path.depth(), path.len()).is_ok_and(|merged| is_path_of(&merged, config, path))
+    };
+    if !fits(path) {
+        let reason = match file.with_layers_only(path.depth(), path.len()) {
+            Err(error) => {
+                format!("with only the number of layers changed, as mergekit does, config.json is refused: {error}")
+            }
+            Ok(_) => {
+                "mergekit changes only the number of layers in config.json, and some layer would become one of another \
+                      kind, because its kind follows from its position"
+                    .to_owned()
+            }
+        };
+        return Err(unsayable("mergekit", path, format!("{reason}; export to hf instead{}", advice(path, fits))));
+    }
+    let mut text = format!("# Layer path {path}, written by {TOOL}\nslices:\n");
+    for Run { start, end, scales } in runs(path) {
+        // JSON strings are YAML strings, whatever is in them. Writing to a string cannot fail.
+        let model = Value::from(model);
+        let _ = write!(text, "  - sources:\n      - model: {model}\n        layer_range: [{start}, {end}]\n");
+        if !scales.is_plain() {
+            text.push_str("        parameters:\n          scale:\n");
+            for (filter, scale) in [("o_proj", scales.attn), ("down_proj", scales.mlp)] {
+                if scale != Scale::ONE {
+                    let _ = write!(text, "            - filter: {filter}\n              value: {scale}\n");
+                }
+            }
+            text.push_str("            - value: 1\n");
+        }
+    }
+    text.push_str("merge_method: passthrough\n");
+    Ok(text)
+}
+
+/// mergekit copies the tensors that its definition of an architecture lists and leaves out all others without a word
+/// (`mergekit/_data/architectures`): of Llama, Mistral and Qwen3 it knows no biases, of Qwen2 those of q, k and v.
+fn refuse_forgotten_biases(path: &LayerPath, config: &DecoderConfig) -> Result<()> {
+    let knows_qkv = config.model_type == "qwen2";
+    let forgotten = config.layers.iter().any(|layer| {
+        let attention = &layer.attention;
+        let qkv = attention.q_bias || attention.k_bias || attention.v_bias;
+        (qkv && !knows_qkv) || attention.o_bias || layer.mlp.bias
+    });
+    if forgotten {
+        let reason = format!(
+            "the model has biases, which mergekit's definition of {} does not list and so leaves out; export to hf instead",
+            config.model_type
+        );
+        return Err(unsayable("mergekit", path, reason));
+    }
+    Ok(())
+}
+
+/// Layers that follow one another with the same scales.
+pub(crate) struct Run {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) scales: BranchScales,
+}
+
+pub(crate) fn runs(path: &LayerPath) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for visit in path.visits() {
+        match runs.last_mut() {
+            Some(run) if run.end == visit.layer && run.scales == visit.scales => run.end += 1,
+            _ => runs.push(Run { start: visit.layer, end: visit.layer + 1, scales: visit.scales }),
+        }
+    }
+    runs
+}
+
+/// Whether each layer of a description is the one that the path runs there.
+pub(crate) fn is_path_of(merged: &DecoderConfig, source: &DecoderConfig, path: &LayerPath) -> bool {
+    let layers = path.layers();
+    merged.layers.len() == layers.len()
+        && layers.iter().zip(&merged.layers).all(|(&layer, merged)| source.layers.get(layer) == Some(merged))
+}
+
+fn same_kind(config: &DecoderConfig, place: usize, layer: usize) -> bool {
+    config.layers.get(place) == config.layers.get(layer)
+}
+
+pub(crate) fn unsayable(form: &'static str, path: &LayerPath, reason: impl Into<String>) -> SurgeryError {
+    SurgeryError::Unsayable { form, path: path.to_string(), reason: reason.into() }
+}
+
+pub(crate) fn refuse_scales(form: &'static str, path: &LayerPath, reason: &str) -> Result<()> {
+    if path.visits().iter().any(|visit| !visit.scales.is_plain()) {
+        return Err(unsayable(form, path, reason));
+    }
+    Ok(())
+}
+
+/// A JSON object, or an empty one.
+pub(crate) fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}

@@ -1,0 +1,115 @@
+//! What other programs compute of an export, where Python has them. They run outside, as processes of their own.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use neuro_checkpoint::Checkpoint;
+use neuro_path::LayerPath;
+use serde_json::Value;
+
+use crate::verify::{Comparison, Probe, logits};
+use crate::{Result, SurgeryError};
+
+/// A program that runs exports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// Hugging Face's library, for folders.
+    Transformers,
+    /// llama.cpp through llama-cpp-python, for GGUF files.
+    LlamaCpp,
+}
+
+impl Peer {
+    fn script(self) -> &'static str {
+        match self {
+            Self::Transformers => include_str!("../python/peer_transformers.py"),
+            Self::LlamaCpp => include_str!("../python/peer_llama.py"),
+        }
+    }
+
+    /// How close its logits must come, in units of the largest: llama.cpp rounds what it multiplies weights of 16 and
+    /// fewer bits with.
+    fn tolerance(self, exact: bool) -> f32 {
+        match (self, exact) {
+            (Self::Transformers, _) => 1e-4,
+            (Self::LlamaCpp, true) => 1e-3,
+            (Self::LlamaCpp, false) => 0.05,
+        }
+    }
+}
+
+/// What a program found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The program and its version.
+    pub version: String,
+    /// Its logits beside the path's.
+    pub comparison: Comparison,
+}
+
+/// Runs an export in another program and compares it with the path.
+///
+/// # Errors
+/// When Python or the program is not there, or does not load the export.
+pub fn compare(
+    peer: Peer,
+    python: &Path,
+    out: &Path,
+    source: &Arc<Checkpoint>,
+    path: &LayerPath,
+    probe: &Probe,
+) -> Result<Found> {
+    let is_gguf = out.is_file();
+    if is_gguf != (peer == Peer::LlamaCpp) {
+        let problem = "transformers reads folders (--to hf), llama.cpp GGUF files (--to gguf); compare with the other";
+        return Err(SurgeryError::place(out, problem));
+    }
+    let expected = logits(source, path, &probe.tokens)?;
+    let folder = std::env::temp_dir();
+    let file = folder.join(format!("neuro-peer-{}.f32", std::process::id()));
+    let run = run(peer, python, out, probe, &file);
+    let bytes = fs::read(&file);
+    let _ = fs::remove_file(&file);
+    let (version, columns) = run?;
+    let bytes = bytes.map_err(SurgeryError::io("read", &file))?;
+    let numbers: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|number| f32::from_le_bytes(*number)).collect();
+    let found: Vec<Vec<f32>> = numbers.chunks(columns.max(1)).map(<[f32]>::to_vec).collect();
+    let exact = Checkpoint::open(out).is_ok_and(|written| written.weights.dtype_summary() == "F32");
+    let probe = Probe { tolerance: peer.tolerance(exact), ..probe.clone() };
+    Ok(Found { version, comparison: probe.between(&expected, &found)? })
+}
+
+/// Gives the program's version and the columns of what it wrote.
+fn run(peer: Peer, python: &Path, out: &Path, probe: &Probe, file: &Path) -> Result<(String, usize)> {
+    let tokens = Value::from(probe.tokens.clone()).to_string();
+    let child = Command::new(python)
+        .arg("-")
+        .arg(out)
+        .arg(tokens)
+        .arg(file)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = child.map_err(SurgeryError::io("start Python", python))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A Python that ends early says why on stderr.
+        let _ = stdin.write_all(peer.script().as_bytes());
+    }
+    let output = child.wait_with_output().map_err(SurgeryError::io("run Python", python))?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let answer: Option<Value> = said.lines().last().and_then(|line| serde_json::from_str(line).ok());
+    let facts = answer.as_ref().and_then(|answer| {
+        let columns = answer.get("columns")?.as_u64().and_then(|columns| usize::try_from(columns).ok())?;
+        Some((answer.get("version")?.as_str()?.to_owned(), columns))
+    });
+    facts.filter(|_| output.status.success()).ok_or_else(|| {
+        let talk = String::from_utf8_lossy(&output.stderr);
+        let last = talk.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+        let problem = format!("does not run in this Python ({}): {}", python.display(), crate::error::shorten(last));
+        SurgeryError::place(out, problem)
+    })
+}

@@ -1,0 +1,243 @@
+//! Exports to folders: each is opened again and computes the path.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::{checkpoint, fixture, fixtures, logits};
+use neuro_checkpoint::Checkpoint;
+use neuro_path::LayerPath;
+use neuro_surgery::hf::{ConfigFile, Exported, HfExport, export};
+use neuro_surgery::verify::Probe;
+use neuro_surgery::{Card, Progress, Quiet, SurgeryError};
+use tempfile::TempDir;
+
+struct Done {
+    _place: TempDir,
+    out: PathBuf,
+    exported: Exported,
+}
+
+fn export_to(name: &str, path: &str, link: bool) -> Result<Done, SurgeryError> {
+    let checkpoint = checkpoint(name);
+    let path = LayerPath::parse(path, checkpoint.config.num_layers()).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("out");
+    let exported = run(&checkpoint, name, &path, &out, link, &mut Quiet)?;
+    Ok(Done { _place: place, out, exported })
+}
+
+fn run(
+    checkpoint: &Arc<Checkpoint>,
+    name: &str,
+    path: &LayerPath,
+    out: &Path,
+    link: bool,
+    progress: &mut dyn Progress,
+) -> Result<Exported, SurgeryError> {
+    let card = Card { base: name.to_owned(), command: "neuro export".to_owned(), findings: Vec::new() };
+    let probe = Probe::new(None, None, checkpoint.config.vocab_size).unwrap();
+    export(&HfExport { checkpoint, source: name, path, link, card: &card, probe: &probe }, out, progress)
+}
+
+#[test]
+fn every_fixture_computes_each_path_bit_for_bit() {
+    for name in fixtures() {
+        for path in ["(1,3)", "0,2,1,3,3", "0..1,0..3x2"] {
+            let done = export_to(&name, path, false).unwrap_or_else(|error| panic!("{name} {path}: {error}"));
+            let exported = &done.exported;
+            assert!(exported.comparison.passed() && exported.comparison.largest == 0.0, "{name} {path}: {exported:?}");
+            // And once more with nothing of the export's own verification.
+            let (source, written) = (checkpoint(&name), Arc::new(Checkpoint::open(&done.out).unwrap()));
+            let path = LayerPath::parse(path, source.config.num_layers()).unwrap();
+            let tokens: Vec<u32> = (0..20).map(|token| token * 7 % 97).collect();
+            let baseline = LayerPath::baseline(path.len()).unwrap();
+            assert_eq!(logits(&source, &path, &tokens), logits(&written, &baseline, &tokens), "{name}");
+        }
+    }
+}
+
+#[test]
+fn damped_visits_are_folded() {
+    let done = export_to("llama-default", "0..2,1..2{attn=0.3,mlp=-0.7},3{mlp=0}", false).unwrap();
+    let Exported { comparison, .. } = &done.exported;
+    assert!(comparison.passed() && comparison.largest > 0.0, "{comparison:?}");
+    // In 16 bits only what is exact.
+    let done = export_to("qwen2-default", "0..2,1..3{attn=0.5,mlp=0}", false).unwrap();
+    assert!(done.exported.comparison.passed());
+    let error = export_to("qwen2-default", "0..2,1..3{attn=0.3}", false).err().unwrap().to_string();
+    assert!(error.contains("use a power of two such as 0.25"), "{error}");
+}
+
+#[test]
+fn shards_that_stay_as_they_are_become_links() {
+    let done = export_to("mistral-linear-sharded", "(3,5)", true).unwrap();
+    let copied = export_to("mistral-linear-sharded", "(3,5)", false).unwrap();
+    assert!(done.exported.linked_bytes > 0, "{:?}", done.exported);
+    assert_eq!(done.exported.bytes + done.exported.linked_bytes, copied.exported.bytes);
+    let all = |dir: &Path| {
+        let index = fs::read_to_string(dir.join("model.safetensors.index.json")).unwrap();
+        let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+        index["weight_map"].as_object().unwrap().len()
+    };
+    assert_eq!(all(&done.out), all(&copied.out));
+    assert!(done.exported.comparison.largest == 0.0 && copied.exported.comparison.largest == 0.0);
+}
+
+#[test]
+fn layers_that_are_skipped_are_gone() {
+    let done = export_to("llama-default", "0,2..3", false).unwrap();
+    let written = Checkpoint::open(&done.out).unwrap();
+    assert_eq!(written.config.num_layers(), 3);
+    assert!(done.exported.bytes < checkpoint("llama-default").weights.total_bytes());
+}
+
+#[test]
+fn a_stopped_export_leaves_nothing() {
+    struct Stop(u32);
+    impl Progress for Stop {
+        fn bytes(&mut self, _done: u64, _total: u64) -> bool {
+            self.0 += 1;
+            self.0 < 10
+        }
+    }
+    let checkpoint = checkpoint("llama-default");
+    let path = LayerPath::parse("(1,3)", 4).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("out");
+    let error = run(&checkpoint, "llama", &path, &out, false, &mut Stop(0)).unwrap_err();
+    assert!(matches!(error, SurgeryError::Interrupted), "{error}");
+    assert!(place.path().read_dir().unwrap().next().is_none());
+    run(&checkpoint, "llama", &path, &out, false, &mut Quiet).unwrap();
+}
+
+#[test]
+fn windows_are_written_out_where_they_were_derived() {
+    let done = export_to("qwen2-dynamic-below-window", "(1,3)", false).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(done.out.join("config.json")).unwrap()).unwrap();
+    let kinds: Vec<&str> =
+        config["layer_types"].as_array().unwrap().iter().map(|kind| kind.as_str().unwrap()).collect();
+    let (full, sliding) = ("full_attention", "sliding_attention");
+    assert_eq!(kinds, [full, full, sliding, full, sliding, sliding]);
+    assert_eq!(config["max_window_layers"], 2);
+    assert_eq!(config["num_hidden_layers"], 6);
+    assert!(done.exported.notes.iter().any(|note| note.contains("max_window_layers")), "{:?}", done.exported.notes);
+    assert_eq!(config["rys_relayer"]["layer_indices"], serde_json::json!([0, 1, 2, 1, 2, 3]));
+    assert_eq!(config["rys_relayer"]["spec"], "blocks:1,3");
+    assert_eq!(config["rys_relayer"]["duplication_counts"], serde_json::json!({ "1": 2, "2": 2 }));
+}
+
+#[test]
+fn a_nested_decoder_keeps_what_lies_beside_it() {
+    let done = export_to("mistral3-hub-nested", "(1,3)", false).unwrap();
+    let config: serde_json::Value = serde_json::from_slice(&fs::read(done.out.join("config.json")).unwrap()).unwrap();
+    assert_eq!(config["text_config"]["num_hidden_layers"], 6);
+    assert!(config.get("num_hidden_layers").is_none());
+    let bytes = fs::read(done.out.join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    assert!(tensors.tensor("multi_modal_projector.linear_1.weight").is_ok());
+    assert!(tensors.tensor("language_model.model.layers.5.mlp.up_proj.weight").is_ok());
+}
+
+#[test]
+fn the_card_names_base_licence_and_command() {
+    let place = tempfile::tempdir().unwrap();
+    let source = place.path().join("base");
+    fs::create_dir(&source).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        fs::copy(fixture("llama-default").join(file), source.join(file)).unwrap();
+    }
+    fs::write(source.join("README.md"), "---\nlicense: apache-2.0\n---\n# Base\n").unwrap();
+    fs::write(source.join("LICENSE"), "the licence").unwrap();
+    fs::write(source.join("tokenizer_config.json"), "{}").unwrap();
+    let checkpoint = Arc::new(Checkpoint::open(&source).unwrap());
+    let path = LayerPath::parse("(1,3)", 4).unwrap();
+    let out = place.path().join("out");
+    let card = Card {
+        base: "org/base".to_owned(),
+        command: "neuro export org/base --path '(1,3)' --to hf out".to_owned(),
+        findings: vec!["math: a candidate, not a confirmed gain.".to_owned()],
+    };
+    let probe = Probe::new(None, None, 97).unwrap();
+    let hf =
+        HfExport { checkpoint: &checkpoint, source: "org/base", path: &path, link: false, card: &card, probe: &probe };
+    export(&hf, &out, &mut Quiet).unwrap();
+    let page = fs::read_to_string(out.join("README.md")).unwrap();
+    insta::with_settings!({ filters => vec![(r"neuro \d+\.\d+\.\d+", "neuro [version]"), (r"up to \d+\.\d", "up to [logit]")] }, {
+        insta::assert_snapshot!(page);
+    });
+    assert_eq!(fs::read_to_string(out.join("LICENSE")).unwrap(), "the licence");
+    assert!(out.join("tokenizer_config.json").is_file());
+}
+
+#[test]
+fn an_export_of_an_export_keeps_its_origin() {
+    let done = export_to("llama-default", "(1,3)", false).unwrap();
+    let checkpoint = Arc::new(Checkpoint::open(&done.out).unwrap());
+    let path = LayerPath::parse("0..2,2..5", 6).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let again = run(&checkpoint, "again", &path, &place.path().join("out"), false, &mut Quiet).unwrap();
+    assert_eq!(again.comparison.largest, 0.0);
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(place.path().join("out/config.json")).unwrap()).unwrap();
+    assert_eq!(config["rys_relayer"]["source_rys_relayer"]["target_num_layers"], 6);
+}
+
+fn rewrite(config: &str, path: &str) -> Result<serde_json::Map<String, serde_json::Value>, SurgeryError> {
+    let file = Path::new("config.json");
+    let described = neuro_checkpoint::DecoderConfig::from_json(config.as_bytes(), file).unwrap();
+    let path = LayerPath::parse(path, described.num_layers()).unwrap();
+    let config = ConfigFile::from_bytes(config.as_bytes(), file).unwrap();
+    config.rewrite(&described, &path, "org/base").map(|rewritten| rewritten.root)
+}
+
+fn with(extra: &str) -> String {
+    format!(r#"{{"model_type":"llama","num_hidden_layers":8,"hidden_size":8,"num_attention_heads":2,{extra}}}"#)
+}
+
+#[test]
+fn rules_by_number_are_rewritten() {
+    let written = rewrite(&with(r#""mlp_only_layers":[0,1,5],"decoder_sparse_step":1"#), "0..3,1..7").unwrap();
+    assert_eq!(written["mlp_only_layers"], serde_json::json!([0, 1, 4, 8]));
+    // Every second layer has experts: said by a list, it holds along any path.
+    let written = rewrite(&with(r#""decoder_sparse_step":2"#), "0..2,1..7").unwrap();
+    assert_eq!(written["mlp_only_layers"], serde_json::json!([0, 2, 4, 6, 8]));
+    assert_eq!(written["decoder_sparse_step"], 1);
+    let written = rewrite(&with(r#""first_k_dense_replace":2"#), "0..1,0..7").unwrap();
+    assert_eq!(written["first_k_dense_replace"], 4);
+    let written =
+        rewrite(&with(r#""no_rope_layers":[1,1,1,0,1,1,1,0],"no_rope_layer_interval":4"#), "0..3,2..7").unwrap();
+    assert_eq!(written["no_rope_layers"], serde_json::json!([1, 1, 1, 0, 1, 0, 1, 1, 1, 0]));
+    let written = rewrite(&with(r#""full_attention_interval":4"#), "0..3,0..7").unwrap();
+    assert_eq!(written["layer_types"][7], "full_attention");
+    assert_eq!(written["layer_types"][8], "linear_attention");
+    let written = rewrite(&with(r#""num_nextn_predict_layers":1"#), "0..3,2..7").unwrap();
+    assert_eq!(written["num_nextn_predict_layers"], 0);
+    let written = rewrite(&with(r#""eos_token_id":[1,2,3,4,5,6,7,8]"#), "0..3,2..7").unwrap();
+    assert_eq!(written["eos_token_id"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_with_the_nearest_block_that_can() {
+    for (extra, path, words) in [
+        (r#""first_k_dense_replace":2"#, "(1,4)", "the nearest block that works is (2, 4)"),
+        (r#""moe_layer_freq":2"#, "(1,4)", "the nearest block that works is"),
+        (r#""num_kv_shared_layers":2"#, "(1,4)", "keys and values of earlier ones"),
+        (
+            r#""per_layer_config":null,"strange":[1,2,3,4,5,6,7,8]"#,
+            "(1,4)",
+            "`strange` seems to have an entry for each",
+        ),
+        (r#""strange":{"0":1,"3":2}"#, "(1,4)", "its meaning is not known here"),
+        (r#""hybrid_override_pattern":"M-M*M-M*""#, "(1,4)", "not known here"),
+        (r#""mlp_layer_types":["dense"]"#, "(1,4)", "has 1 entries, expected 8"),
+    ] {
+        let error = rewrite(&with(extra), path).unwrap_err().to_string();
+        assert!(error.contains(words), "{extra}: {error}");
+        // The baseline changes nothing and is always allowed.
+        rewrite(&with(extra), "0..7").unwrap();
+    }
+}
