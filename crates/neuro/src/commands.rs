@@ -6,6 +6,8 @@ mod completions;
 mod confirm;
 mod doctor;
 mod grade;
+mod export;
+mod import;
 mod logits;
 mod probe;
 mod scan;
@@ -27,6 +29,8 @@ pub(crate) fn run(command: Command, printer: &Printer) -> anyhow::Result<()> {
         Command::Show(args) => show::run(&args, printer),
         Command::Compare(args) => compare::run(&args, printer),
         Command::Ask(args) => ask::run(&args, printer),
+        Command::Export(args) => export::run(&args, printer),
+        Command::Import(args) => import::run(&args, printer),
         Command::Logits(args) => logits::run(&args, printer),
         Command::Grade(args) => grade::run(&args, printer),
         Command::Train(args) => train::run(&args, printer),

@@ -39,6 +39,11 @@ impl<'a> Comparison<'a> {
         Self { data, lines: data.rows.iter().map(line).collect() }
     }
 
+    /// The rows of a path, each with its delta.
+    pub(crate) fn deltas(&self, path: &str) -> impl Iterator<Item = (&'a Row, Option<&Delta>)> {
+        self.lines.iter().filter(move |line| line.row.path == path).map(|line| (line.row, line.delta.as_ref()))
+    }
+
     /// A table with one line for each row, then its groups and what a reader of the numbers must know.
     pub(crate) fn table(&self) -> String {
         let mut cells = vec![

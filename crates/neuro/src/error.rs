@@ -11,6 +11,7 @@ use neuro_checkpoint::CheckpointError;
 use neuro_model::ModelError;
 use neuro_path::PathError;
 use neuro_scan::ScanError;
+use neuro_surgery::SurgeryError;
 
 use crate::printer::{ERROR, OutputClosed, Printer, styled};
 
@@ -107,6 +108,11 @@ fn advice(cause: &(dyn Error + 'static)) -> Option<&'static str> {
     }
     if let Some(error) = cause.downcast_ref::<CheckpointError>() {
         return checkpoint_advice(error);
+    }
+    match cause.downcast_ref::<SurgeryError>() {
+        Some(SurgeryError::Path(error)) => return path_advice(error),
+        Some(SurgeryError::Checkpoint(error)) => return checkpoint_advice(error),
+        _ => {}
     }
     match (cause.downcast_ref::<ScanError>(), cause.downcast_ref::<ModelError>()) {
         (Some(ScanError::Path(error)), _) => path_advice(error),

@@ -91,6 +91,14 @@ impl Model {
         })
     }
 
+    /// Opens the checkpoint alone, with weights of its own.
+    ///
+    /// # Errors
+    /// When the checkpoint is refused.
+    pub(crate) fn open(&self) -> anyhow::Result<Checkpoint> {
+        Ok(Checkpoint::open(&self.folder)?)
+    }
+
     /// Opens the checkpoint alone. It needs no tokenizer.
     ///
     /// # Errors

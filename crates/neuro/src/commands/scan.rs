@@ -148,7 +148,7 @@ pub(crate) fn this_command() -> String {
 }
 
 /// A word quoted for a POSIX shell, where it needs that.
-fn shell_word(word: &str) -> String {
+pub(crate) fn shell_word(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         word.to_owned()

@@ -48,6 +48,16 @@ fn of_ask() {
 }
 
 #[test]
+fn of_export() {
+    page(&["export", "--help"], "export");
+}
+
+#[test]
+fn of_import() {
+    page(&["import", "--help"], "import");
+}
+
+#[test]
 fn of_logits() {
     page(&["logits", "--help"], "logits");
 }

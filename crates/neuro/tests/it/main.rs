@@ -5,6 +5,7 @@ mod compare;
 mod completions;
 mod confirm;
 mod doctor;
+mod export;
 mod gguf;
 mod grade;
 mod help;

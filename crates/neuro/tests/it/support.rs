@@ -94,10 +94,10 @@ pub(crate) fn phantom_run() -> &'static Place {
     })
 }
 
-/// Compares with an inline snapshot; what differs between machines and versions is replaced.
-macro_rules! assert_output {
-    ($text:expr, $($snapshot:tt)*) => {
-        insta::with_settings!({ filters => vec![
+/// What differs between machines and versions is replaced.
+macro_rules! filters {
+    () => {
+        vec![
             (r"neuro \d+\.\d+\.\d+", "neuro [version]"),
             (r"neuro\.exe", "neuro"),
             (r"about .*", "about [time]"),
@@ -108,7 +108,22 @@ macro_rules! assert_output {
             (r"\S*/(neuro)( scan| probe)", "$1$2"),
             (r"(-?\d+\.\d\d)\d+\b", "$1…"),
             (r"\b\d+(\.\d+)? (ms|s|seconds?|minutes?)\b", "[time]"),
-        ] }, { insta::assert_snapshot!($text, $($snapshot)*) })
+        ]
+    };
+}
+
+/// Compares with an inline snapshot.
+macro_rules! assert_output {
+    ($text:expr, $($snapshot:tt)*) => {
+        insta::with_settings!({ filters => crate::support::filters!() }, { insta::assert_snapshot!($text, $($snapshot)*) })
+    };
+}
+
+/// Compares with a snapshot in a file, for outputs that are long.
+macro_rules! assert_page {
+    ($name:expr, $text:expr) => {
+        insta::with_settings!({ filters => crate::support::filters!() }, { insta::assert_snapshot!($name, $text) })
     };
 }
 pub(crate) use assert_output;
+pub(crate) use {assert_page, filters};

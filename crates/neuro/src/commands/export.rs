@@ -1,0 +1,235 @@
+//! `neuro export`: a layer path as something that other programs run.
+
+mod findings;
+mod peers;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use neuro_checkpoint::Checkpoint;
+use neuro_path::LayerPath;
+use neuro_scan::open_text;
+use neuro_surgery::gguf::{GgufExport, Numbers};
+use neuro_surgery::hf::{ConfigFile, Exported, HfExport};
+use neuro_surgery::notation::{self, SidecarModel};
+use neuro_surgery::verify::Probe;
+use neuro_surgery::{Card, SurgeryError, gguf, hf};
+use neuro_text::Text;
+use serde_json::json;
+
+use crate::cli::{ExportArgs, ExportForm, ExportNumbers};
+use crate::commands::scan::shell_word;
+use crate::error::{Failure, Interrupted};
+use crate::interrupt::Interrupt;
+use crate::model::{Model, parse_path};
+use crate::output::{require_harmless, require_parent, write};
+use crate::printer::Printer;
+use crate::progress::Progress;
+use crate::results::JSON_SCHEMA;
+use crate::values::bytes;
+
+/// Writes what was asked for.
+///
+/// # Errors
+/// When the model or the path is refused, the form cannot say the path, the place is not free, or what was written does not
+/// compute the path.
+pub(crate) fn run(args: &ExportArgs, printer: &Printer) -> anyhow::Result<()> {
+    let model = Model::find(&args.model)?;
+    let checkpoint = Arc::new(model.open()?);
+    let path = parse_path(Some(&args.path), checkpoint.config.num_layers())?;
+    let source = source_name(&args.model, &model);
+    match args.to {
+        ExportForm::Hf | ExportForm::Gguf => checkpoints(args, printer, &checkpoint, &path, &source),
+        form => {
+            let text = notation(form, &checkpoint, &path, &source, &args.model)?;
+            match &args.out {
+                None => printer.data(&text),
+                Some(file) => {
+                    require_parent(file)?;
+                    require_harmless(file, model.folder())?;
+                    write(file, text.as_bytes())?;
+                    printer.note(format_args!("{}: written", file.display()));
+                    Ok(())
+                }
+            }
+        }
+    }
+}
+
+/// What provenance calls the model: its name on the hub where it has one.
+fn source_name(argument: &str, model: &Model) -> String {
+    let is_hub_name = !Path::new(argument).exists() && argument.contains('/');
+    if is_hub_name { argument.split('@').next().unwrap_or(argument).to_owned() } else { model.name() }
+}
+
+fn notation(
+    form: ExportForm,
+    checkpoint: &Checkpoint,
+    path: &LayerPath,
+    source: &str,
+    argument: &str,
+) -> anyhow::Result<String> {
+    let config = &checkpoint.config;
+    let line = |text: String| format!("{text}\n");
+    Ok(match form {
+        ExportForm::Exllamav3 => line(notation::exllamav3(path)?),
+        ExportForm::Peft => line(notation::peft(path, config)?),
+        ExportForm::Mergekit => {
+            if !checkpoint.dir.is_dir() {
+                let failure = Failure::new("mergekit reads checkpoint folders, and this model is a GGUF file");
+                return Err(failure.hint("export to gguf, or name the folder that the file was made from").into());
+            }
+            notation::mergekit(path, config, &ConfigFile::read(&checkpoint.dir)?, argument)?
+        }
+        _ => {
+            let hash = checkpoint.identity()?.hash;
+            let model = SidecarModel { id: source.to_owned(), hash, model_type: config.model_type.clone() };
+            line(format!("{:#}", notation::sidecar(path, &model)))
+        }
+    })
+}
+
+fn checkpoints(
+    args: &ExportArgs,
+    printer: &Printer,
+    checkpoint: &Arc<Checkpoint>,
+    path: &LayerPath,
+    source: &str,
+) -> anyhow::Result<()> {
+    let name = if args.to == ExportForm::Hf { "hf" } else { "gguf" };
+    let Some(out) = &args.out else {
+        let failure = Failure::new(format!("--to {name} needs OUT, the folder or file to write"));
+        return Err(failure.hint(format!("neuro export MODEL --path PATH --to {name} OUT")).into());
+    };
+    require_parent(out)?;
+    let text = open_text(checkpoint).unwrap_or_else(|error| {
+        printer.warning(format_args!("{error}; the export is compared on seeded token ids"));
+        None
+    });
+    let findings = match &args.run {
+        Some(run) => findings::of_run(run, path, &checkpoint.identity()?.hash)?,
+        None => Vec::new(),
+    };
+    let card = Card { base: source.to_owned(), command: command(args), findings };
+    let probe = Probe::new(text.as_ref(), args.text.as_deref(), checkpoint.config.vocab_size)?;
+    let work = Work { args, checkpoint, source, path, card: &card, probe: &probe, text: text.as_ref() };
+    if args.dry_run {
+        return work.dry_run(printer);
+    }
+    let exported = work.write(out, printer)?;
+    for note in &exported.notes {
+        printer.note(format_args!("note: {note}"));
+    }
+    let peer = args.verify.map(|program| peers::compare(program, args, out, checkpoint, path, &probe)).transpose()?;
+    if args.json {
+        printer.json(&json!({
+            "schema": JSON_SCHEMA,
+            "out": out.display().to_string(),
+            "path": path.to_string(),
+            "files": exported.files,
+            "bytes": exported.bytes,
+            "linked_bytes": exported.linked_bytes,
+            "notes": exported.notes,
+            "verified": exported.comparison.passed(),
+            "largest_difference": exported.comparison.largest,
+            "peer": peer.as_ref().map(peers::Outcome::json),
+        }))?;
+    } else {
+        let linked = match exported.linked_bytes {
+            0 => String::new(),
+            linked => format!(", {} linked", bytes(linked)),
+        };
+        printer.line(format_args!("{}: {} written{linked}", out.display(), bytes(exported.bytes)))?;
+        printer.line(exported.comparison.sentence())?;
+        if let Some(peer) = &peer {
+            printer.line(peer.sentence())?;
+        }
+    }
+    let failed = !exported.comparison.passed() || peer.is_some_and(|peer| !peer.passed());
+    if failed {
+        let failure = Failure::new(format!("{} does not compute path {path}", out.display()));
+        return Err(failure
+            .hint("nothing was deleted; the export is marked. Please report the model and the path")
+            .into());
+    }
+    Ok(())
+}
+
+/// A checkpoint that is to be written.
+struct Work<'a> {
+    args: &'a ExportArgs,
+    checkpoint: &'a Arc<Checkpoint>,
+    source: &'a str,
+    path: &'a LayerPath,
+    card: &'a Card,
+    probe: &'a Probe,
+    text: Option<&'a Text>,
+}
+
+impl Work<'_> {
+    fn hf(&self) -> HfExport<'_> {
+        let Self { args, checkpoint, source, path, card, probe, .. } = *self;
+        HfExport { checkpoint, source, path, link: args.link, card, probe }
+    }
+
+    fn gguf(&self) -> GgufExport<'_> {
+        let Self { args, checkpoint, source, path, probe, text, .. } = *self;
+        let numbers = args.numbers.map(|numbers| match numbers {
+            ExportNumbers::F32 => Numbers::F32,
+            ExportNumbers::F16 => Numbers::F16,
+            ExportNumbers::Bf16 => Numbers::Bf16,
+            ExportNumbers::Q8_0 => Numbers::Q8_0,
+        });
+        GgufExport { checkpoint, source, path, numbers, text, probe }
+    }
+
+    fn dry_run(&self, printer: &Printer) -> anyhow::Result<()> {
+        let (written, linked, notes) = match self.args.to {
+            ExportForm::Gguf => gguf::dry_run(&self.gguf())?,
+            _ => hf::dry_run(&self.hf())?,
+        };
+        let Self { path, .. } = self;
+        if self.args.json {
+            return printer.json(&json!({
+                "schema": JSON_SCHEMA, "path": path.to_string(), "bytes": written, "linked_bytes": linked, "notes": notes,
+            }));
+        }
+        printer.line(format_args!("path {path}: {} visits to {} layers", path.len(), path.depth()))?;
+        printer.line(format_args!("would write {} and link {}", bytes(written), bytes(linked)))?;
+        notes.iter().try_for_each(|note| printer.line(format_args!("note: {note}")))
+    }
+
+    fn write(&self, out: &Path, printer: &Printer) -> anyhow::Result<Exported> {
+        let mut watcher = Watcher { bar: Progress::bar(printer, "export"), interrupt: Interrupt::watch()? };
+        let written = match self.args.to {
+            ExportForm::Gguf => gguf::export(&self.gguf(), out, &mut watcher),
+            _ => hf::export(&self.hf(), out, &mut watcher),
+        };
+        match written {
+            Err(SurgeryError::Interrupted) => Err(Interrupted { resume: None }.into()),
+            written => Ok(written?),
+        }
+    }
+}
+
+/// Draws the progress and asks for Ctrl-C.
+struct Watcher {
+    bar: Progress,
+    interrupt: Interrupt,
+}
+
+impl neuro_surgery::Progress for Watcher {
+    fn bytes(&mut self, done: u64, total: u64) -> bool {
+        self.bar.set(done as f64 / total.max(1) as f64, None, format!("{} of {}", bytes(done), bytes(total)));
+        !self.interrupt.is_pressed()
+    }
+}
+
+/// The command as it would be typed again.
+fn command(args: &ExportArgs) -> String {
+    let form = match args.to {
+        ExportForm::Gguf => "gguf",
+        _ => "hf",
+    };
+    format!("neuro export {} --path {} --to {form} OUT", shell_word(&args.model), shell_word(&args.path))
+}

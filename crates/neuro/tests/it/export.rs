@@ -1,0 +1,113 @@
+use std::path::Path;
+
+use crate::support::{Place, assert_page, fixture, phantom_run};
+
+#[test]
+fn text_forms_are_printed() {
+    let place = Place::new();
+    let model = fixture().display().to_string();
+    let export = |form: &str| place.run(&["export", &model, "--path", "(1,3)", "--to", form]);
+    let all: Vec<String> = ["mergekit", "exllamav3", "peft", "path"].into_iter().map(export).collect();
+    assert_page!("export_forms", all.join("\n\n"));
+}
+
+#[test]
+fn what_a_form_cannot_say_is_refused() {
+    let place = Place::new();
+    let model = fixture().display().to_string();
+    assert_page!("export_refused_scales", place.run(&["export", &model, "--path", "0..3,3{attn=0.5}", "--to", "peft"]));
+    assert_page!("export_needs_out", place.run(&["export", &model, "--path", "(1,3)", "--to", "hf"]));
+    assert_page!("export_needs_ending", place.run(&["export", &model, "--path", "(1,3)", "--to", "gguf", "out.bin"]));
+    assert_page!("export_needs_parent", place.run(&["export", &model, "--path", "(1,3)", "--to", "hf", "no/such/out"]));
+    assert_eq!(place.output(&["export", &model, "--path", "(1,3)", "--to", "onnx"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_folder_is_written_compared_and_asked() {
+    let place = Place::new();
+    assert_page!(
+        "export_dry_run",
+        place.run(&["export", "phantom", "--path", "(4,8)", "--to", "hf", "out", "--dry-run"])
+    );
+    assert!(!place.path().join("out").exists());
+    assert_page!("export_written", place.run(&["export", "phantom", "--path", "(4,8)", "--to", "hf", "out"]));
+    for file in ["config.json", "model.safetensors", "tokenizer.json", "README.md"] {
+        assert!(place.path().join("out").join(file).is_file(), "{file}");
+    }
+    let names: Vec<_> =
+        place.path().read_dir().expect("a folder").map(|entry| entry.expect("a name").file_name()).collect();
+    assert_eq!(names, ["out"]);
+    // Nothing that is there is replaced.
+    assert_page!("export_never_replaced", place.run(&["export", "phantom", "--path", "(4,8)", "--to", "hf", "out"]));
+    assert_page!("export_import_folder", place.run(&["import", "out"]));
+    // The same path, as a map of the phantom and as the baseline of the export.
+    let logits = |model: &str, path: &str, out: &str| {
+        let output = place.output(&["logits", model, "--path", path, "--tokens", "1,2,3,4", "--out", out]);
+        assert!(output.status.success());
+        std::fs::read(place.path().join(out)).expect("written")
+    };
+    assert_eq!(logits("phantom", "(4,8)", "a.safetensors"), logits("out", "..", "b.safetensors"));
+}
+
+#[test]
+fn a_file_for_llama_cpp_is_written() {
+    let place = Place::new();
+    let model = fixture().display().to_string();
+    let json = place.json(&["export", &model, "--path", "(1,3)", "--to", "gguf", "out.gguf", "--json"]);
+    assert_eq!(json["verified"], true);
+    assert_eq!(json["largest_difference"], 0.0);
+    let json = place.json(&["export", "out.gguf", "--path", "0..5,5", "--to", "gguf", "again.gguf", "--json"]);
+    assert_eq!(json["largest_difference"], 0.0);
+    assert!(place.path().join("again.gguf").is_file());
+}
+
+#[test]
+fn the_model_card_says_what_the_run_measured() {
+    let run = phantom_run();
+    let out = run.path().join("exported");
+    let output = run.output(&["export", "phantom", "--path", "(4,8)", "--to", "hf", "exported", "--run", "run"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let card = std::fs::read_to_string(out.join("README.md")).expect("a card");
+    assert!(card.contains("against the baseline on the same questions"), "{card}");
+    assert!(card.contains("A candidate, not a confirmed gain"), "{card}");
+    let place = Place::new();
+    let other = run.path().join("run").display().to_string();
+    let refused =
+        place.run(&["export", &fixture().display().to_string(), "--path", "(1,3)", "--to", "hf", "x", "--run", &other]);
+    assert!(refused.contains("is a run of another model"), "{refused}");
+}
+
+#[test]
+fn a_published_scan_is_drawn() {
+    let place = Place::new();
+    let scans = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/scans");
+    if !scans.exists() {
+        println!("skipped: {} is not there", scans.display());
+        return;
+    }
+    for name in ["llama3-2-Instruct-3B", "llama3-1_8B_instruct", "Qwen2-5-Instruct-3B"] {
+        let file = scans.join(format!("{name}.json")).display().to_string();
+        let output = place.output(&["import", &file, "--out", name]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let shown = place.run(&["show", name, "--probe", "eq"]);
+        assert!(shown.contains("not to be believed"), "{shown}");
+        let output = place.output(&["show", name, "--html", &format!("{name}.html"), "--svg", &format!("{name}.svg")]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+#[test]
+fn an_imported_scan_is_shown_without_intervals() {
+    let place = Place::new();
+    let scan = r#"{"llmri_version":"1.0.0","scan_metadata":{"model_name":"org/m","model_type":"llama","num_layers":2,
+        "total_params_base":"1.5M","device":"mps","eq_dataset_size":16},
+        "results":[{"config":[0,0],"eq_score":0.5},{"config":[0,1],"eq_score":0.75},{"config":[0,2],"eq_score":0.25}]}"#;
+    std::fs::write(place.path().join("scan.json"), scan).expect("written");
+    assert_page!("export_import_needs_run", place.run(&["import", "scan.json"]));
+    assert_page!("export_import_run", place.run(&["import", "scan.json", "--out", "run"]));
+    assert_page!("export_show_imported", place.run(&["show", "run"]));
+    assert_page!("export_csv_imported", place.run(&["show", "run", "--csv"]));
+    std::fs::write(place.path().join("map.txt"), "0..2,1..3").expect("written");
+    assert_page!("export_import_map_file", place.run(&["import", "map.txt", "--layers", "4", "--out", "map.json"]));
+    assert_page!("export_import_map", place.run(&["import", "map.txt"]));
+}
