@@ -146,7 +146,7 @@ impl Writer<'_> {
     }
 
     fn describe(&self, meta: &mut Meta, architecture: &str, layer: &LayerConfig) -> Result<()> {
-        let LayerConfig { attention, mlp } = layer;
+        let LayerConfig { attention, mlp, .. } = layer;
         let size = |size: usize| u32::try_from(size).map_err(|_| self.refuse("a size is too large for GGUF"));
         for (key, value) in [
             ("context_length", self.config.max_position_embeddings),
