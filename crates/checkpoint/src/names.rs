@@ -30,12 +30,16 @@ pub(crate) fn canonical(stored: &str) -> String {
     if !stored.starts_with("lm_head.") && is_decoder(&with_model) { with_model } else { stored.to_owned() }
 }
 
+/// Where the layers of GPT-2 and GPT-NeoX stand.
+const OTHER_LAYERS: [&str; 3] = ["transformer.h.", "h.", "gpt_neox.layers."];
+
 /// A stored name that belongs to a decoder layer: what stands before the layer's number, the number, and what stands behind
 /// (from the dot on). `None` for everything else, such as the layers of an encoder of pictures.
 #[must_use]
 pub fn layer_of(stored: &str) -> Option<(&str, usize, &str)> {
     let canonical = canonical(stored);
-    let (number, rest) = canonical.strip_prefix("model.layers.")?.split_once('.')?;
+    let other = OTHER_LAYERS.iter().find_map(|prefix| stored.strip_prefix(prefix));
+    let (number, rest) = other.or_else(|| canonical.strip_prefix("model.layers."))?.split_once('.')?;
     let layer: usize = number.parse().ok().filter(|layer: &usize| layer.to_string() == number)?;
     // Only what stands before the number differs between a name and its canonical form.
     let behind = stored.len().checked_sub(rest.len() + 1)?;
@@ -69,6 +73,9 @@ mod tests {
             ("layers.0.input_layernorm.weight", Some(("layers.", 0, ".input_layernorm.weight"))),
             ("language_model.model.layers.3.a.b", Some(("language_model.model.layers.", 3, ".a.b"))),
             ("model.language_model.layers.3.a.b", Some(("model.language_model.layers.", 3, ".a.b"))),
+            ("transformer.h.3.attn.c_attn.weight", Some(("transformer.h.", 3, ".attn.c_attn.weight"))),
+            ("h.3.ln_1.bias", Some(("h.", 3, ".ln_1.bias"))),
+            ("gpt_neox.layers.3.a.b", Some(("gpt_neox.layers.", 3, ".a.b"))),
             ("vision_tower.transformer.layers.3.a.b", None),
             ("model.layers.03.a.b", None),
             ("model.layers.x.a", None),

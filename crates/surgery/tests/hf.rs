@@ -45,19 +45,38 @@ fn run(
 
 #[test]
 fn every_fixture_computes_each_path_bit_for_bit() {
+    let (mut written, mut refused) = (0, Vec::new());
     for name in fixtures() {
         for path in ["(1,3)", "0,2,1,3,3", "0..1,0..3x2"] {
-            let done = export_to(&name, path, false).unwrap_or_else(|error| panic!("{name} {path}: {error}"));
+            let done = match export_to(&name, path, false) {
+                Ok(done) => done,
+                // What numbers say of layers (the first ones are dense, every fourth has no positions) they cannot say of
+                // every path.
+                Err(error)
+                    if ["which no number says", "keeps its kind", "by its number"]
+                        .iter()
+                        .any(|words| error.to_string().contains(words)) =>
+                {
+                    refused.push(format!("{name} {path}"));
+                    continue;
+                }
+                Err(error) => panic!("{name} {path}: {error}"),
+            };
+            written += 1;
             let exported = &done.exported;
             assert!(exported.comparison.passed() && exported.comparison.largest == 0.0, "{name} {path}: {exported:?}");
             // And once more with nothing of the export's own verification.
-            let (source, written) = (checkpoint(&name), Arc::new(Checkpoint::open(&done.out).unwrap()));
+            let (source, copy) = (checkpoint(&name), Arc::new(Checkpoint::open(&done.out).unwrap()));
             let path = LayerPath::parse(path, source.config.num_layers()).unwrap();
-            let tokens: Vec<u32> = (0..20).map(|token| token * 7 % 97).collect();
+            let vocab = source.config.vocab_size as u32;
+            let tokens: Vec<u32> = (0..20).map(|token| token * 7 % vocab).collect();
             let baseline = LayerPath::baseline(path.len()).unwrap();
-            assert_eq!(logits(&source, &path, &tokens), logits(&written, &baseline, &tokens), "{name}");
+            assert_eq!(logits(&source, &path, &tokens), logits(&copy, &baseline, &tokens), "{name}");
         }
     }
+    println!("{written} written, refused: {refused:?}");
+    let may_refuse = |name: &String| ["deepseek", "glm4_moe", "smollm3"].iter().any(|kind| name.starts_with(kind));
+    assert!(refused.iter().all(may_refuse) && written > 100, "{written} written, {refused:?}");
 }
 
 #[test]
@@ -188,7 +207,9 @@ fn an_export_of_an_export_keeps_its_origin() {
 
 fn rewrite(config: &str, path: &str) -> Result<serde_json::Map<String, serde_json::Value>, SurgeryError> {
     let file = Path::new("config.json");
-    let described = neuro_checkpoint::DecoderConfig::from_json(config.as_bytes(), file).unwrap();
+    // Our own reader refuses most of these keys in a llama; what is rewritten does not depend on that.
+    let plain = with(r#""hidden_act":"silu""#);
+    let described = neuro_checkpoint::DecoderConfig::from_json(plain.as_bytes(), file).unwrap();
     let path = LayerPath::parse(path, described.num_layers()).unwrap();
     let config = ConfigFile::from_bytes(config.as_bytes(), file).unwrap();
     config.rewrite(&described, &path, "org/base").map(|rewritten| rewritten.root)

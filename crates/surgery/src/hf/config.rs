@@ -86,13 +86,19 @@ impl ConfigFile {
             relayer.insert("source_rys_relayer".to_owned(), Value::Object(earlier));
         }
         root.insert("rys_relayer".to_owned(), relayer);
-        // Whatever the rules above may have overlooked: what is written must describe the path.
-        if !is_path_of(&describe(&root, &self.path)?, config, path) {
-            let problem =
-                "cannot be written so that every layer keeps its kind along this path; please report this model";
-            return Err(SurgeryError::key(&self.path, "num_hidden_layers", problem));
-        }
         Ok(Rewritten { root, notes })
+    }
+
+    /// Whatever the rules of [`ConfigFile::rewrite`] may have overlooked: what is written must describe the path.
+    ///
+    /// # Errors
+    /// When it does not, or cannot be read.
+    pub fn check(&self, rewritten: &Rewritten, config: &DecoderConfig, path: &LayerPath) -> Result<()> {
+        if is_path_of(&describe(&rewritten.root, &self.path)?, config, path) {
+            return Ok(());
+        }
+        let problem = "cannot be written so that every layer keeps its kind along this path; please report this model";
+        Err(SurgeryError::key(&self.path, "num_hidden_layers", problem))
     }
 }
 

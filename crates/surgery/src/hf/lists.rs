@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use neuro_checkpoint::DecoderConfig;
+use neuro_checkpoint::{DecoderConfig, LayerConfig};
 use neuro_path::LayerPath;
 use serde_json::{Map, Value, json};
 
@@ -168,7 +168,9 @@ impl Decoder<'_> {
 
     /// Writes the list out even where the config leaves it to be derived, because a path changes what is derived.
     fn write_layer_types(&mut self) -> Result<()> {
-        let derives = DERIVING.iter().any(|key| self.object.contains_key(*key));
+        let has_window = |layer: &LayerConfig| layer.attention.window.is_some();
+        let alternates = self.config.layers.iter().any(has_window) && !self.config.layers.iter().all(has_window);
+        let derives = alternates || DERIVING.iter().any(|key| self.object.contains_key(*key));
         if self.object.get("layer_types").is_some_and(Value::is_array) || !derives {
             return Ok(());
         }

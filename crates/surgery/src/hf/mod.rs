@@ -112,5 +112,6 @@ fn prepare(export: &HfExport<'_>) -> Result<(Plan, Rewritten)> {
     }
     let file = ConfigFile::read(&checkpoint.dir)?;
     let rewritten = file.rewrite(&checkpoint.config, export.path, export.source)?;
+    file.check(&rewritten, &checkpoint.config, export.path)?;
     Ok((Plan::new(checkpoint, export.path)?, rewritten))
 }
