@@ -65,11 +65,8 @@ impl Confirmation<'_> {
                 text.push_str(&format!(" {} {verb} {words}.", paths.join(" and ")));
             }
         }
-        let visible = verdicts.iter().filter_map(|found| found.visible).reduce(f64::max);
-        if let Some(visible) = visible.filter(|_| of(Verdict::Gain).next().is_none()) {
-            text.push_str(&format!(
-                " A true difference of {visible:.3} or more would have been seen in four of five cases."
-            ));
+        if best.is_none() {
+            text.push_str(&could_be_seen(verdicts));
         }
         let skipped = self.data.questions.as_ref().map_or(0, |sets| sets.skipped.len());
         if skipped > 0 {
@@ -190,6 +187,23 @@ pub(crate) fn details(found: &PathVerdict) -> Vec<String> {
         lines.push(format!("sham, {what}: {} ({})", signed(sham.delta), sham.path));
     }
     lines
+}
+
+/// What the questions could have shown of the finalists about which nothing is shown.
+fn could_be_seen(verdicts: &[PathVerdict]) -> String {
+    let open = || verdicts.iter().filter(|found| found.verdict == Verdict::NotShown && found.effect.is_some());
+    let blind = open().filter(|found| found.visible.is_none()).count();
+    let mut text = String::new();
+    if let Some(visible) = open().filter_map(|found| found.visible).reduce(f64::max) {
+        text = format!(" A true gain of {visible:.3} or more would have passed the test in four of five cases.");
+    }
+    if blind > 0 {
+        let of = if text.is_empty() { String::new() } else { format!(" of {}", counted(blind, "finalist")) };
+        text.push_str(&format!(
+            " No gain{of} is known to pass the test in four of five cases on so few questions or so little room."
+        ));
+    }
+    text
 }
 
 fn delta(found: &PathVerdict) -> f64 {

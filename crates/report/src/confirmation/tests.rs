@@ -100,7 +100,7 @@ fn the_verdict_is_told_in_plain_words_first() {
     let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
     insta::assert_snapshot!(all.paragraph(), @"A gain is confirmed for path 0..3,1..5: +0.195 [+0.125, +0.273] on 128 fresh questions of probe math. It costs on recall:likelihood. 1 other probe could not be asked.");
     let none = Confirmation { verdicts: Some(&verdicts[1..]), ..all };
-    insta::assert_snapshot!(none.paragraph(), @"No gain is confirmed among 2 finalists on 128 fresh questions of probe math. A true difference of 0.083 or more would have been seen in four of five cases. 1 other probe could not be asked.");
+    insta::assert_snapshot!(none.paragraph(), @"No gain is confirmed among 2 finalists on 128 fresh questions of probe math. A true gain of 0.154 or more would have passed the test in four of five cases. 1 other probe could not be asked.");
     let unfinished = Confirmation { verdicts: None, ..all };
     insta::assert_snapshot!(unfinished.paragraph(), @"The confirmation of 2 finalists is not complete, so there is no verdict yet; the same command goes on.");
     assert_eq!(unfinished.table(ColorLevel::Plain), "");
@@ -127,7 +127,7 @@ fn the_table_says_what_each_verdict_rests_on() {
     0..2,2..5: not shown
       +0.031 against the baseline, corrected p = 0.388
       there are only 3 controls of its overhead, so it must be above all of them instead of their 95th percentile
-      these 128 questions see a true difference of 0.083 or more in 80 of 100 cases
+      a true gain of 0.154 or more passes the test on 128 such questions in 80 of 100 cases
       sampling was not judged
       likelihood was not judged
       greedy: 0.500 -> 0.531, better on 8, worse on 4 of 128 questions

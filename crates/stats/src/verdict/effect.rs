@@ -4,8 +4,8 @@ use super::VerdictOptions;
 use crate::bootstrap::{Interval, paired_delta};
 use crate::mcnemar::mcnemar;
 use crate::permutation::{Tail, paired_permutation};
-use crate::power::visible_mean;
-use crate::proportions::tango;
+use crate::power::{visible_mean, visible_proportion};
+use crate::proportions::{tango, wilson};
 
 /// With fewer questions that differ, or where all differ alike, a bootstrap has nothing to resample: the interval of
 /// right and wrong answers is then a score interval.
@@ -101,18 +101,29 @@ impl Effect {
         })
     }
 
-    /// The smallest true difference that a two-sided test of this level sees with this power, for as many questions and
-    /// differences that vary as these do: (z₁₋α⁄₂ + z_power)·s⁄√n, and for right or wrong answers never less than what
-    /// an exact test can reach at all.
+    /// The smallest true gain that a test of this two-sided level finds with this power on as many questions as these.
+    ///
+    /// Of right and wrong answers by the exact sum ([`visible_proportion`]), for a path that loses as large a share of
+    /// the questions as the upper end of Wilson's interval of the losses that were seen; of other scores
+    /// (z₁₋α⁄₂ + z_power)·s⁄√n, where a permutation of so few signs can be significant at all. None where no gain is
+    /// large enough, where nothing varies, and where the baseline leaves [no such room](Self::room).
     #[must_use]
-    pub fn visible(&self, alpha: f64, power: f64) -> f64 {
-        let normal = visible_mean(self.n, self.deviation, alpha, power).unwrap_or(0.0);
-        let fewest = match self.test {
+    pub fn visible(&self, alpha: f64, power: f64) -> Option<f64> {
+        let visible = match self.test {
             PairTest::McNemar => {
-                (1..=self.n).find(|&wins| mcnemar(wins, 0) < alpha).map_or(1.0, |wins| wins as f64 / self.n as f64)
+                let loss = wilson(self.losses, self.n)?.high;
+                visible_proportion(self.n, loss, alpha, power).filter(|visible| *visible > 0.0)
             }
-            PairTest::Permutation => 0.0,
+            // Of 2ⁿ signs two are as extreme as all alike.
+            PairTest::Permutation if 2.0_f64.powf(1.0 - self.n as f64) >= alpha => None,
+            PairTest::Permutation => visible_mean(self.n, self.deviation, alpha, power),
         };
-        normal.max(fewest).min(1.0)
+        visible.filter(|visible| *visible <= self.room())
+    }
+
+    /// The largest gain there is: from the baseline's score to 1.
+    #[must_use]
+    pub fn room(&self) -> f64 {
+        1.0 - self.baseline
     }
 }

@@ -160,7 +160,8 @@ pub struct PathVerdict {
     pub others: Vec<OtherEffect>,
     /// The shams.
     pub shams: Vec<ShamDelta>,
-    /// The smallest true difference that had been seen with [`VerdictOptions::power`] at the strictest corrected level.
+    /// The smallest true gain that passes the test with [`VerdictOptions::power`] at the strictest corrected level; none
+    /// where none does that the baseline leaves room for.
     pub visible: Option<f64>,
     /// Why, in sentences.
     pub reasons: Vec<String>,
@@ -231,7 +232,7 @@ fn judge(
     } else {
         Verdict::NotShown
     };
-    let visible = effect.as_ref().map(|effect| effect.visible(options.alpha / family as f64, options.power));
+    let visible = effect.as_ref().and_then(|effect| effect.visible(options.alpha / family as f64, options.power));
     let (path, judge) = (finalist.path.clone(), finalist.judge);
     let (shams, reasons) = (finalist.shams.clone(), Vec::new());
     let mut found =

@@ -1,6 +1,6 @@
 //! Why a verdict was reached, in sentences for people. Every number in them stands in the verdict as well.
 
-use super::{Judge, OtherEffect, PathVerdict, Verdict, VerdictOptions};
+use super::{Effect, Judge, OtherEffect, PathVerdict, Verdict, VerdictOptions};
 
 /// The reasons, the one that decided first.
 pub(super) fn reasons(found: &PathVerdict, is_up: bool, options: &VerdictOptions) -> Vec<String> {
@@ -44,12 +44,8 @@ pub(super) fn reasons(found: &PathVerdict, is_up: bool, options: &VerdictOptions
         )),
         _ => {}
     }
-    if let (Verdict::NotShown, Some(visible)) = (found.verdict, found.visible) {
-        reasons.push(format!(
-            "these {} questions see a true difference of {visible:.3} or more in {:.0} of 100 cases",
-            effect.n,
-            100.0 * options.power
-        ));
+    if found.verdict == Verdict::NotShown {
+        reasons.push(seen(effect, found.visible, options));
     }
     let judged = |judge: Judge| found.others.iter().any(|other| other.judge == judge && other.effect.is_some());
     let answers = found.others.iter().filter(|other| matches!(other.judge, Judge::Greedy | Judge::Sampled));
@@ -75,6 +71,24 @@ pub(super) fn reasons(found: &PathVerdict, is_up: bool, options: &VerdictOptions
         reasons.push(format!("it costs on a guard: {}", told(guard)));
     }
     reasons
+}
+
+/// What the questions could have shown.
+fn seen(effect: &Effect, visible: Option<f64>, options: &VerdictOptions) -> String {
+    let (n, power) = (effect.n, 100.0 * options.power);
+    match visible {
+        Some(visible) => {
+            format!(
+                "a true gain of {visible:.3} or more passes the test on {n} such questions in {power:.0} of 100 cases"
+            )
+        }
+        None if effect.room() <= 0.0 => "the baseline leaves no room for a gain".to_owned(),
+        None => format!(
+            "no gain that the baseline leaves room for (at most {:.3}) is known to pass the test on {n} such questions in \
+             {power:.0} of 100 cases",
+            effect.room()
+        ),
+    }
 }
 
 fn told(other: &OtherEffect) -> String {
