@@ -89,6 +89,7 @@ impl Confirmed {
             "overhead": path.as_ref().map(overhead),
             "verdict": found.verdict.name(),
             "reasons": found.reasons,
+            "caveats": found.caveats,
             "judge": found.judge.name(),
             "effect": found.effect.as_ref().map(effect),
             "corrected_p": found.corrected_p,

@@ -55,6 +55,12 @@ impl Confirmation<'_> {
         if !lost.is_empty() {
             text.push_str(&format!(" It costs on {}.", lost.join(" and ")));
         }
+        if let Some(best) = best {
+            text.push_str(&best.caveats.iter().map(|caveat| format!(" {}.", capitalized(caveat))).collect::<String>());
+        }
+        for found in of(Verdict::NotShown) {
+            text.push_str(&found.caveats.iter().map(|why| format!(" {}: {why}.", found.path)).collect::<String>());
+        }
         for (verdict, words) in [
             (Verdict::Trade, "better by one judge and worse by another (trade)"),
             (Verdict::Loss, "worse than the baseline (loss)"),
@@ -204,6 +210,11 @@ fn could_be_seen(verdicts: &[PathVerdict]) -> String {
         ));
     }
     text
+}
+
+fn capitalized(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn delta(found: &PathVerdict) -> f64 {

@@ -70,6 +70,10 @@ fn data() -> ConfirmData {
 }
 
 fn verdicts() -> Vec<PathVerdict> {
+    verdict(&Evidence { finalists: finalists() }, &VerdictOptions::default())
+}
+
+fn finalists() -> Vec<FinalistEvidence> {
     let other = |judge, probe: &str, scores| OtherEvidence { judge, probe: probe.to_owned(), scores };
     let good = FinalistEvidence {
         path: "0..3,1..5".to_owned(),
@@ -91,7 +95,24 @@ fn verdicts() -> Vec<PathVerdict> {
         shams: Vec::new(),
         ..good.clone()
     };
-    verdict(&Evidence { finalists: vec![good, weak] }, &VerdictOptions::default())
+    vec![good, weak]
+}
+
+#[test]
+fn what_limits_a_gain_or_forbids_one_stands_in_the_paragraph() {
+    let data = data();
+    let told = |change: fn(&mut FinalistEvidence)| {
+        let mut finalists = finalists();
+        change(&mut finalists[0]);
+        let verdicts = verdict(&Evidence { finalists }, &VerdictOptions::default());
+        Confirmation { data: &data, verdicts: Some(&verdicts) }.paragraph()
+    };
+    let few = told(|path| path.controls.truncate(3));
+    assert!(few.starts_with("A gain") && few.contains(". There are only 3 controls of its overhead, so"), "{few}");
+    let none = told(|path| path.controls.clear());
+    assert!(none.starts_with("No gain") && none.contains(", but there is no control of its overhead"), "{none}");
+    let alone = told(|path| path.others.clear());
+    assert!(alone.starts_with("No gain") && alone.contains("but greedy decoding is its only judge"), "{alone}");
 }
 
 #[test]
@@ -127,9 +148,9 @@ fn the_table_says_what_each_verdict_rests_on() {
     0..2,2..5: not shown
       +0.031 against the baseline, corrected p = 0.388
       there are only 3 controls of its overhead, so it must be above all of them instead of their 95th percentile
-      a true gain of 0.154 or more passes the test on 128 such questions in 80 of 100 cases
       sampling was not judged
       likelihood was not judged
+      a true gain of 0.154 or more passes the test on 128 such questions in 80 of 100 cases
       greedy: 0.500 -> 0.531, better on 8, worse on 4 of 128 questions
 
     left out eq:likelihood: no <letters>

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use neuro_path::Block;
 use neuro_record::{RunData, Sample};
-use neuro_stats::{FinalistEvidence, Judge, Paired, VerdictOptions};
+use neuro_stats::{FinalistEvidence, Judge, OtherEvidence, Paired, VerdictOptions};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -96,8 +96,7 @@ impl Answers {
         let pick = |scores: &[f64]| -> Vec<f64> { drawn.iter().map(|&question| scores[question]).collect() };
         let likelihood = Paired { baseline: pick(&self.likelihood), path: pick(&path.likelihood) };
         let scores = Paired { baseline: pick(&self.baseline), path: pick(&path.greedy) };
-        let other =
-            neuro_stats::OtherEvidence { judge: Judge::Likelihood, probe: LIKELIHOOD.to_owned(), scores: likelihood };
+        let other = OtherEvidence { judge: Judge::Likelihood, probe: LIKELIHOOD.to_owned(), scores: likelihood };
         FinalistEvidence { others: vec![other], ..finalist(path, scores, controls) }
     }
 
@@ -118,14 +117,19 @@ impl Answers {
     }
 }
 
-/// A finalist with one judge.
-pub(crate) fn finalist(path: &PathAnswers, scores: Paired, controls: Vec<f64>) -> FinalistEvidence {
+/// A finalist of which the test alone decides: a second judge that sees no difference forbids nothing, and without
+/// controls stands one that every delta exceeds.
+pub(crate) fn finalist(path: &PathAnswers, scores: Paired, mut controls: Vec<f64>) -> FinalistEvidence {
+    if controls.is_empty() {
+        controls.push(-2.0);
+    }
+    let alike = Paired { baseline: scores.baseline.clone(), path: scores.baseline.clone() };
     FinalistEvidence {
         path: path.printed.clone(),
         judge: Judge::Greedy,
         scores,
         controls,
-        others: Vec::new(),
+        others: vec![OtherEvidence { judge: Judge::Likelihood, probe: LIKELIHOOD.to_owned(), scores: alike }],
         shams: Vec::new(),
     }
 }

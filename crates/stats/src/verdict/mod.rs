@@ -1,8 +1,8 @@
 //! The verdict on finalists: from paired scores on fresh questions to gain, loss, trade or not shown.
 //!
 //! The law (fixed before anything is measured): a *gain* needs a Holm-corrected p below `alpha` and an interval above 0
-//! against the baseline, a delta above the controls', and no second judge (greedy, sampled, likelihood) significantly
-//! below the baseline. Where judges contradict each other significantly, the verdict is *trade*. Correction makes a gain
+//! against the baseline, a delta above the controls' (without any there is no gain), a judge beside greedy decoding
+//! (sampled or likelihood), and none of the judges significantly below the baseline. Where judges contradict each other significantly, the verdict is *trade*. Correction makes a gain
 //! harder to claim, so that the judges that can only forbid one are not corrected. Guards are reported, never weighed.
 
 mod effect;
@@ -165,6 +165,9 @@ pub struct PathVerdict {
     pub visible: Option<f64>,
     /// Why, in sentences.
     pub reasons: Vec<String>,
+    /// Those of the reasons without which the verdict would be misread: what limits a gain, and why a path that beats the
+    /// baseline is not called one.
+    pub caveats: Vec<String>,
 }
 
 /// A finalist's delta beside those of its controls.
@@ -177,7 +180,7 @@ pub struct ControlCheck {
     pub mark: Option<f64>,
     /// Whether the mark is a percentile.
     pub is_percentile: bool,
-    /// Whether the delta exceeds it; true without controls, which the reasons then say.
+    /// Whether the delta exceeds it; false without controls.
     pub is_above: bool,
 }
 
@@ -223,21 +226,24 @@ fn judge(
     let is_down =
         proof && effect.as_ref().is_some_and(|effect| effect.interval.is_some_and(|bounds| bounds.high < 0.0));
     let judges = || others.iter().filter(|other| other.judge != Judge::Guard);
+    let is_greedy_alone =
+        finalist.judge == Judge::Greedy && judges().all(|other| other.judge == Judge::Greedy || other.effect.is_none());
     let verdict = if is_up && judges().any(|other| other.is_below) || is_down && judges().any(|other| other.is_above) {
         Verdict::Trade
     } else if is_down {
         Verdict::Loss
-    } else if is_up && controls.is_above {
+    } else if is_up && controls.is_above && !is_greedy_alone {
         Verdict::Gain
     } else {
         Verdict::NotShown
     };
     let visible = effect.as_ref().and_then(|effect| effect.visible(options.alpha / family as f64, options.power));
     let (path, judge) = (finalist.path.clone(), finalist.judge);
-    let (shams, reasons) = (finalist.shams.clone(), Vec::new());
+    let shams = finalist.shams.clone();
+    let (reasons, caveats) = (Vec::new(), Vec::new());
     let mut found =
-        PathVerdict { path, verdict, judge, effect, corrected_p, controls, others, shams, visible, reasons };
-    found.reasons = words::reasons(&found, is_up, options);
+        PathVerdict { path, verdict, judge, effect, corrected_p, controls, others, shams, visible, reasons, caveats };
+    (found.reasons, found.caveats) = words::told(&found, is_up, options);
     found
 }
 
@@ -282,7 +288,7 @@ impl ControlCheck {
             if is_percentile { Some(crate::bootstrap::percentile(&sorted, 0.95)) } else { sorted.last().copied() };
         let delta = effect.map_or(f64::NAN, |effect| effect.delta);
         // Sums in another order differ in their last bits.
-        let is_above = mark.is_none_or(|mark| delta > mark + crate::bootstrap::TIE);
+        let is_above = mark.is_some_and(|mark| delta > mark + crate::bootstrap::TIE);
         Self { n, mark, is_percentile, is_above }
     }
 }

@@ -94,7 +94,27 @@ fn few_controls_must_all_be_beaten_and_that_is_said() {
     assert_eq!(one(path.clone()).verdict, Verdict::NotShown);
     path.controls.clear();
     let found = one(path);
-    assert!(found.reasons.iter().any(|reason| reason.contains("no control")), "{:?}", found.reasons);
+    assert_eq!((found.verdict, found.controls.is_above), (Verdict::NotShown, false));
+    assert!(found.reasons[0].contains("but there is no control"), "{:?}", found.reasons);
+    assert_eq!(found.caveats, found.reasons[..1]);
+}
+
+/// Where nothing was judged beside greedy answers, nobody knows whether it is a trade.
+#[test]
+fn greedy_answers_alone_show_no_gain() {
+    let mut path = finalist(clear());
+    path.others.remove(0);
+    let found = one(path.clone());
+    assert_eq!((found.verdict, found.caveats), (Verdict::Gain, vec!["sampling was not judged".to_owned()]));
+    path.others[0].scores = Paired::default();
+    let found = one(path.clone());
+    assert_eq!(found.verdict, Verdict::NotShown);
+    assert!(found.reasons[0].ends_with("but greedy decoding is its only judge"), "{:?}", found.reasons);
+    assert_eq!(found.caveats, found.reasons[..1]);
+    path.others.clear();
+    assert_eq!(one(path.clone()).verdict, Verdict::NotShown);
+    path.judge = Judge::Likelihood;
+    assert_eq!(one(path).verdict, Verdict::Gain);
 }
 
 /// One of twenty may reach the finalist, two may not.
@@ -222,6 +242,7 @@ fn a_likelihood_that_no_answer_follows_is_told() {
     let reasons = [
         "+0.00020 against the baseline, corrected p = 1.0e-4",
         "no answers are shown to be better: sampled +0.000, p = 1.000; greedy +0.000, p = 1.000",
-    ];
-    assert_eq!(found.reasons, reasons);
+    ]
+    .map(str::to_owned);
+    assert_eq!((&found.reasons[..], &found.caveats[..]), (&reasons[..], &reasons[1..]));
 }

@@ -2,75 +2,82 @@
 
 use super::{Effect, Judge, OtherEffect, PathVerdict, Verdict, VerdictOptions};
 
-/// The reasons, the one that decided first.
-pub(super) fn reasons(found: &PathVerdict, is_up: bool, options: &VerdictOptions) -> Vec<String> {
-    let mut reasons = Vec::new();
+/// The reasons, the one that decided first, and those of them that are caveats.
+pub(super) fn told(found: &PathVerdict, is_up: bool, options: &VerdictOptions) -> (Vec<String>, Vec<String>) {
     let Some(effect) = &found.effect else {
-        return vec!["its scores cannot be paired with the baseline's".to_owned()];
+        return (vec!["its scores cannot be paired with the baseline's".to_owned()], Vec::new());
     };
-    let p = found.corrected_p.unwrap_or(1.0);
-    let significance = format!("corrected p = {}", number(p));
-    match found.verdict {
-        Verdict::Gain => reasons.push(format!("{} against the baseline, {significance}", signed(effect.delta))),
-        Verdict::Loss => reasons.push(format!("{} against the baseline, {significance}", signed(effect.delta))),
-        Verdict::Trade => {
-            let against: Vec<String> = found
-                .others
-                .iter()
-                .filter(|other| other.judge != Judge::Guard)
-                .filter(|other| if is_up { other.is_below } else { other.is_above })
-                .map(|other| told(other).trim_end().to_owned())
-                .collect();
-            reasons.push(format!(
-                "{} against the baseline, {significance}, but {}",
-                signed(effect.delta),
-                against.join(" and ")
-            ));
-        }
-        Verdict::NotShown if is_up => {
-            let mark = found.controls.mark.unwrap_or(0.0);
-            reasons.push(format!(
-                "{} against the baseline, {significance}, but random paths of its overhead reach {}",
-                signed(effect.delta),
-                signed(mark)
-            ));
-        }
-        Verdict::NotShown => reasons.push(format!("{} against the baseline, {significance}", signed(effect.delta))),
-    }
-    match found.controls.n {
-        0 => reasons.push("there is no control of its overhead to compare with".to_owned()),
-        n if !found.controls.is_percentile => reasons.push(format!(
-            "there are only {n} controls of its overhead, so it must be above all of them instead of their 95th percentile"
-        )),
-        _ => {}
+    let (decided, is_caveat) = decided(found, effect, is_up);
+    let mut caveats: Vec<String> = decided.iter().filter(|_| is_caveat).cloned().collect();
+    let mut reasons = decided;
+    let limits = limits(found, effect);
+    reasons.extend(limits.iter().cloned());
+    if found.verdict == Verdict::Gain {
+        caveats.extend(limits);
     }
     if found.verdict == Verdict::NotShown {
         reasons.push(seen(effect, found.visible, options));
     }
+    for guard in found.others.iter().filter(|other| other.judge == Judge::Guard && other.is_below) {
+        reasons.push(format!("it costs on a guard: {}", judged_so(guard)));
+    }
+    (reasons, caveats)
+}
+
+/// What decided, and whether it says why a path that beats the baseline is no gain.
+fn decided(found: &PathVerdict, effect: &Effect, is_up: bool) -> (Vec<String>, bool) {
+    let significance = format!("corrected p = {}", number(found.corrected_p.unwrap_or(1.0)));
+    let against_baseline = format!("{} against the baseline, {significance}", signed(effect.delta));
+    let but = match found.verdict {
+        Verdict::Trade => {
+            let judges = found.others.iter().filter(|other| other.judge != Judge::Guard);
+            let against = judges.filter(|other| if is_up { other.is_below } else { other.is_above });
+            against.map(judged_so).collect::<Vec<_>>().join(" and ")
+        }
+        Verdict::NotShown if is_up => match found.controls.mark {
+            None => "there is no control of its overhead to compare with".to_owned(),
+            Some(mark) if !found.controls.is_above => {
+                format!("random paths of its overhead reach {}", signed(mark))
+            }
+            Some(_) => "greedy decoding is its only judge".to_owned(),
+        },
+        Verdict::Gain | Verdict::Loss | Verdict::NotShown => return (vec![against_baseline], false),
+    };
+    (vec![format!("{against_baseline}, but {but}")], found.verdict == Verdict::NotShown)
+}
+
+/// What limits whatever was decided.
+fn limits(found: &PathVerdict, effect: &Effect) -> Vec<String> {
+    let mut limits = Vec::new();
+    match found.controls.n {
+        0 if found.verdict != Verdict::NotShown => {
+            limits.push("there is no control of its overhead to compare with".to_owned());
+        }
+        n if n > 0 && !found.controls.is_percentile => limits.push(format!(
+            "there are only {n} controls of its overhead, so it must be above all of them instead of their 95th percentile"
+        )),
+        _ => {}
+    }
     let judged = |judge: Judge| found.others.iter().any(|other| other.judge == judge && other.effect.is_some());
     let answers = found.others.iter().filter(|other| matches!(other.judge, Judge::Greedy | Judge::Sampled));
     let answers: Vec<&OtherEffect> = answers.filter(|other| other.effect.is_some()).collect();
-    let is_likelihood = found.judge == Judge::Likelihood;
-    if is_likelihood
+    if found.judge == Judge::Likelihood
         && found.verdict == Verdict::Gain
         && !answers.is_empty()
         && answers.iter().all(|other| !other.is_above)
     {
-        let told: Vec<String> = answers.into_iter().map(told).collect();
-        reasons.push(format!("no answers are shown to be better: {}", told.join("; ")));
+        let each: Vec<String> = answers.into_iter().map(judged_so).collect();
+        limits.push(format!("no answers are shown to be better: {}", each.join("; ")));
     }
     for (judge, what) in [(Judge::Sampled, "sampling"), (Judge::Likelihood, "likelihood")] {
         if found.judge != judge && !judged(judge) {
-            reasons.push(format!("{what} was not judged"));
+            limits.push(format!("{what} was not judged"));
         }
     }
     for sham in found.shams.iter().filter(|sham| found.verdict == Verdict::Gain && sham.delta >= effect.delta) {
-        reasons.push(format!("its {} is not what helps: {} gives {}", sham.kind, sham.path, signed(sham.delta)));
+        limits.push(format!("its {} is not what helps: {} gives {}", sham.kind, sham.path, signed(sham.delta)));
     }
-    for guard in found.others.iter().filter(|other| other.judge == Judge::Guard && other.is_below) {
-        reasons.push(format!("it costs on a guard: {}", told(guard)));
-    }
-    reasons
+    limits
 }
 
 /// What the questions could have shown.
@@ -91,7 +98,7 @@ fn seen(effect: &Effect, visible: Option<f64>, options: &VerdictOptions) -> Stri
     }
 }
 
-fn told(other: &OtherEffect) -> String {
+fn judged_so(other: &OtherEffect) -> String {
     let delta = other.effect.as_ref().map_or(0.0, |effect| effect.delta);
     let what = match other.judge {
         Judge::Sampled => "sampled",
