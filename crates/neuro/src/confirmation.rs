@@ -4,7 +4,7 @@ use std::path::Path;
 
 use neuro_record::{CONFIRM_FOLDER, ConfirmData};
 use neuro_report::{ColorLevel, Confirmation, html_with_confirmation};
-use neuro_stats::{Effect, PathVerdict, VerdictOptions, evidence, overhead, verdict};
+use neuro_stats::{Effect, Failures, PathVerdict, VerdictOptions, evidence, overhead, verdict};
 use serde_json::{Value, json};
 
 use crate::results::interval;
@@ -92,6 +92,7 @@ impl Confirmed {
             "caveats": found.caveats,
             "judge": found.judge.name(),
             "effect": found.effect.as_ref().map(effect),
+            "failures": found.failures.as_ref().map(failures),
             "corrected_p": found.corrected_p,
             "visible": found.visible,
             "controls": {
@@ -104,6 +105,7 @@ impl Confirmed {
                 "judge": other.judge.name(),
                 "probe": other.probe,
                 "effect": other.effect.as_ref().map(effect),
+                "failures": other.failures.as_ref().map(failures),
                 "p": other.p,
                 "is_below": other.is_below,
                 "is_above": other.is_above,
@@ -129,5 +131,14 @@ fn effect(effect: &Effect) -> Value {
         "losses": effect.losses,
         "p": effect.p,
         "test": effect.test.name(),
+    })
+}
+
+fn failures(failures: &Failures) -> Value {
+    json!({
+        "baseline": failures.baseline,
+        "path": failures.path,
+        "p": failures.p,
+        "answered": failures.answered.as_ref().map(effect),
     })
 }

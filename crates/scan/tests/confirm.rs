@@ -192,6 +192,10 @@ fn a_model_without_a_circuit_confirms_nothing() {
         [Judge::Likelihood, Judge::Sampled]
     );
     assert!(evidence.finalists[0].others.iter().all(|other| other.scores.path.len() == 24), "draws are averaged");
+    // Weights that are drawn write no numbers; probabilities always are some.
+    let failed = |scores: &neuro_stats::Paired| scores.baseline_failed.iter().sum::<f64>() / 24.0;
+    let [likelihood, sampled] = [0, 1].map(|judge| failed(&evidence.finalists[0].others[judge].scores));
+    assert!(failed(&evidence.finalists[0].scores) > 0.5 && sampled > 0.5 && likelihood == 0.0);
     let verdicts = verdict(&evidence, &VerdictOptions::default());
     assert!(verdicts.iter().all(|found| found.verdict != Verdict::Gain), "{verdicts:?}");
 }

@@ -55,6 +55,6 @@ pub use rank::{Spearman, spearman};
 pub use skyline::Skyline;
 pub use type_effect::{TypeEffect, type_effect};
 pub use verdict::{
-    ControlCheck, Effect, Evidence, FinalistEvidence, Judge, OtherEffect, OtherEvidence, PairTest, Paired, PathVerdict,
-    ShamDelta, Verdict, VerdictOptions, evidence, signed_delta, verdict,
+    ControlCheck, Effect, Evidence, Failures, FinalistEvidence, Judge, OtherEffect, OtherEvidence, PairTest, Paired,
+    PathVerdict, ShamDelta, Verdict, VerdictOptions, evidence, signed_delta, verdict,
 };

@@ -5,7 +5,7 @@ mod html;
 mod tests;
 
 use neuro_record::{ConfirmData, PathCost};
-use neuro_stats::{Effect, Judge, OtherEffect, PathVerdict, Verdict, signed_delta as signed};
+use neuro_stats::{Effect, Failures, Judge, OtherEffect, PathVerdict, Verdict, signed_delta as signed};
 
 use crate::ColorLevel;
 use crate::escape::terminal;
@@ -174,8 +174,9 @@ pub(crate) fn details(found: &PathVerdict) -> Vec<String> {
         let Effect { baseline, path, n, wins, losses, .. } = effect;
         let better = format!("better on {wins}, worse on {losses} of {n} questions");
         lines.push(format!("{}: {} -> {}, {better}", found.judge.name(), plain(*baseline), plain(*path)));
+        lines.extend(found.failures.as_ref().map(failed));
     }
-    for OtherEffect { judge, probe, effect, p, .. } in &found.others {
+    for OtherEffect { judge, probe, effect, failures, p, .. } in &found.others {
         let what = if *judge == Judge::Guard { format!("guard {probe}") } else { judge.name().to_owned() };
         let said = effect.as_ref().map_or_else(
             || "not measured".to_owned(),
@@ -187,12 +188,27 @@ pub(crate) fn details(found: &PathVerdict) -> Vec<String> {
             },
         );
         lines.push(format!("{}: {said}", terminal(&what)));
+        lines.extend(failures.as_ref().map(failed));
     }
     for sham in &found.shams {
         let what = if sham.kind == "order" { "second pass in another order" } else { "second pass in another place" };
         lines.push(format!("sham, {what}: {} ({})", signed(sham.delta), sham.path));
     }
     lines
+}
+
+/// How many answers are none, and what the others are worth.
+fn failed(failures: &Failures) -> String {
+    let Failures { baseline, path, p, answered } = failures;
+    let (baseline, path, p) = (plain(*baseline), plain(*path), p_value(*p));
+    let left = answered.as_ref().map_or_else(
+        || "no question answered by both".to_owned(),
+        |left| {
+            let questions = counted(left.n, "question");
+            format!("{} {} on {questions} answered by both", signed(left.delta), bounds(Some(left)))
+        },
+    );
+    format!("  unreadable, cut off or not finite: {baseline} -> {path}, p = {p}; {left}")
 }
 
 /// What the questions could have shown of the finalists about which nothing is shown.

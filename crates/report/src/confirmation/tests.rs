@@ -13,7 +13,7 @@ fn pairs(both: usize, wins: usize, losses: usize, neither: usize) -> Paired {
     let of = |right: [f64; 4]| -> Vec<f64> {
         [both, wins, losses, neither].iter().zip(right).flat_map(|(&count, score)| vec![score; count]).collect()
     };
-    Paired { baseline: of([1.0, 0.0, 1.0, 0.0]), path: of([1.0, 1.0, 0.0, 0.0]) }
+    Paired::new(of([1.0, 0.0, 1.0, 0.0]), of([1.0, 1.0, 0.0, 0.0]))
 }
 
 fn data() -> ConfirmData {
@@ -112,6 +112,18 @@ fn what_limits_a_gain_or_forbids_one_stands_in_the_paragraph() {
     let none = told(|path| path.controls.clear());
     assert!(none.starts_with("No gain") && none.contains(", but there is no control of its overhead"), "{none}");
     let alone = told(|path| path.others.clear());
+    let unread: fn(&mut FinalistEvidence) = |path| {
+        let Paired { baseline, path, baseline_failed, path_failed } = &mut path.scores;
+        *baseline_failed = baseline.iter().zip(&*path).map(|(base, own)| f64::from(base < own)).collect();
+        *path_failed = vec![0.0; path.len()];
+    };
+    let unread_told = told(unread);
+    assert!(unread_told.contains("both answered -0.030, p = 0.250, so what is gained may be"), "{unread_told}");
+    let mut changed = finalists();
+    unread(&mut changed[0]);
+    let changed = verdict(&Evidence { finalists: changed }, &VerdictOptions::default());
+    let table = Confirmation { data: &data, verdicts: Some(&changed) }.table(ColorLevel::Plain);
+    assert!(table.contains("unreadable, cut off or not finite: 0.219 -> 0.000, p = 7e-9; -0.030"), "{table}");
     assert!(alone.starts_with("No gain") && alone.contains("but greedy decoding is its only judge"), "{alone}");
 }
 

@@ -94,8 +94,8 @@ impl Answers {
     /// A block's evidence on some questions, with two judges; `controls` are deltas.
     pub(crate) fn evidence(&self, path: &PathAnswers, drawn: &[usize], controls: Vec<f64>) -> FinalistEvidence {
         let pick = |scores: &[f64]| -> Vec<f64> { drawn.iter().map(|&question| scores[question]).collect() };
-        let likelihood = Paired { baseline: pick(&self.likelihood), path: pick(&path.likelihood) };
-        let scores = Paired { baseline: pick(&self.baseline), path: pick(&path.greedy) };
+        let likelihood = Paired::new(pick(&self.likelihood), pick(&path.likelihood));
+        let scores = Paired::new(pick(&self.baseline), pick(&path.greedy));
         let other = OtherEvidence { judge: Judge::Likelihood, probe: LIKELIHOOD.to_owned(), scores: likelihood };
         FinalistEvidence { others: vec![other], ..finalist(path, scores, controls) }
     }
@@ -123,7 +123,7 @@ pub(crate) fn finalist(path: &PathAnswers, scores: Paired, mut controls: Vec<f64
     if controls.is_empty() {
         controls.push(-2.0);
     }
-    let alike = Paired { baseline: scores.baseline.clone(), path: scores.baseline.clone() };
+    let alike = Paired::new(scores.baseline.clone(), scores.baseline.clone());
     FinalistEvidence {
         path: path.printed.clone(),
         judge: Judge::Greedy,

@@ -108,5 +108,5 @@ fn scores(phantom: &Answers, path: &PathAnswers, drawn: &Draw) -> Paired {
         if sign < 0.0 { (pair.1, pair.0) } else { pair }
     });
     let (baseline, path) = pairs.unzip();
-    Paired { baseline, path }
+    Paired::new(baseline, path)
 }

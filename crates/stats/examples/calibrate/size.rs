@@ -35,7 +35,7 @@ fn calls_a_gain(phantom: &Answers, seed: u64) -> bool {
     let fresh = draw(&mut rng, QUESTIONS, phantom.questions());
     let pick = |scores: &[f64]| -> Vec<f64> { fresh.iter().map(|&question| scores[question]).collect() };
     let evidence = finalists.into_iter().map(|path| {
-        let scores = Paired { baseline: pick(&phantom.baseline), path: pick(&path.greedy) };
+        let scores = Paired::new(pick(&phantom.baseline), pick(&path.greedy));
         finalist(path, scores, Vec::new())
     });
     let evidence = Evidence { finalists: evidence.collect() };

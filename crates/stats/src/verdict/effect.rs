@@ -18,6 +18,19 @@ pub struct Paired {
     pub baseline: Vec<f64>,
     /// The path's.
     pub path: Vec<f64>,
+    /// Of each question the share of the baseline's answers that [are none](super::Failures); empty where it is not
+    /// known.
+    pub baseline_failed: Vec<f64>,
+    /// The path's.
+    pub path_failed: Vec<f64>,
+}
+
+impl Paired {
+    /// Scores of baseline and path, of which is not known which answers failed.
+    #[must_use]
+    pub fn new(baseline: Vec<f64>, path: Vec<f64>) -> Self {
+        Self { baseline, path, ..Self::default() }
+    }
 }
 
 /// How p was found.

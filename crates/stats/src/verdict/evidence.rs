@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use neuro_path::LayerPath;
-use neuro_record::{ConfirmData, RunData};
+use neuro_record::{ConfirmData, RunData, STOP_LENGTH, Sample};
 
 use super::{Evidence, FinalistEvidence, Judge, OtherEvidence, Paired, ShamDelta};
 use crate::StatsError;
@@ -14,6 +14,8 @@ const SAMPLED: &str = ":sampled";
 const LIKELIHOOD: &str = ":likelihood";
 /// What stands between a question's id and the number of the draw.
 const DRAW_MARK: &str = " #";
+/// Why an answer ended that no activations led to.
+const NOT_FINITE: &str = "not_finite";
 
 /// The evidence of a confirmation; none while something of it is not measured yet.
 ///
@@ -97,19 +99,28 @@ impl Scores<'_> {
                 reason: "it answers other questions than the baseline, expected the same ones".to_owned(),
             });
         }
-        Ok(Some(Paired { baseline: base.into_values().collect(), path: own.into_values().collect() }))
+        let (baseline, baseline_failed) = base.into_values().unzip();
+        let (path, path_failed) = own.into_values().unzip();
+        Ok(Some(Paired { baseline, path, baseline_failed, path_failed }))
     }
 }
 
-/// The score of each question; of several draws their mean.
-fn of_path<'a>(run: &'a RunData, probe: &str, path: &str) -> BTreeMap<&'a str, f64> {
-    let mut scores: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
+/// The score of each question, and the share of its answers that are none; of several draws the mean of both.
+fn of_path<'a>(run: &'a RunData, probe: &str, path: &str) -> BTreeMap<&'a str, (f64, f64)> {
+    let mut scores: BTreeMap<&str, (f64, usize, usize)> = BTreeMap::new();
     for sample in run.samples_of(probe).filter(|sample| sample.path == path) {
         let id = sample.question.as_str();
         let drawn = if probe.ends_with(SAMPLED) { id.rsplit_once(DRAW_MARK).map(|(id, _)| id) } else { None };
-        let (sum, count) = scores.entry(drawn.unwrap_or(id)).or_default();
+        let (sum, failed, count) = scores.entry(drawn.unwrap_or(id)).or_default();
         *sum += sample.score;
+        *failed += usize::from(is_none(sample));
         *count += 1;
     }
-    scores.into_iter().map(|(question, (sum, count))| (question, sum / count as f64)).collect()
+    let mean = |(sum, failed, count): (f64, usize, usize)| (sum / count as f64, failed as f64 / count as f64);
+    scores.into_iter().map(|(question, found)| (question, mean(found))).collect()
+}
+
+/// Whether an answer is none: it could not be read, ran into its limit, or what it comes from is not finite.
+fn is_none(sample: &Sample) -> bool {
+    sample.parse_failure || matches!(sample.stop.as_deref(), Some(STOP_LENGTH | NOT_FINITE))
 }

@@ -7,12 +7,14 @@
 
 mod effect;
 mod evidence;
+mod failures;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub use effect::{Effect, PairTest, Paired};
 pub use evidence::evidence;
+pub use failures::Failures;
 pub use words::signed as signed_delta;
 
 use crate::multiplicity::holm;
@@ -152,6 +154,8 @@ pub struct PathVerdict {
     pub judge: Judge,
     /// Effect on the confirmed probe; none where the scores cannot be paired, and then nothing is shown.
     pub effect: Option<Effect>,
+    /// Answers that are none; no value where there are no such.
+    pub failures: Option<Failures>,
     /// p of the effect, Holm-corrected over the finalists.
     pub corrected_p: Option<f64>,
     /// How it compares with the controls.
@@ -193,6 +197,8 @@ pub struct OtherEffect {
     pub probe: String,
     /// The effect; none where scores cannot be paired.
     pub effect: Option<Effect>,
+    /// Answers that are none; no value where there are no such.
+    pub failures: Option<Failures>,
     /// For guards p Holm-corrected over the path's guards; for judges, which can only forbid, p itself.
     pub p: Option<f64>,
     /// Whether it is significantly below the baseline.
@@ -240,9 +246,22 @@ fn judge(
     let visible = effect.as_ref().and_then(|effect| effect.visible(options.alpha / family as f64, options.power));
     let (path, judge) = (finalist.path.clone(), finalist.judge);
     let shams = finalist.shams.clone();
+    let failures = Failures::of(&finalist.scores, options);
     let (reasons, caveats) = (Vec::new(), Vec::new());
-    let mut found =
-        PathVerdict { path, verdict, judge, effect, corrected_p, controls, others, shams, visible, reasons, caveats };
+    let mut found = PathVerdict {
+        path,
+        verdict,
+        judge,
+        effect,
+        failures,
+        corrected_p,
+        controls,
+        others,
+        shams,
+        visible,
+        reasons,
+        caveats,
+    };
     (found.reasons, found.caveats) = words::told(&found, is_up, options);
     found
 }
@@ -262,6 +281,7 @@ fn other_effects(others: &[OtherEvidence], options: &VerdictOptions) -> Vec<Othe
             judge: other.judge,
             probe: other.probe.clone(),
             effect,
+            failures: Failures::of(&other.scores, options),
             p,
             is_below: is_proven && delta < 0.0,
             is_above: is_proven && delta > 0.0,

@@ -7,7 +7,7 @@ fn pairs(both: usize, wins: usize, losses: usize, neither: usize) -> Paired {
     let of = |right: [f64; 4]| -> Vec<f64> {
         [both, wins, losses, neither].iter().zip(right).flat_map(|(&count, score)| vec![score; count]).collect()
     };
-    Paired { baseline: of([1.0, 0.0, 1.0, 0.0]), path: of([1.0, 1.0, 0.0, 0.0]) }
+    Paired::new(of([1.0, 0.0, 1.0, 0.0]), of([1.0, 1.0, 0.0, 0.0]))
 }
 
 fn finalist(scores: Paired) -> FinalistEvidence {
@@ -60,7 +60,7 @@ fn a_greedy_win_that_loses_when_sampled_is_a_trade() {
 fn a_win_that_loses_likelihood_is_a_trade() {
     let mut path = finalist(clear());
     let baseline: Vec<f64> = (0..40).map(|k| 0.5 + f64::from(k) / 100.0).collect();
-    path.others[1].scores = Paired { path: baseline.iter().map(|score| score - 0.02).collect(), baseline };
+    path.others[1].scores = Paired::new(baseline.clone(), baseline.iter().map(|score| score - 0.02).collect());
     let found = one(path);
     assert_eq!((found.verdict, found.others[1].is_below), (Verdict::Trade, true));
     assert_eq!(found.others[1].effect.as_ref().unwrap().test, PairTest::Permutation);
@@ -165,7 +165,7 @@ fn what_was_not_judged_is_said() {
 
 #[test]
 fn what_cannot_be_paired_is_not_shown_and_no_test() {
-    let broken = Paired { baseline: vec![1.0], path: vec![] };
+    let broken = Paired::new(vec![1.0], vec![]);
     let found = judged(vec![finalist(broken), finalist(pairs(60, 10, 2, 56))]);
     assert_eq!((found[0].verdict, found[0].effect.is_none()), (Verdict::NotShown, true));
     // Holm counts one test.
@@ -205,6 +205,7 @@ fn what_cannot_be_seen_is_no_number() {
     let shifted = |n: u32, by: &dyn Fn(u32) -> f64| Paired {
         baseline: (0..n).map(|k| 0.2 + f64::from(k) / 100.0).collect(),
         path: (0..n).map(|k| 0.2 + f64::from(k) / 100.0 + by(k)).collect(),
+        ..Paired::default()
     };
     assert_eq!(visible(&shifted(40, &|_| 0.0)), None);
     assert_eq!(visible(&shifted(5, &|k| f64::from(k) / 50.0)), None);
@@ -234,7 +235,7 @@ fn a_sham_that_does_as_well_is_told() {
 fn a_likelihood_that_no_answer_follows_is_told() {
     let mut path = finalist(clear());
     let baseline: Vec<f64> = (0..40).map(|k| f64::from(k) / 1e5).collect();
-    path.scores = Paired { path: baseline.iter().map(|score| score + 2e-4).collect(), baseline };
+    path.scores = Paired::new(baseline.clone(), baseline.iter().map(|score| score + 2e-4).collect());
     path.judge = Judge::Likelihood;
     path.others[1].judge = Judge::Greedy;
     let found = one(path);
@@ -245,4 +246,48 @@ fn a_likelihood_that_no_answer_follows_is_told() {
     ]
     .map(str::to_owned);
     assert_eq!((&found.reasons[..], &found.caveats[..]), (&reasons[..], &reasons[1..]));
+}
+
+/// Gained is nothing but that answers can be read: on the questions that both answered there is no difference.
+#[test]
+fn a_gain_of_answers_that_can_be_read_is_flagged() {
+    let mut scores = pairs(60, 30, 2, 36);
+    // What the path alone has right, the baseline answered in a form that nobody could read.
+    scores.baseline_failed =
+        scores.baseline.iter().zip(&scores.path).map(|(base, path)| f64::from(base < path)).collect();
+    scores.path_failed = vec![0.0; 128];
+    let found = one(finalist(scores.clone()));
+    assert_eq!(found.verdict, Verdict::Gain);
+    let failures = found.failures.as_ref().unwrap();
+    assert!((failures.baseline - 30.0 / 128.0).abs() < 1e-12 && failures.path == 0.0 && failures.p < 1e-6);
+    let answered = failures.answered.as_ref().unwrap();
+    assert_eq!((answered.n, answered.wins, answered.losses), (98, 0, 2));
+    let flag = "greedy answers that could not be read, were cut off or not finite: 0.234 of the baseline's, 0.000 of the \
+                path's, p = 1.9e-9; on the 98 questions that both answered -0.020, p = 0.500, so what is gained may be no \
+                more than answers that can be read";
+    assert_eq!(found.caveats, [flag]);
+    assert!(found.reasons.contains(&flag.to_owned()));
+    // As many failures on both sides are no flag, and no failure is no line.
+    scores.path_failed.clone_from(&scores.baseline_failed);
+    let found = one(finalist(scores.clone()));
+    assert!(found.caveats.is_empty() && found.failures.is_some_and(|failures| failures.p == 1.0));
+    scores.baseline_failed = vec![0.0; 128];
+    scores.path_failed = vec![0.0; 128];
+    assert_eq!(one(finalist(scores)).failures, None);
+}
+
+/// Draws count by their share, and where nobody answered there is nothing to compare.
+#[test]
+fn failures_of_a_second_judge_are_flagged_as_well() {
+    let mut path = finalist(clear());
+    path.others[0].scores.baseline_failed = vec![0.0; 128];
+    path.others[0].scores.path_failed = vec![0.5; 128];
+    let found = one(path.clone());
+    let flag = "sampled answers that could not be read, were cut off or not finite: 0.000 of the baseline's, 0.500 of the \
+                path's, p = 1.0e-4; there is no question that both answered";
+    assert_eq!((found.verdict, found.caveats), (Verdict::Gain, vec![flag.to_owned()]));
+    path.others[0].judge = Judge::Guard;
+    let found = one(path);
+    assert!(found.caveats.iter().all(|caveat| !caveat.contains("cut off")));
+    assert!(found.reasons.iter().any(|reason| reason.starts_with("p answers that could not be read")));
 }

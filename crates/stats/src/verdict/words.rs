@@ -1,6 +1,6 @@
 //! Why a verdict was reached, in sentences for people. Every number in them stands in the verdict as well.
 
-use super::{Effect, Judge, OtherEffect, PathVerdict, Verdict, VerdictOptions};
+use super::{Effect, Failures, Judge, OtherEffect, PathVerdict, Verdict, VerdictOptions};
 
 /// The reasons, the one that decided first, and those of them that are caveats.
 pub(super) fn told(found: &PathVerdict, is_up: bool, options: &VerdictOptions) -> (Vec<String>, Vec<String>) {
@@ -10,7 +10,8 @@ pub(super) fn told(found: &PathVerdict, is_up: bool, options: &VerdictOptions) -
     let (decided, is_caveat) = decided(found, effect, is_up);
     let mut caveats: Vec<String> = decided.iter().filter(|_| is_caveat).cloned().collect();
     let mut reasons = decided;
-    let limits = limits(found, effect);
+    let mut limits = limits(found, effect);
+    limits.extend(failing(found, options));
     reasons.extend(limits.iter().cloned());
     if found.verdict == Verdict::Gain {
         caveats.extend(limits);
@@ -20,6 +21,9 @@ pub(super) fn told(found: &PathVerdict, is_up: bool, options: &VerdictOptions) -
     }
     for guard in found.others.iter().filter(|other| other.judge == Judge::Guard && other.is_below) {
         reasons.push(format!("it costs on a guard: {}", judged_so(guard)));
+    }
+    for guard in found.others.iter().filter(|other| other.judge == Judge::Guard) {
+        reasons.extend(unlike(&guard.probe, guard.failures.as_ref(), false, options));
     }
     (reasons, caveats)
 }
@@ -78,6 +82,36 @@ fn limits(found: &PathVerdict, effect: &Effect) -> Vec<String> {
         limits.push(format!("its {} is not what helps: {} gives {}", sham.kind, sham.path, signed(sham.delta)));
     }
     limits
+}
+
+/// Judges by which baseline and path do not fail alike.
+fn failing(found: &PathVerdict, options: &VerdictOptions) -> Vec<String> {
+    let is_gain = found.verdict == Verdict::Gain;
+    let own = unlike(found.judge.name(), found.failures.as_ref(), is_gain, options);
+    let judges = found.others.iter().filter(|other| other.judge != Judge::Guard);
+    let others = judges.filter_map(|other| unlike(other.judge.name(), other.failures.as_ref(), false, options));
+    own.into_iter().chain(others).collect()
+}
+
+/// That baseline and path do not fail alike, and what is left where both answered.
+fn unlike(judge: &str, failures: Option<&Failures>, is_gain: bool, options: &VerdictOptions) -> Option<String> {
+    let Failures { baseline, path, p, answered } = failures.filter(|failures| failures.p < options.alpha)?;
+    let mut text = format!(
+        "{judge} answers that could not be read, were cut off or not finite: {baseline:.3} of the baseline's, {path:.3} \
+         of the path's, p = {}; ",
+        number(*p)
+    );
+    match answered {
+        Some(Effect { n, delta, p, .. }) => {
+            text.push_str(&format!("on the {n} questions that both answered {}, p = {}", signed(*delta), number(*p)));
+        }
+        None => text.push_str("there is no question that both answered"),
+    }
+    let is_left = answered.as_ref().is_some_and(|left| left.p < options.alpha && left.delta > 0.0);
+    if is_gain && path < baseline && !is_left {
+        text.push_str(", so what is gained may be no more than answers that can be read");
+    }
+    Some(text)
 }
 
 /// What the questions could have shown.
