@@ -121,15 +121,49 @@ fn an_interrupted_confirmation_goes_on_and_writes_its_finalists_once() {
 }
 
 #[test]
-fn finalists_are_written_before_a_question_is_drawn() {
+fn finalists_are_written_before_questions() {
     let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
     let subject = model.open();
     search(&subject, place.path());
-    let many = ConfirmRequest { questions: Some(usize::MAX - 1), ..request() };
-    let error = confirmed(&subject, place.path(), &many).unwrap_err();
-    assert!(matches!(error, ScanError::Probe(_)), "{error}");
     let out = place.path().join("confirm");
-    assert!(out.join(FINALISTS_FILE).is_file() && !out.join(QUESTIONS_FILE).exists());
+    // Where nobody can write, nothing follows.
+    std::fs::create_dir_all(out.join(QUESTIONS_FILE)).unwrap();
+    let error = confirmed(&subject, place.path(), &request()).unwrap_err();
+    assert!(matches!(error, ScanError::Record(_)), "{error}");
+    assert!(out.join(FINALISTS_FILE).is_file() && !out.join("main").exists());
+}
+
+#[test]
+fn a_refused_request_leaves_nothing_that_refuses_the_next() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    let named = |probe: &str| ConfirmRequest { probe: Some(probe.to_owned()), ..request() };
+    for refused in [
+        ConfirmRequest { questions: Some(usize::MAX - 1), ..request() },
+        ConfirmRequest { questions: Some(0), ..request() },
+        named("maths"),
+        // The model's words cannot say it.
+        named("phantom"),
+    ] {
+        let error = confirmed(&subject, place.path(), &refused).unwrap_err();
+        assert!(!place.path().join("confirm").exists(), "{error}");
+    }
+    assert!(!confirmed(&subject, place.path(), &request()).unwrap().interrupted);
+}
+
+/// Probabilities of a text have a name of their own.
+#[test]
+fn a_text_is_confirmed_to_the_end() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    let request = ConfirmRequest { probe: Some("text".to_owned()), guards: Some(Vec::new()), ..request() };
+    let data = confirmed(&subject, place.path(), &request).unwrap().data;
+    assert_eq!(data.finalists.probe, "text:likelihood");
+    let evidence = evidence(&data).unwrap().expect("a verdict");
+    assert_eq!(evidence.finalists[0].judge, Judge::Likelihood);
+    assert!(!confirmed(&subject, place.path(), &request).unwrap().interrupted);
 }
 
 #[test]

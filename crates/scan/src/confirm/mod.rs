@@ -1,8 +1,9 @@
 //! Confirming: finalists, fixed in writing, on questions that nobody has seen.
 //!
-//! The order is the point. First `finalists.json` is written: who is a finalist and why, the controls, the shams, every
-//! setting. Only then are fresh questions drawn, and their hashes compared with those of the search and of the set kept
-//! for a report. Then everything is measured together, as any plan is: resumable, each path beside the baseline.
+//! The order is the point. Once it is known that the probe can be asked at all, `finalists.json` is written: who is a
+//! finalist and why, the controls, the shams, every setting. Only then are fresh questions drawn to be asked, and their
+//! hashes compared with those of the search and of the set kept for a report. Then everything is measured together, as
+//! any plan is: resumable, each path beside the baseline.
 
 mod cost;
 mod draw;
@@ -63,7 +64,8 @@ pub fn confirm(
     same_model(subject, &data.info)?;
     let named = request.probe.clone().or_else(|| data.info.probes.first().map(|probe| probe.name.clone()));
     let named = named.ok_or(ScanError::NoPaths)?;
-    let name = split(&named).0;
+    let name = askable(subject, request, &named)?;
+    let name = name.as_str();
     let (ranking, asked) = search_questions(&data, request, name)?;
     let fixed = finalists::fix(subject, request, &data, &ranking, rows_hash(search)?, name)?;
     let (writer, fixed) = ConfirmWriter::open(out, &fixed)?;
@@ -123,6 +125,17 @@ fn same_model(subject: &Subject, run: &RunInfo) -> Result<()> {
         return differs("weight type", compute.to_owned(), run.compute.clone());
     }
     Ok(())
+}
+
+/// The name of the probe that is to be confirmed, as its runs have it (`text` is `text:likelihood`), when it can be
+/// asked: what is refused must not leave a folder with settings that refuse every other. Its questions are dropped
+/// unseen; no choice knows them.
+fn askable(subject: &Subject, request: &ConfirmRequest, named: &str) -> Result<String> {
+    let (count, is_limit) = request.count(split(named).0);
+    let probe = request.build(named, Role::Confirm, count, is_limit)?;
+    ask(subject, &probe)?;
+    request.build(named, Role::Report, count, is_limit)?;
+    Ok(probe.name().to_owned())
 }
 
 /// The search's questions on the probe that ranks, and the sets of all that it asked.
