@@ -78,9 +78,9 @@ pub(crate) fn split(named: &str) -> (&str, Option<&str>) {
     named.split_once('=').map_or((named, None), |(name, file)| (name, Some(file)))
 }
 
-/// A probe's name without its scoring.
+/// A probe's name without its scoring: `piqa` of `piqa:acc-norm`.
 pub(crate) fn base(name: &str) -> &str {
-    name.strip_suffix(":likelihood").unwrap_or(name)
+    name.split_once(':').map_or(name, |(base, _)| base)
 }
 
 impl ConfirmRequest {

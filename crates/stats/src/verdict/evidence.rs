@@ -10,8 +10,6 @@ use crate::StatsError;
 
 /// Scoring of the name of a probe whose answers are drawn.
 const SAMPLED: &str = ":sampled";
-/// Scoring of the name of a probe of probabilities.
-const LIKELIHOOD: &str = ":likelihood";
 /// What stands between a question's id and the number of the draw.
 const DRAW_MARK: &str = " #";
 /// Why an answer ended that no activations led to.
@@ -28,7 +26,8 @@ pub fn evidence(data: &ConfirmData) -> Result<Option<Evidence>, StatsError> {
     let side: Vec<&str> = questions.probes.iter().map(String::as_str).filter(|name| *name != probe).collect();
     let scores = Scores { main, side: data.side.as_ref(), baseline: &baseline, probe };
     let text_judges = |name: &str| base(name) == "text" && fixed.settings.contains_key("text");
-    let has_likelihood = questions.probes.iter().any(|name| *name == format!("{}{LIKELIHOOD}", base(probe)));
+    let has_likelihood =
+        questions.probes.iter().any(|name| base(name) == base(probe) && judge_of(name) == Judge::Likelihood);
     let mut finalists = Vec::with_capacity(fixed.finalists.len());
     for finalist in &fixed.finalists {
         let Some(own) = scores.paired(probe, &finalist.path)? else { return Ok(None) };
@@ -59,13 +58,14 @@ pub fn evidence(data: &ConfirmData) -> Result<Option<Evidence>, StatsError> {
 }
 
 fn base(name: &str) -> &str {
-    name.strip_suffix(LIKELIHOOD).or_else(|| name.strip_suffix(SAMPLED)).unwrap_or(name)
+    name.split_once(':').map_or(name, |(base, _)| base)
 }
 
+/// By what stands behind the colon: of the scorings of a probe, only draws are named that are no probabilities.
 fn judge_of(name: &str) -> Judge {
     match name {
-        name if name.ends_with(LIKELIHOOD) => Judge::Likelihood,
         name if name.ends_with(SAMPLED) => Judge::Sampled,
+        name if name.contains(':') => Judge::Likelihood,
         _ => Judge::Greedy,
     }
 }
@@ -123,4 +123,17 @@ fn of_path<'a>(run: &'a RunData, probe: &str, path: &str) -> BTreeMap<&'a str, (
 /// Whether an answer is none: it could not be read, ran into its limit, or what it comes from is not finite.
 fn is_none(sample: &Sample) -> bool {
     sample.parse_failure || matches!(sample.stop.as_deref(), Some(STOP_LENGTH | NOT_FINITE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scoring_of_probabilities_is_a_likelihood() {
+        let names = ["math", "math:sampled", "math:likelihood", "piqa:acc", "arc-easy:acc-norm", "text:likelihood"];
+        let judges = names.map(judge_of).map(Judge::name);
+        assert_eq!(judges, ["greedy", "sampled", "likelihood", "likelihood", "likelihood", "likelihood"]);
+        assert_eq!(names.map(base), ["math", "math", "math", "piqa", "arc-easy", "text"]);
+    }
 }
