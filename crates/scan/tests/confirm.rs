@@ -212,6 +212,23 @@ fn an_incomplete_search_chooses_nobody_but_may_be_asked_about_a_path() {
     assert_eq!(data.finalists.finalists[0].why, "named by the user");
 }
 
+/// Draws at temperature 0, or of one candidate, are greedy answers again.
+#[test]
+fn draws_that_repeat_the_greedy_answers_judge_nothing() {
+    for settings in [serde_json::json!({"temperature": 0.0}), serde_json::json!({"temperature": 0.7, "top_k": 1})] {
+        let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+        model.write("generation_config.json", &settings);
+        let subject = model.open();
+        search(&subject, place.path());
+        let data = confirmed(&subject, place.path(), &request()).unwrap().data;
+        let skipped = &data.questions.as_ref().unwrap().skipped[0];
+        assert!(skipped.probe == "math:sampled" && skipped.reason.contains("repeat the greedy"), "{skipped:?}");
+        let verdicts = verdict(&evidence(&data).unwrap().unwrap(), &VerdictOptions::default());
+        assert!(verdicts[0].others.iter().all(|other| other.judge != Judge::Sampled));
+        assert!(verdicts[0].reasons.contains(&"sampling was not judged".to_owned()), "{:?}", verdicts[0].reasons);
+    }
+}
+
 /// Weights that are drawn hold no circuit: whatever the search liked is not confirmed.
 #[test]
 fn a_model_without_a_circuit_confirms_nothing() {

@@ -23,7 +23,7 @@ use neuro_record::{
 };
 
 use crate::observer::Observer;
-use crate::plan::plan_probes;
+use crate::plan::{plan_probes, sampling};
 use crate::prompt::ask;
 use crate::{Paths, Plan, Result, ScanError, ScanRequest, Subject, run};
 pub use draw::{SHAM_ORDER, SHAM_PLACE};
@@ -180,6 +180,16 @@ fn fresh(
     add(Role::Report, &request.build(named, Role::Report, count, is_limit)?);
 
     let (mut side, mut skipped): (Vec<Probe>, Vec<SkippedProbe>) = (Vec::new(), Vec::new());
+    let (confirmed, file) = split(named);
+    let greedy_name = base(confirmed).to_owned();
+    let is_drawn = request.draws > 0 && !always_likeliest(subject, request);
+    if request.draws > 0 && !is_drawn {
+        let reason =
+            "the model's own settings (generation_config.json) always draw the likeliest token, so draws would \
+                      repeat the greedy answers"
+                .to_owned();
+        skipped.push(SkippedProbe { probe: format!("{greedy_name}:sampled"), reason });
+    }
     let mut take = |name: String, built: Result<Probe>| {
         let asked = built.and_then(|probe| ask(subject, &probe).map(|_| probe));
         match asked {
@@ -199,16 +209,10 @@ fn fresh(
             }
         }
     };
-    let (confirmed, file) = split(named);
     let spelled = |name: String| file.map_or_else(|| name.clone(), |file| format!("{name}={file}"));
-    let greedy_name = base(confirmed).to_owned();
     let greedy = request.build(&spelled(greedy_name.clone()), Role::Confirm, count, is_limit);
-    let drawn = match (&greedy, request.draws) {
-        (_, 0) => None,
-        (Ok(greedy), draws) => Some(greedy.drawn(draws).map_err(ScanError::from)),
-        // Said once, of the greedy one.
-        (Err(_), _) => None,
-    };
+    // What cannot be asked is said once, of the greedy one.
+    let drawn = greedy.as_ref().ok().filter(|_| is_drawn).map(|greedy| greedy.drawn(request.draws));
     let mut likelihood = main.scoring() == Scoring::Likelihood;
     if likelihood {
         take(greedy_name.clone(), greedy);
@@ -218,7 +222,7 @@ fn fresh(
         likelihood = take(name, built);
     }
     if let Some(drawn) = drawn {
-        take(format!("{greedy_name}:sampled"), drawn);
+        take(format!("{greedy_name}:sampled"), drawn.map_err(ScanError::from));
     }
     let mut others = request.guard_names(confirmed);
     if !likelihood && request.text.is_some() && !others.iter().any(|name| base(name) == "text") {
@@ -237,6 +241,12 @@ fn fresh(
     let probes = std::iter::once(&main).chain(&side).map(|probe| probe.name().to_owned()).collect();
     let sets = QuestionSets { schema: SCHEMA, probes, sets, skipped };
     Ok(Fresh { main, side, sets })
+}
+
+/// Whether drawing by the model's own settings is greedy decoding.
+fn always_likeliest(subject: &Subject, request: &ConfirmRequest) -> bool {
+    let drawn = sampling(subject, request.seed);
+    drawn.temperature <= 0.0 || drawn.top_k == Some(1)
 }
 
 /// The paths of a confirmation.

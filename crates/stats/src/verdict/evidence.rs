@@ -23,7 +23,10 @@ pub fn evidence(data: &ConfirmData) -> Result<Option<Evidence>, StatsError> {
     let (fixed, Some(questions), Some(main)) = (&data.finalists, &data.questions, &data.main) else { return Ok(None) };
     let probe = fixed.probe.as_str();
     let baseline = LayerPath::baseline(fixed.model.layers).map(|path| path.to_string()).unwrap_or_default();
-    let side: Vec<&str> = questions.probes.iter().map(String::as_str).filter(|name| *name != probe).collect();
+    // At temperature 0 draws repeat the greedy answers and judge nothing.
+    let is_cold = fixed.settings.get("temperature").and_then(|value| value.as_f64()).is_some_and(|heat| heat <= 0.0);
+    let judges = |name: &&str| *name != probe && !(is_cold && judge_of(name) == Judge::Sampled);
+    let side: Vec<&str> = questions.probes.iter().map(String::as_str).filter(judges).collect();
     let scores = Scores { main, side: data.side.as_ref(), baseline: &baseline, probe };
     let text_judges = |name: &str| base(name) == "text" && fixed.settings.contains_key("text");
     let has_likelihood =
