@@ -88,6 +88,7 @@ impl Confirmed {
             "block": path.as_ref().and_then(|path| path.block()).map(|block| [block.start, block.end]),
             "overhead": path.as_ref().map(overhead),
             "verdict": found.verdict.name(),
+            "is_seen": found.is_seen,
             "reasons": found.reasons,
             "caveats": found.caveats,
             "judge": found.judge.name(),

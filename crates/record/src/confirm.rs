@@ -85,6 +85,9 @@ pub struct Finalist {
     pub search_delta: Option<f64>,
     /// Interval of that delta, of this path alone.
     pub search_interval: Option<[f64; 2]>,
+    /// Whether it was named by hand after the search had asked the questions of the confirmation as well.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_seen: bool,
     /// Paths with its layers in another order or place.
     pub shams: Vec<Sham>,
 }

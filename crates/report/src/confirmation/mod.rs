@@ -34,7 +34,8 @@ impl Confirmation<'_> {
             );
         };
         let questions = verdicts.iter().find_map(|found| found.effect.as_ref()).map_or(0, |effect| effect.n);
-        let on = format!("{} of probe {}", counted(questions, "fresh question"), fixed.probe);
+        let what = if verdicts.iter().any(|found| found.is_seen) { "question" } else { "fresh question" };
+        let on = format!("{} of probe {}", counted(questions, what), fixed.probe);
         let of = |verdict: Verdict| verdicts.iter().filter(move |found| found.verdict == verdict);
         let best = self.best(verdicts);
         let mut text = match best {
@@ -58,7 +59,7 @@ impl Confirmation<'_> {
         if let Some(best) = best {
             text.push_str(&best.caveats.iter().map(|caveat| format!(" {}.", capitalized(caveat))).collect::<String>());
         }
-        for found in of(Verdict::NotShown) {
+        for found in verdicts.iter().filter(|found| found.verdict != Verdict::Gain) {
             text.push_str(&found.caveats.iter().map(|why| format!(" {}: {why}.", found.path)).collect::<String>());
         }
         for (verdict, words) in [

@@ -23,6 +23,7 @@ fn data() -> ConfirmData {
         search_score: Some(0.75),
         search_delta: Some(0.25),
         search_interval: Some([0.125, 0.375]),
+        is_seen: false,
         shams: Vec::new(),
     };
     let cost = |path: &str, ms_per_token, kv_bytes_per_token| PathCost {
@@ -86,6 +87,7 @@ fn finalists() -> Vec<FinalistEvidence> {
             other(Judge::Guard, "recall:likelihood", pairs(20, 0, 20, 24)),
         ],
         shams: vec![ShamDelta { kind: "order".to_owned(), path: "0..3,3,1..2,4..5".to_owned(), delta: -0.25 }],
+        is_seen: false,
     };
     let weak = FinalistEvidence {
         path: "0..2,2..5".to_owned(),
@@ -109,6 +111,9 @@ fn what_limits_a_gain_or_forbids_one_stands_in_the_paragraph() {
     };
     let few = told(|path| path.controls.truncate(3));
     assert!(few.starts_with("A gain") && few.contains(". There are only 3 controls of its overhead, so"), "{few}");
+    let seen = told(|path| path.is_seen = true);
+    assert!(seen.starts_with("No gain is confirmed among 2 finalists on 128 questions of"), "{seen}");
+    assert!(seen.contains("p = 9.3e-6, but its search has asked these questions as well"), "{seen}");
     let none = told(|path| path.controls.clear());
     assert!(none.starts_with("No gain") && none.contains(", but there is no control of its overhead"), "{none}");
     let alone = told(|path| path.others.clear());

@@ -8,7 +8,7 @@ use neuro_stats::{RESAMPLES, paired_delta};
 use serde_json::json;
 
 use super::draw::{controls, shams};
-use super::request::ConfirmRequest;
+use super::request::{ConfirmRequest, base};
 use super::search::SearchQuestions;
 use crate::plan::{now, sampling};
 use crate::{Result, ScanError, Subject};
@@ -32,7 +32,8 @@ pub(crate) fn fix(
 ) -> Result<Finalists> {
     let found = found(search, asked)?;
     let depth = subject.depth();
-    let chosen = chosen(request, search, asked, &found)?;
+    let is_seen = !request.paths.is_empty() && asked.is_all_roles && base(&asked.probe) == base(probe);
+    let chosen = chosen(request, search, asked, &found, is_seen)?;
     let paths: HashSet<LayerPath> = chosen.iter().map(|(path, _)| path.clone()).collect();
     let mut overheads: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for (path, _) in &chosen {
@@ -51,6 +52,7 @@ pub(crate) fn fix(
             search_score: seen.map(|seen| seen.score),
             search_delta: seen.map(|seen| seen.delta),
             search_interval: seen.and_then(|seen| seen.interval),
+            is_seen,
             shams: shams(path, &paths, request.seed, place),
         }
     };
@@ -101,11 +103,12 @@ fn chosen(
     search: &RunData,
     asked: &SearchQuestions,
     found: &[Found],
+    is_seen: bool,
 ) -> Result<Vec<(LayerPath, String)>> {
     if !request.paths.is_empty() {
         let mut seen = HashSet::new();
         let named = request.paths.iter().filter(|path| !path.is_baseline() && seen.insert((*path).clone()));
-        let why = if asked.is_all_roles {
+        let why = if is_seen {
             "named by the user, in a run whose search asked the fresh questions as well"
         } else {
             "named by the user"

@@ -131,6 +131,7 @@ pub(crate) fn finalist(path: &PathAnswers, scores: Paired, mut controls: Vec<f64
         controls,
         others: vec![OtherEvidence { judge: Judge::Likelihood, probe: LIKELIHOOD.to_owned(), scores: alike }],
         shams: Vec::new(),
+        is_seen: false,
     }
 }
 

@@ -55,7 +55,8 @@ pub fn evidence(data: &ConfirmData) -> Result<Option<Evidence>, StatsError> {
             others.push(OtherEvidence { judge, probe: name.to_owned(), scores });
         }
         let (path, judge) = (finalist.path.clone(), judge_of(probe));
-        finalists.push(FinalistEvidence { path, judge, scores: own, controls, others, shams });
+        let is_seen = finalist.is_seen;
+        finalists.push(FinalistEvidence { path, judge, scores: own, controls, others, shams, is_seen });
     }
     Ok(Some(Evidence { finalists }))
 }

@@ -1,7 +1,7 @@
 //! The verdict on finalists: from paired scores on fresh questions to gain, loss, trade or not shown.
 //!
 //! The law (fixed before anything is measured): a *gain* needs a Holm-corrected p below `alpha` and an interval above 0
-//! against the baseline, a delta above the controls' (without any there is no gain), a judge beside greedy decoding
+//! against the baseline, a delta above the controls' (without any there is no gain), questions that nobody saw, a judge beside greedy decoding
 //! (sampled or likelihood), and none of the judges significantly below the baseline. Where judges contradict each other significantly, the verdict is *trade*. Correction makes a gain
 //! harder to claim, so that the judges that can only forbid one are not corrected. Guards are reported, never weighed.
 
@@ -41,6 +41,8 @@ pub struct FinalistEvidence {
     pub others: Vec<OtherEvidence>,
     /// Paths of the same layers in another order or place: reported, never weighed.
     pub shams: Vec<ShamDelta>,
+    /// Whether who named it may have seen its answers to these questions.
+    pub is_seen: bool,
 }
 
 /// What a sham does to the score.
@@ -150,6 +152,8 @@ pub struct PathVerdict {
     pub path: String,
     /// The verdict.
     pub verdict: Verdict,
+    /// Whether who named it may have seen its answers to these questions, which then show no gain.
+    pub is_seen: bool,
     /// Who judges on the confirmed probe.
     pub judge: Judge,
     /// Effect on the confirmed probe; none where the scores cannot be paired, and then nothing is shown.
@@ -238,19 +242,20 @@ fn judge(
         Verdict::Trade
     } else if is_down {
         Verdict::Loss
-    } else if is_up && controls.is_above && !is_greedy_alone {
+    } else if is_up && controls.is_above && !is_greedy_alone && !finalist.is_seen {
         Verdict::Gain
     } else {
         Verdict::NotShown
     };
     let visible = effect.as_ref().and_then(|effect| effect.visible(options.alpha / family as f64, options.power));
     let (path, judge) = (finalist.path.clone(), finalist.judge);
-    let shams = finalist.shams.clone();
+    let (shams, is_seen) = (finalist.shams.clone(), finalist.is_seen);
     let failures = Failures::of(&finalist.scores, options);
     let (reasons, caveats) = (Vec::new(), Vec::new());
     let mut found = PathVerdict {
         path,
         verdict,
+        is_seen,
         judge,
         effect,
         failures,

@@ -14,7 +14,8 @@ fn finalist(scores: Paired) -> FinalistEvidence {
     let controls = (0..20).map(|k| f64::from(k) * -0.01).collect();
     let neutral = |judge: Judge| OtherEvidence { judge, probe: "p".to_owned(), scores: pairs(60, 4, 4, 60) };
     let others = vec![neutral(Judge::Sampled), neutral(Judge::Likelihood)];
-    FinalistEvidence { path: "0..3,1..5".to_owned(), judge: Judge::Greedy, scores, controls, others, shams: Vec::new() }
+    let (path, shams) = ("0..3,1..5".to_owned(), Vec::new());
+    FinalistEvidence { path, judge: Judge::Greedy, scores, controls, others, shams, is_seen: false }
 }
 
 fn judged(finalists: Vec<FinalistEvidence>) -> Vec<PathVerdict> {
@@ -290,4 +291,19 @@ fn failures_of_a_second_judge_are_flagged_as_well() {
     let found = one(path);
     assert!(found.caveats.iter().all(|caveat| !caveat.contains("cut off")));
     assert!(found.reasons.iter().any(|reason| reason.starts_with("p answers that could not be read")));
+}
+
+#[test]
+fn questions_that_the_search_has_asked_show_no_gain() {
+    let mut path = finalist(clear());
+    path.is_seen = true;
+    let found = one(path);
+    assert_eq!(found.verdict, Verdict::NotShown);
+    assert!(found.reasons[0].ends_with("but its search has asked these questions as well"), "{:?}", found.reasons);
+    assert_eq!(found.caveats, found.reasons[..1]);
+    for (scores, verdict) in [(pairs(80, 3, 28, 17), Verdict::Loss), (pairs(60, 4, 4, 60), Verdict::NotShown)] {
+        let found = one(FinalistEvidence { is_seen: true, ..finalist(scores) });
+        assert_eq!(found.verdict, verdict);
+        assert!(found.caveats[0].contains("cannot show a gain") && found.reasons.contains(&found.caveats[0]));
+    }
 }

@@ -10,6 +10,11 @@ pub(super) fn told(found: &PathVerdict, is_up: bool, options: &VerdictOptions) -
     let (decided, is_caveat) = decided(found, effect, is_up);
     let mut caveats: Vec<String> = decided.iter().filter(|_| is_caveat).cloned().collect();
     let mut reasons = decided;
+    if found.is_seen && !is_caveat {
+        let seen = "its search has asked these questions as well, so that they cannot show a gain".to_owned();
+        caveats.push(seen.clone());
+        reasons.push(seen);
+    }
     let mut limits = limits(found, effect);
     limits.extend(failing(found, options));
     reasons.extend(limits.iter().cloned());
@@ -38,6 +43,7 @@ fn decided(found: &PathVerdict, effect: &Effect, is_up: bool) -> (Vec<String>, b
             let against = judges.filter(|other| if is_up { other.is_below } else { other.is_above });
             against.map(judged_so).collect::<Vec<_>>().join(" and ")
         }
+        Verdict::NotShown if is_up && found.is_seen => "its search has asked these questions as well".to_owned(),
         Verdict::NotShown if is_up => match found.controls.mark {
             None => "there is no control of its overhead to compare with".to_owned(),
             Some(mark) if !found.controls.is_above => {
