@@ -8,13 +8,22 @@
 //! a 6, scores 0.141, numbers drawn at random 0.16. They are no average over raters: differences between paths are meant to
 //! be read, not the height of a score.
 //!
+//! What can be had without reading a dialogue: the emotions are asked in an order drawn from the dialogue's id, since in the
+//! order of writing, the main one first, 9, 7, 1, 2 to every dialogue scored 0.784. As they are asked now it scores 0.234,
+//! and the best whole numbers by place, chosen with the references in sight, 0.273. The names give away as much: each
+//! emotion rated by its mean over the other dialogues that ask for it scores 0.288.
+//!
 //! Graded as EQ-Bench v2 does (EQ-bench/EQ-Bench, `lib/scoring.py`, `calculate_score_fullscale`): a difference d adds
 //! 0 for d = 0, 6.5 / (1 + exp(−1.2 (d − 4))) up to 5, d above; the item is 10 − 0.7477 · Σ, here divided by 10 and kept
 //! within [0, 1]. Names are matched, so the order of the lines does not matter, and four are required.
 
 use std::sync::Arc;
 
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::draw::draw;
 use crate::dress::{spoken, without_echo};
@@ -24,7 +33,7 @@ use crate::{
 };
 
 /// Of the dialogues, the wording and the drawing.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// One dialogue per line.
 const DIALOGUES: &str = include_str!("dialogues.jsonl");
 /// Four lines of a name and a number, and their dress.
@@ -89,7 +98,14 @@ fn dialogues() -> Result<Vec<Dialogue>, ProbeError> {
             problem: error.to_string(),
         })
     };
-    DIALOGUES.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(read).collect()
+    DIALOGUES.lines().enumerate().filter(|(_, line)| !line.is_empty()).map(|line| read(line).map(shuffled)).collect()
+}
+
+/// The emotions in an order drawn from the id: whoever wrote the dialogues thought of the main one first.
+fn shuffled(mut dialogue: Dialogue) -> Dialogue {
+    let mut rng = ChaCha8Rng::from_seed(Sha256::digest(&dialogue.id).into());
+    dialogue.feels.shuffle(&mut rng);
+    dialogue
 }
 
 fn question(dialogue: Dialogue) -> Question {
@@ -235,6 +251,61 @@ mod tests {
         ] {
             assert_eq!(rating(said, "anger"), expected, "{said}");
         }
+    }
+
+    /// The score of one set of ratings per dialogue.
+    fn mean_score(ratings: impl Fn(usize, &Dialogue) -> Vec<f64>) -> f64 {
+        let dialogues = dialogues().unwrap();
+        let scores = dialogues.iter().enumerate().map(|(index, dialogue)| {
+            let rated = ratings(index, dialogue);
+            item_score(dialogue.feels.iter().zip(rated).map(|((_, value), rated)| cost(rated - f64::from(*value))))
+        });
+        scores.sum::<f64>() / dialogues.len() as f64
+    }
+
+    /// In the order of the file, 9, 7, 1, 2 to every dialogue scored 0.784.
+    #[test]
+    fn no_constants_by_place_score_well() {
+        let references: Vec<Vec<f64>> = dialogues()
+            .unwrap()
+            .iter()
+            .map(|all| all.feels.iter().map(|(_, value)| f64::from(*value)).collect())
+            .collect();
+        let mut best = (0.0, [0.0; 4]);
+        for number in 0..11_u32.pow(4) {
+            let ratings = [1, 11, 121, 1331].map(|unit| f64::from(number / unit % 11));
+            let score = |all: &Vec<f64>| item_score(all.iter().zip(ratings).map(|(value, rated)| cost(rated - value)));
+            let mean = references.iter().map(score).sum::<f64>() / references.len() as f64;
+            if mean > best.0 {
+                best = (mean, ratings);
+            }
+        }
+        assert!((best.0 - 0.273_f64).abs() < 5e-4, "{best:?}");
+        let before = mean_score(|_, _| vec![9.0, 7.0, 1.0, 2.0]);
+        assert!((before - 0.234).abs() < 5e-4, "{before}");
+        let same = (0..=STRONGEST).map(|value| mean_score(|_, _| vec![f64::from(value); 4])).fold(0.0, f64::max);
+        assert!((same - 0.141).abs() < 5e-4, "{same}");
+    }
+
+    /// What the names alone give away: each emotion rated by its mean over the other dialogues that ask for it, or over all
+    /// emotions of the others where none does.
+    #[test]
+    fn the_names_alone_are_worth_what_the_module_says() {
+        let all = dialogues().unwrap();
+        let mean = |of: &dyn Fn(usize, &str) -> bool| {
+            let asked = all.iter().enumerate().flat_map(|(place, other)| {
+                other.feels.iter().filter(move |(name, _)| of(place, name)).map(|(_, value)| f64::from(*value))
+            });
+            let values: Vec<f64> = asked.collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        let prior = mean_score(|own, dialogue| {
+            let rated = dialogue.feels.iter().map(|(name, _)| {
+                mean(&|place, other| place != own && other == name).or_else(|| mean(&|place, _| place != own)).unwrap()
+            });
+            rated.collect()
+        });
+        assert!((prior - 0.288).abs() < 5e-4, "{prior}");
     }
 
     #[test]
