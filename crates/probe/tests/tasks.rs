@@ -318,6 +318,34 @@ fn probes_ask_what_the_file_says() {
     assert!(refused("task:perplexity", &texts).contains("there is no probe"));
 }
 
+/// BBH's sports_understanding asks two of its questions twice: under ids of their own they would land in two roles.
+#[test]
+fn what_a_file_asks_twice_has_one_role() {
+    let line =
+        |index: usize| format!("{{\"id\": \"q{index}\", \"question\": \"{}?\", \"reference\": \"yes\"}}\n", index / 2);
+    let lines: String = (0..120).map(line).collect();
+    let source = file("twice.jsonl", &lines);
+    let mut seen = BTreeSet::new();
+    for role in Role::ALL {
+        let request = |count| ProbeRequest {
+            count: Count::Some(count),
+            role,
+            file: Some(source.clone()),
+            ..ProbeRequest::default()
+        };
+        let refused = Probe::build("task", &request(121)).unwrap_err().to_string();
+        let held = refused.split("but has ").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        let held: usize = held.unwrap_or_else(|| panic!("{refused}"));
+        assert!((20..=60).contains(&held) && held.is_multiple_of(2), "{role}: {held}");
+        let probe = Probe::build("task", &request(held)).unwrap();
+        assert!(probe.id().contains(&format!("count={held} draw=v2 role={role} ")), "{}", probe.id());
+        let asked: BTreeSet<String> = probe.questions().iter().map(|question| question.user.clone()).collect();
+        assert_eq!(asked.len() * 2, held, "both of each");
+        assert!(asked.into_iter().all(|question| seen.insert(question)), "roles share a question");
+    }
+    assert_eq!(seen.len(), 60);
+}
+
 #[test]
 fn whatever_does_not_fit_is_told_with_its_line() {
     let ifeval = |ids: &str, arguments: &str| {

@@ -56,6 +56,8 @@ const SCORINGS: [(&str, Likelihood); 3] =
     [("likelihood", Likelihood::Choice), ("acc", Likelihood::Best), ("acc-norm", Likelihood::BestPerCharacter)];
 /// Version of the prompts and the grading of all kinds.
 const VERSION: u32 = 1;
+/// Version of whose purpose a question is, and of the drawing.
+const DRAWING: u32 = 2;
 
 /// A file of questions, read.
 #[derive(Debug, Clone)]
@@ -189,7 +191,7 @@ impl TaskSet {
         let drawn = self.draw(name, request)?;
         let drawing = match request.count {
             Count::All => String::new(),
-            Count::Some(_) => format!(" role={} seed={}", request.role, request.seed),
+            Count::Some(_) => format!(" draw=v{DRAWING} role={} seed={}", request.role, request.seed),
         };
         let is_scored = likelihood.is_some();
         Probe::from_parts(ProbeParts {
@@ -251,7 +253,8 @@ impl TaskSet {
         let Count::Some(asked) = request.count else {
             return Ok(self.items.iter().collect());
         };
-        let belongs = |item: &&Item| Role::of(&item.question.id) == request.role;
+        // Not the id's: published files ask some questions twice, and a role's are to be new to the others.
+        let belongs = |item: &&Item| Role::of(&identity(&item.question)) == request.role;
         let of_role: Vec<&Item> = self.items.iter().filter(belongs).collect();
         let available = of_role.len();
         if asked == 0 {
@@ -275,6 +278,11 @@ pub(crate) fn build(name: &str, request: &ProbeRequest) -> Result<Probe, ProbeEr
         Some(file) => TaskSet::read(name, file)?.probe(name, request),
         None => Err(ProbeError::NoFile { probe: name.to_owned() }),
     }
+}
+
+/// What is asked and what is right: questions that are alike in both are one.
+fn identity(question: &Question) -> String {
+    format!("{}\0{}", question.user, question.key)
 }
 
 /// The last part of a path of any system.
