@@ -1,6 +1,6 @@
 //! What chance alone makes of a map: labels of baseline and path swapped at random within questions.
 
-use crate::bootstrap::Resampler;
+use crate::bootstrap::{Resampler, ScoreKind};
 use crate::flips::Flips;
 use crate::max_t::max_t;
 use crate::{BlockMap, Cell};
@@ -31,13 +31,14 @@ impl Chance {
         cells: &[Cell],
         differences: &[Option<Vec<f64>>],
         resampler: &Resampler,
+        scores: ScoreKind,
         seed: u64,
     ) -> Option<Self> {
         let questions = differences.iter().flatten().map(Vec::len).max().filter(|&questions| questions > 1)?;
         let found = max_t(differences.iter().map(Option::as_deref), SWAPS, seed);
         let flips = Flips::new(questions, 1, seed);
         let swapped = cells.iter().zip(differences).map(|(cell, differences)| {
-            let delta = differences.as_ref().and_then(|values| resampler.delta(&flips.swapped(values, 0)));
+            let delta = differences.as_ref().and_then(|values| resampler.delta(&flips.swapped(values, 0), scores));
             // The baseline swapped with itself stays where it is.
             let own = cell.delta.filter(|_| cell.block.is_baseline());
             Cell {

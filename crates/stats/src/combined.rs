@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use neuro_path::{Block, triangle};
 use neuro_record::RunData;
 
-use crate::bootstrap::Resampler;
+use crate::bootstrap::{Resampler, ScoreKind};
 use crate::chance::Chance;
 use crate::gather::{Measured, gather};
 use crate::map::{DEEPEST, RESAMPLES};
@@ -51,7 +51,8 @@ pub fn combined_map(data: &RunData) -> Result<Option<BlockMap>, StatsError> {
         .zip(&differences)
         .map(|(block, differences)| {
             let score = mean_score(block);
-            let interval = differences.as_ref().and_then(|differences| resampler.delta(differences)?.interval);
+            let interval =
+                differences.as_ref().and_then(|differences| resampler.delta(differences, ScoreKind::Graded)?.interval);
             Cell {
                 block,
                 score,
@@ -61,7 +62,7 @@ pub fn combined_map(data: &RunData) -> Result<Option<BlockMap>, StatsError> {
             }
         })
         .collect();
-    let chance = Chance::new(&cells, &differences, &resampler, data.info.seed);
+    let chance = Chance::new(&cells, &differences, &resampler, ScoreKind::Graded, data.info.seed);
     Ok(Some(BlockMap {
         depth,
         probe: format!("mean of {}", names.join(", ")),

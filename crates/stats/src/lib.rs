@@ -33,7 +33,7 @@ mod type_effect;
 mod verdict;
 
 pub use best_of::expected_best;
-pub use bootstrap::{Delta, Interval, LEVEL, Resampler, paired_delta};
+pub use bootstrap::{Delta, Interval, LEVEL, Resampler, ScoreKind, paired_delta};
 pub use chance::{Chance, SWAPS};
 pub use combined::combined_map;
 pub use compare::{ALPHA, PairedTest, Shown, TaskComparison, compare, comparison_in_words};

@@ -4,7 +4,7 @@ use neuro_path::{Block, triangle};
 use neuro_record::RunData;
 
 use crate::StatsError;
-use crate::bootstrap::{Interval, Resampler};
+use crate::bootstrap::{Interval, Resampler, ScoreKind};
 use crate::chance::Chance;
 use crate::gather::{Scores, gather};
 use crate::skyline::{Skyline, skyline};
@@ -43,8 +43,9 @@ pub struct Cell {
     pub score: Option<f64>,
     /// Score − the baseline's, on the same questions; none where either is not measured.
     pub delta: Option<f64>,
-    /// Interval of the delta; none where there is no delta, for the baseline, for fewer than two questions, and for a
-    /// path that dropped out of a screening: it did so because it looked bad, which no bootstrap knows.
+    /// Interval of the delta; none where there is no delta, for the baseline, for fewer than two questions, where
+    /// fewer than two questions carry a graded delta, and for a path that dropped out of a screening: it did so because it
+    /// looked bad, which no bootstrap knows.
     pub interval: Option<Interval>,
     /// Questions that its path saw before it dropped out of a screening; none for a path that saw all of them. Such a
     /// cell is drawn, where it saw any of the group, and never ranked.
@@ -83,6 +84,7 @@ impl BlockMap {
                 Some(found.scores.iter().zip(&baseline.scores).map(|(path, base)| path - base).collect())
             })
             .collect();
+        let kind = ScoreKind::of(measured.blocks.values().flat_map(|found| &found.scores));
         let resampler = Resampler::new(measured.n, RESAMPLES, data.info.seed);
         let cells = triangle(depth).zip(&differences).map(|(block, differences)| {
             let found = measured.blocks.get(&block);
@@ -97,13 +99,13 @@ impl BlockMap {
                 block,
                 score: found.map(|found| found.score),
                 delta: pair.map(|(found, baseline)| found.score - baseline_score((found, baseline))),
-                interval: differences.as_ref().and_then(|differences| resampler.delta(differences)?.interval),
+                interval: differences.as_ref().and_then(|differences| resampler.delta(differences, kind)?.interval),
                 screened: screened.map(Vec::len).or_else(|| measured.unseen.contains(&block).then_some(0)),
             }
         });
         let cells: Vec<Cell> = cells.collect();
         let screened = cells.iter().any(|cell| cell.screened.is_some());
-        let chance = if screened { None } else { Chance::new(&cells, &differences, &resampler, data.info.seed) };
+        let chance = if screened { None } else { Chance::new(&cells, &differences, &resampler, kind, data.info.seed) };
         Ok(Self {
             depth,
             probe: probe.to_owned(),

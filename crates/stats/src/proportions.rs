@@ -28,13 +28,29 @@ pub fn tango(wins: usize, losses: usize, n: usize) -> Option<Interval> {
     if n == 0 || wins.checked_add(losses)? > n {
         return None;
     }
-    let z = normal::quantile(0.5 + LEVEL / 2.0)?;
-    let pairs = Pairs { wins: wins as f64, losses: losses as f64, n: n as f64 };
-    let found = (pairs.wins - pairs.losses) / pairs.n;
-    Some(Interval {
-        low: boundary(found, -1.0, |delta| pairs.score(delta) <= z),
-        high: boundary(found, 1.0, |delta| pairs.score(delta) >= -z),
-    })
+    Pairs { wins: wins as f64, losses: losses as f64, n: n as f64 }.interval()
+}
+
+/// Tango's interval of the mean of differences of any size, in units of √(Σd⁴ ⁄ Σd²): the size of those that weigh in their
+/// variance. Gains and losses, summed up in that unit, stand for wins and losses, so that differences of one size have
+/// exactly [`tango`]'s interval, times that size. None where nothing differs: nothing tells the unit.
+///
+/// The variance of a difference between 0 and the unit is at most that of a win with the same mean, so smaller differences
+/// make it wider than need be; a few that are larger than the unit make it narrower.
+pub(crate) fn graded_tango(differences: &[f64]) -> Option<Interval> {
+    let largest = differences.iter().fold(0.0, |largest: f64, difference| largest.max(difference.abs()));
+    if largest == 0.0 || !largest.is_finite() {
+        return None;
+    }
+    // In units of the largest first, so that no fourth power vanishes.
+    let power = |exponent: i32| differences.iter().map(|difference| (difference / largest).powi(exponent)).sum::<f64>();
+    let unit = largest * (power(4) / power(2)).sqrt();
+    let sum = |sign: f64| differences.iter().map(|difference| (sign * difference).max(0.0)).sum::<f64>() / unit;
+    let (wins, losses, n) = (sum(1.0), sum(-1.0), differences.len() as f64);
+    // Wins and losses are at most n together, but for the rounding of their sums.
+    let excess = ((wins + losses) / n).max(1.0);
+    let Interval { low, high } = Pairs { wins: wins / excess, losses: losses / excess, n }.interval()?;
+    Some(Interval { low: low * unit, high: high * unit })
 }
 
 #[derive(Clone, Copy)]
@@ -45,6 +61,16 @@ struct Pairs {
 }
 
 impl Pairs {
+    /// Where the score statistic is within the quantiles of [`LEVEL`].
+    fn interval(self) -> Option<Interval> {
+        let z = normal::quantile(0.5 + LEVEL / 2.0)?;
+        let found = (self.wins - self.losses) / self.n;
+        Some(Interval {
+            low: boundary(found, -1.0, |delta| self.score(delta) <= z),
+            high: boundary(found, 1.0, |delta| self.score(delta) >= -z),
+        })
+    }
+
     /// The score statistic of the hypothesis that the difference is `delta`: what was found above it, over its standard
     /// error at the most likely loss rate under the hypothesis (1998, eq. 8–10). It falls as `delta` grows.
     fn score(self, delta: f64) -> f64 {

@@ -1,6 +1,6 @@
 //! How often an interval holds the truth.
 
-use neuro_stats::Resampler;
+use neuro_stats::{Resampler, ScoreKind};
 
 use crate::answers::{Answers, draw, generator};
 use crate::{QUESTIONS, share};
@@ -41,7 +41,7 @@ pub(crate) fn section(phantoms: &[Answers]) -> String {
                 let mut rng = generator(4_000_000 + 1_000 * number as u64 + seed);
                 let drawn = draw(&mut rng, QUESTIONS, phantom.questions());
                 let differences: Vec<f64> = drawn.iter().map(|&question| path.differences[question]).collect();
-                let interval = resampler.delta(&differences).and_then(|delta| delta.interval);
+                let interval = resampler.delta(&differences, ScoreKind::RightOrWrong).and_then(|delta| delta.interval);
                 pool.intervals += 1;
                 let holds = interval.is_some_and(|bounds| bounds.low - 1e-12 <= truth && truth <= bounds.high + 1e-12);
                 pool.covered += usize::from(holds);

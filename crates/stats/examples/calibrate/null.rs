@@ -1,6 +1,6 @@
 //! Whole scans in which no path differs from the baseline, and what the naive way makes of them.
 
-use neuro_stats::{Evidence, Paired, Resampler, Verdict, max_t, verdict};
+use neuro_stats::{Evidence, Paired, Resampler, ScoreKind, Verdict, max_t, verdict};
 use rand::Rng;
 
 use crate::answers::{Answers, PathAnswers, draw, finalist, generator, options};
@@ -85,7 +85,8 @@ fn scans(phantom: &Answers, count: u64) -> Found {
         found.max_t += usize::from(corrected.iter().flatten().any(|&p| p <= 0.05));
 
         let Some(&best) = phantom.best(phantom.paths.iter(), |path| mean(path, &naive), 1).first() else { continue };
-        let interval = resampler.delta(&differences(best, &naive)).and_then(|delta| delta.interval);
+        let interval =
+            resampler.delta(&differences(best, &naive), ScoreKind::RightOrWrong).and_then(|delta| delta.interval);
         found.naive_positive += usize::from(mean(best, &naive) > 0.0);
         found.naive_interval += usize::from(interval.is_some_and(|bounds| bounds.low > 0.0));
         found.naive_delta += mean(best, &naive);

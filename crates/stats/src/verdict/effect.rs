@@ -64,8 +64,9 @@ pub struct Effect {
     pub path: f64,
     /// Path − baseline.
     pub delta: f64,
-    /// Interval of the delta, level [`LEVEL`](crate::LEVEL): BCa bootstrap, or Tango's where right and wrong answers
-    /// differ on fewer than ten questions or on all alike; none for a single question of another kind.
+    /// Interval of the delta, level [`LEVEL`](crate::LEVEL), as [`paired_delta`] has it; Tango's where right and wrong
+    /// answers differ on fewer than ten questions or on all alike. None for a single question of another kind, and where
+    /// fewer than two questions carry a graded delta.
     pub interval: Option<Interval>,
     /// Questions on which the path scores higher.
     pub wins: usize,
