@@ -40,7 +40,11 @@ pub fn headline(map: &BlockMap) -> String {
     let bounds = best.interval.as_ref().map(|bounds| format!(" {}", precision.interval(bounds))).unwrap_or_default();
     let found = format!("Best block {}: {}{bounds} on {questions}", best.block, precision.visible(delta));
     if is_uncertain(best) {
-        return format!("{found}. The interval includes 0, and it is the best of {of_blocks}: no evidence of a gain.");
+        let why = match best.interval {
+            Some(_) => "The interval includes 0",
+            None => "Too few questions carry it for an interval",
+        };
+        return format!("{found}. {why}, and it is the best of {of_blocks}: no evidence of a gain.");
     }
     format!("{found}. A candidate, not a confirmed gain: it is the best of {of_blocks} on the questions that chose it.")
 }
@@ -66,6 +70,13 @@ mod tests {
     #[test]
     fn a_best_within_noise_is_no_evidence() {
         insta::assert_snapshot!(headline(&map_of(4, |block| Some(0.01 * block.end as f64 - 0.03))), @"Best block (3, 4): +0.010 [-0.020, +0.040] on 40 questions. The interval includes 0, and it is the best of 10 blocks: no evidence of a gain.");
+    }
+
+    #[test]
+    fn a_best_without_an_interval_is_no_evidence() {
+        let mut map = map_of(4, |block| Some(0.01 * block.end as f64 - 0.03));
+        map.cells.iter_mut().for_each(|cell| cell.interval = None);
+        insta::assert_snapshot!(headline(&map), @"Best block (3, 4): +0.010 on 40 questions. Too few questions carry it for an interval, and it is the best of 10 blocks: no evidence of a gain.");
     }
 
     #[test]

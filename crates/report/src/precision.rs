@@ -34,9 +34,17 @@ pub(crate) fn includes_zero(bounds: &Interval) -> bool {
     bounds.low <= ROUNDING && bounds.high >= -ROUNDING
 }
 
-/// Whether the cell was measured but cannot be told from the baseline.
+/// Whether the cell was measured but cannot be told from the baseline: its interval includes 0, or too few questions carry
+/// the delta for an interval. What dropped out of a screening has none for another reason, and a mark of its own.
 pub(crate) fn is_uncertain(cell: &Cell) -> bool {
-    !cell.block.is_baseline() && cell.delta.is_some() && cell.interval.as_ref().is_some_and(includes_zero)
+    let is_open = cell.interval.as_ref().map_or(cell.screened.is_none(), includes_zero);
+    !cell.block.is_baseline() && cell.delta.is_some() && is_open
+}
+
+/// What a legend says of a map's uncertain cells.
+pub(crate) fn uncertain_in_words(map: &BlockMap) -> &'static str {
+    let mut uncertain = map.cells.iter().filter(|cell| is_uncertain(cell));
+    if uncertain.any(|cell| cell.interval.is_none()) { "interval includes 0, or none" } else { "interval includes 0" }
 }
 
 /// What a legend says of the blocks that dropped out of a screening: `saw 2 to 24 of 64 questions, not ranked`.
@@ -115,7 +123,7 @@ fn exponent(value: f64) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::map_of;
+    use crate::testing::{map_of, six_layers};
 
     fn of(largest: f64) -> Precision {
         Precision::of(&map_of(4, |block| Some(if block.start == 1 { -largest } else { largest / 50.0 })))
@@ -133,6 +141,19 @@ mod tests {
         assert_eq!(shown(0.00052), "+0.00052 = 52 1/100,000");
         assert_eq!(shown(4e-7), "0.000 = 0 hundredths");
         assert_eq!(shown(0.0), "0.000 = 0 hundredths");
+    }
+
+    #[test]
+    fn a_measured_cell_without_an_interval_is_uncertain() {
+        let mut map = six_layers();
+        assert_eq!(uncertain_in_words(&map), "interval includes 0");
+        let best = map.cells.iter().position(|cell| cell.block.to_string() == "(1, 4)").unwrap();
+        assert!(!is_uncertain(&map.cells[best]));
+        map.cells[best].interval = None;
+        assert!(is_uncertain(&map.cells[best]));
+        assert_eq!(uncertain_in_words(&map), "interval includes 0, or none");
+        map.cells[best].screened = Some(2);
+        assert!(!is_uncertain(&map.cells[best]), "it has a mark of its own");
     }
 
     #[test]

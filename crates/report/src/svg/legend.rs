@@ -5,7 +5,7 @@ use neuro_stats::BlockMap;
 use super::{INK, Layout, MUTED, Svg};
 use crate::color::{BEST, BETTER, UNMEASURED, WORSE};
 use crate::number::{coordinate, counted, typographic};
-use crate::precision::{Precision, dropped_out, is_uncertain, leader, nothing_beats_the_baseline};
+use crate::precision::{Precision, dropped_out, is_uncertain, leader, nothing_beats_the_baseline, uncertain_in_words};
 use crate::range::ColorRange;
 
 const BAR_WIDTH: f64 = 220.0;
@@ -73,7 +73,7 @@ pub(crate) fn draw(
         entries.note("no block beats the baseline");
     }
     if map.cells.iter().any(is_uncertain) {
-        entries.swatch("fill=\"#ffffff\"", Some(&format!("url(#hatch{suffix})")), "interval includes 0");
+        entries.swatch("fill=\"#ffffff\"", Some(&format!("url(#hatch{suffix})")), uncertain_in_words(map));
     }
     if let Some(dropped) = dropped_out(map) {
         entries.swatch("fill=\"#ffffff\"", Some(&format!("url(#dots{suffix})")), &dropped);

@@ -7,7 +7,7 @@ use neuro_stats::{BlockMap, Skyline};
 
 use crate::escape;
 use crate::number::counted;
-use crate::precision::{Precision, dropped_out, is_uncertain, leader, nothing_beats_the_baseline};
+use crate::precision::{Precision, dropped_out, is_uncertain, leader, nothing_beats_the_baseline, uncertain_in_words};
 use crate::range::ColorRange;
 use crate::svg::{subtitle, tick_step};
 use glyph::{Form, Glyph};
@@ -219,7 +219,7 @@ impl Picture<'_> {
         let all = || (0..self.map.depth).flat_map(|start| (start + 1..=self.map.depth).map(move |end| (start, end)));
         if all().any(|(start, end)| matches!(self.glyph(start, end), Glyph::Uncertain(..))) {
             let half = self.range.position(self.range.better / 2.0);
-            entry(Glyph::Uncertain(half, self.range.better / 2.0), "interval includes 0");
+            entry(Glyph::Uncertain(half, self.range.better / 2.0), uncertain_in_words(self.map));
         }
         if let Some(dropped) = dropped_out(self.map) {
             entry(Glyph::Dropped(-0.5, self.range.worse * -0.5), &dropped);
