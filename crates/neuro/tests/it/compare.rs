@@ -83,7 +83,7 @@ fn two_sample_files() {
     ----- stdout -----
     task  metric   n  baseline   path   delta          interval  won  lost       p  corrected  shows
     -     acc     12     0.50…  0.75…  +0.25…  [-0.05…, +0.53…]    3     0  0.25…     0.50…  no difference shown
-    -     f1      12     0.56…  0.71…  +0.15…  [+0.05…, +0.36…]    3     0  0.25…     0.50…  no difference shown
+    -     f1      12     0.56…  0.71…  +0.15…  [-0.03…, +0.33…]    3     0  0.25…     0.50…  no difference shown
 
     no gain; no loss
     A path that was chosen by its score on these questions looks better here than it is; on fresh ones `neuro confirm` decides.
@@ -93,7 +93,7 @@ fn two_sample_files() {
     exit code: 0
     ----- stdout -----
     task  metric   n  baseline   path   delta          interval  won  lost       p  corrected  shows
-    -     f1      12     0.56…  0.71…  +0.15…  [+0.05…, +0.36…]    3     0  0.25…     0.25…  no difference shown
+    -     f1      12     0.56…  0.71…  +0.15…  [-0.03…, +0.33…]    3     0  0.25…     0.25…  no difference shown
 
     no gain; no loss
     A path that was chosen by its score on these questions looks better here than it is; on fresh ones `neuro confirm` decides.
