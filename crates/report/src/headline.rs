@@ -39,7 +39,7 @@ pub fn headline(map: &BlockMap) -> String {
     let precision = Precision::of(map);
     let bounds = best.interval.as_ref().map(|bounds| format!(" {}", precision.interval(bounds))).unwrap_or_default();
     let found = format!("Best block {}: {}{bounds} on {questions}", best.block, precision.visible(delta));
-    if is_uncertain(best) {
+    if is_uncertain(map, best) {
         let why = match best.interval {
             Some(_) => "The interval includes 0",
             None => "Too few questions carry it for an interval",
@@ -52,7 +52,7 @@ pub fn headline(map: &BlockMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{map_of, screened, six_layers, small};
+    use crate::testing::{chance_of, map_of, screened, six_layers, small};
 
     #[test]
     fn a_clear_best_is_a_candidate() {
@@ -76,6 +76,7 @@ mod tests {
     fn a_best_without_an_interval_is_no_evidence() {
         let mut map = map_of(4, |block| Some(0.01 * block.end as f64 - 0.03));
         map.cells.iter_mut().for_each(|cell| cell.interval = None);
+        map.chance = Some(chance_of(&map));
         insta::assert_snapshot!(headline(&map), @"Best block (3, 4): +0.010 on 40 questions. Too few questions carry it for an interval, and it is the best of 10 blocks: no evidence of a gain.");
     }
 

@@ -35,15 +35,18 @@ pub(crate) fn includes_zero(bounds: &Interval) -> bool {
 }
 
 /// Whether the cell was measured but cannot be told from the baseline: its interval includes 0, or too few questions carry
-/// the delta for an interval. What dropped out of a screening has none for another reason, and a mark of its own.
-pub(crate) fn is_uncertain(cell: &Cell) -> bool {
-    let is_open = cell.interval.as_ref().map_or(cell.screened.is_none(), includes_zero);
+/// the delta for an interval. What dropped out of a screening has none for another reason, and a mark of its own; of a map
+/// without answers to single questions, as an imported one, nothing is known.
+pub(crate) fn is_uncertain(map: &BlockMap, cell: &Cell) -> bool {
+    // A map of swapped labels has deltas without scores.
+    let has_answers = map.chance.is_some() || cell.score.is_none();
+    let is_open = cell.interval.as_ref().map_or(has_answers && cell.screened.is_none(), includes_zero);
     !cell.block.is_baseline() && cell.delta.is_some() && is_open
 }
 
 /// What a legend says of a map's uncertain cells.
 pub(crate) fn uncertain_in_words(map: &BlockMap) -> &'static str {
-    let mut uncertain = map.cells.iter().filter(|cell| is_uncertain(cell));
+    let mut uncertain = map.cells.iter().filter(|cell| is_uncertain(map, cell));
     if uncertain.any(|cell| cell.interval.is_none()) { "interval includes 0, or none" } else { "interval includes 0" }
 }
 
@@ -123,7 +126,7 @@ fn exponent(value: f64) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{map_of, six_layers};
+    use crate::testing::{chance_of, map_of, six_layers};
 
     fn of(largest: f64) -> Precision {
         Precision::of(&map_of(4, |block| Some(if block.start == 1 { -largest } else { largest / 50.0 })))
@@ -148,12 +151,14 @@ mod tests {
         let mut map = six_layers();
         assert_eq!(uncertain_in_words(&map), "interval includes 0");
         let best = map.cells.iter().position(|cell| cell.block.to_string() == "(1, 4)").unwrap();
-        assert!(!is_uncertain(&map.cells[best]));
+        assert!(!is_uncertain(&map, &map.cells[best]));
         map.cells[best].interval = None;
-        assert!(is_uncertain(&map.cells[best]));
+        assert!(!is_uncertain(&map, &map.cells[best]), "an imported map has no intervals");
+        map.chance = Some(chance_of(&map));
+        assert!(is_uncertain(&map, &map.cells[best]));
         assert_eq!(uncertain_in_words(&map), "interval includes 0, or none");
         map.cells[best].screened = Some(2);
-        assert!(!is_uncertain(&map.cells[best]), "it has a mark of its own");
+        assert!(!is_uncertain(&map, &map.cells[best]), "it has a mark of its own");
     }
 
     #[test]

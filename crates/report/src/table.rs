@@ -27,7 +27,7 @@ pub fn top_table(map: &BlockMap, top: usize, color: ColorLevel) -> String {
             format!("{:+.1} %", 100.0 * overhead(&path)),
             path.to_string(),
         ];
-        lines.push((columns, Some(range.position(delta)), is_uncertain(cell)));
+        lines.push((columns, Some(range.position(delta)), cell.interval.is_some() && is_uncertain(map, cell)));
     }
     if lines.len() == 1 {
         return format!("no block is measured on probe {}\n", terminal(&map.probe));

@@ -1,7 +1,7 @@
 //! Synthetic maps for this room's tests.
 
 use neuro_path::{Block, triangle};
-use neuro_stats::{BlockMap, Cell, Interval};
+use neuro_stats::{BlockMap, Cell, Chance, Interval};
 
 /// A map with these deltas, baseline 0.2, 40 questions and intervals of ± 0.03.
 pub(crate) fn map_of(depth: usize, delta: impl Fn(Block) -> Option<f64>) -> BlockMap {
@@ -14,6 +14,11 @@ pub(crate) fn map_of(depth: usize, delta: impl Fn(Block) -> Option<f64>) -> Bloc
         })
         .collect();
     BlockMap { depth, probe: "math".to_owned(), group: None, baseline: Some(0.2), n: 40, cells, chance: None }
+}
+
+/// What a map has whose answers to single questions are known.
+pub(crate) fn chance_of(map: &BlockMap) -> Chance {
+    Chance { cells: map.cells.clone(), blocks: 10, expected_best: 0.1, rarely_exceeded: 0.2, adjusted: Vec::new() }
 }
 
 /// Six layers: a hot region around (1, 4), losses at the early layers, one block not measured, some near zero.

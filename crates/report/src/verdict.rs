@@ -30,8 +30,10 @@ pub fn verdict(map: &BlockMap) -> String {
     }
     text.push_str(match best {
         // An imported map, of which nobody here has the answers.
-        Some(best) if best.interval.is_none() => " Next: `neuro scan` measures it here, question by question.",
-        Some(best) if !is_uncertain(best) => " Next: `neuro confirm RUN` asks fresh questions and decides.",
+        Some(best) if best.interval.is_none() && map.dropped().is_none() && !is_uncertain(map, best) => {
+            " Next: `neuro scan` measures it here, question by question."
+        }
+        Some(best) if !is_uncertain(map, best) => " Next: `neuro confirm RUN` asks fresh questions and decides.",
         Some(_) => " Next: more questions (`--questions`), or `neuro confirm RUN` on fresh ones.",
         None => " Next: another probe, or more questions (`--questions`).",
     });

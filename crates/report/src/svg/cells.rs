@@ -26,7 +26,7 @@ pub(crate) fn draw(
     } else {
         by_color(svg, layout, range, map)
     }
-    pattern(svg, layout, map, &format!("hatch{}", purpose.suffix), is_uncertain);
+    pattern(svg, layout, map, &format!("hatch{}", purpose.suffix), |cell| is_uncertain(map, cell));
     pattern(svg, layout, map, &format!("dots{}", purpose.suffix), |cell| cell.screened.is_some());
     if let Some((best, _)) = leader(map) {
         ring(svg, layout, best.block, BEST.hex().as_str());

@@ -72,7 +72,7 @@ pub(crate) fn draw(
     } else if nothing_beats_the_baseline(map) {
         entries.note("no block beats the baseline");
     }
-    if map.cells.iter().any(is_uncertain) {
+    if map.cells.iter().any(|cell| is_uncertain(map, cell)) {
         entries.swatch("fill=\"#ffffff\"", Some(&format!("url(#hatch{suffix})")), uncertain_in_words(map));
     }
     if let Some(dropped) = dropped_out(map) {

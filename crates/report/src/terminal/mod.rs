@@ -182,7 +182,7 @@ impl Picture<'_> {
         if cell.screened.is_some() {
             return Glyph::Dropped(position, delta);
         }
-        if is_uncertain(cell) { Glyph::Uncertain(position, delta) } else { Glyph::Certain(position, delta) }
+        if is_uncertain(self.map, cell) { Glyph::Uncertain(position, delta) } else { Glyph::Certain(position, delta) }
     }
 
     fn legend(&self) -> String {
