@@ -3,13 +3,12 @@
 use regex::Regex;
 
 use super::filters::{BbhFilter, numeric_filters};
-use super::latex;
-use super::{Graded, Measure};
+use super::{Graded, Measure, latex, said};
 use crate::eqbench::{self, Emotion};
 use crate::instruction::{self, Instruction};
 use crate::rys::eq::Intensities;
 use crate::scorer::right_digits;
-use crate::{Grade, Question, number, rys};
+use crate::{Grade, Question, dress, number, rys};
 
 /// How one question is graded. `reference` is what it says about itself, so that a probe's hash covers it.
 #[derive(Debug, Clone)]
@@ -113,7 +112,7 @@ impl Grading {
                 };
                 Graded { grade, measures }
             }
-            Self::Choice(choices, gold) => match choice(choices, answer) {
+            Self::Choice(choices, gold) => match said::choice(choices, answer) {
                 None => alone(Grade::failure()),
                 Some(chosen) => alone(Grade::right(chosen == *gold, choices[chosen].clone())),
             },
@@ -125,16 +124,10 @@ impl Grading {
                     alone(Grade::right(is_whole, said.split_whitespace().next().unwrap_or_default()))
                 }
             },
-            Self::Exact(references) => {
-                let said = plain(answer);
-                // Style before the answer does not count against it: the last line may be the answer as well.
-                let last = plain(spoken(answer).trim().lines().last().unwrap_or_default());
-                let is_right = |said: &str| references.iter().any(|reference| plain(reference) == said);
-                match said.as_str() {
-                    "" => alone(Grade::failure()),
-                    said => alone(Grade::right(is_right(said) || is_right(&last), said)),
-                }
-            }
+            Self::Exact(references) => match said::is_one_of(references, answer) {
+                None => alone(Grade::failure()),
+                Some((is_right, said)) => alone(Grade::right(is_right, said)),
+            },
             Self::Numeric(value, tolerance) => numbered(question, answer, |found| {
                 f64::from(u8::from((found - value).abs() <= tolerance * value.abs()))
             }),
@@ -142,7 +135,7 @@ impl Grading {
             Self::Expected { value, scale: [low, high] } => {
                 numbered(question, answer, |found| (1.0 - (found - value).abs() / (high - low)).clamp(0.0, 1.0))
             }
-            Self::Pattern(pattern) => match spoken(answer).trim() {
+            Self::Pattern(pattern) => match dress::spoken(answer).unwrap_or_default().trim() {
                 "" => alone(Grade::failure()),
                 said => {
                     let found = pattern.find(said).map(|found| found.as_str().to_owned());
@@ -259,54 +252,6 @@ fn normal(text: &str, is_gsm8k: bool) -> String {
         None => text,
     }
     .to_lowercase()
-}
-
-/// Without thinking.
-fn spoken(answer: &str) -> String {
-    rys::spoken(answer)
-}
-
-fn is_dress(character: char) -> bool {
-    character.is_whitespace() || "*_`\"'“”‘’.,;:!?-•()[]$".contains(character)
-}
-
-/// Lower case, without what dresses a text on both sides, one space between words.
-fn plain(text: &str) -> String {
-    let spoken = spoken(text).to_lowercase();
-    let inner = spoken.trim_matches(is_dress);
-    let inner = ["answer:", "answer is", "the answer is"]
-        .iter()
-        .fold(inner, |inner, lead| inner.strip_prefix(lead).map_or(inner, |rest| rest.trim_matches(is_dress)));
-    inner.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Which choice an answer names: by its text, by its letter alone or first, or by the only text that occurs in it.
-fn choice(choices: &[String], answer: &str) -> Option<usize> {
-    if let Some(same) = choices.iter().position(|choice| choice.trim() == answer.trim()) {
-        return Some(same);
-    }
-    let said = plain(answer);
-    let texts: Vec<String> = choices.iter().map(|choice| plain(choice)).collect();
-    if let Some(exact) = texts.iter().position(|text| !said.is_empty() && *text == said) {
-        return Some(exact);
-    }
-    let spoken = spoken(answer);
-    let lead = spoken.trim_start_matches(is_dress);
-    let mut letters = lead.chars();
-    if let Some(letter) = letters.next().filter(char::is_ascii_alphabetic) {
-        let place = (letter.to_ascii_uppercase() as u8 - b'A') as usize;
-        let ends = letters
-            .next()
-            .is_none_or(|next| !next.is_alphanumeric() && (next != ' ' || letter != 'I' && letter != 'A'));
-        if place < choices.len() && ends {
-            return Some(place);
-        }
-    }
-    let mut occurring = (0..texts.len()).filter(|&index| !texts[index].is_empty() && said.contains(&texts[index]));
-    match (occurring.next(), occurring.next()) {
-        (Some(only), None) => Some(only),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

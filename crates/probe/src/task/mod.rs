@@ -14,6 +14,7 @@ mod item;
 mod latex;
 mod native;
 mod own;
+mod said;
 mod source;
 
 use std::collections::{BTreeSet, HashMap};
