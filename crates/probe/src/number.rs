@@ -1,14 +1,19 @@
 //! Finds the number that an answer gives, however it is dressed.
 //!
-//! The answer is the *first* number that is neither an operand of the question nor the marker of a list item; when
-//! only those are there, the first of them. Never the best of several: that would reward answering with many.
+//! The answer is the *first* number that is not the marker of a list item and, of the built-in math, no operand of the
+//! question; when only those are there, the first of them. Never the best of several: that would reward answering with many.
 
 use crate::dress;
 
 /// Most characters of an answer that are read; more is no short integer.
 const LONGEST: usize = 4_096;
 
-/// The number given in `answer` to `question`, or none. Not rounded.
+/// The first number given in `answer`, or none. Not rounded. Of any question: the right answer may be a number of its own.
+pub(crate) fn first(said: &str) -> Option<f64> {
+    answer("", said)
+}
+
+/// The number given in `answer` to a `question` whose operands are no answer, or none. Not rounded.
 pub(crate) fn answer(question: &str, answer: &str) -> Option<f64> {
     let operands: Vec<f64> = numbers(question).into_iter().map(|number| number.value).collect();
     let numbers = numbers(&spoken(answer)?);
@@ -208,6 +213,17 @@ mod tests {
         assert_eq!(display(f64::INFINITY), "inf");
         assert_eq!(display(25_253.4), "25253");
         assert_eq!(display(-0.2), "0");
+    }
+
+    #[test]
+    fn numbers_of_the_question_are_answers_of_files() {
+        for (text, expected) in
+            [("345, as 345 < 8712312", 345.0), ("1. 345", 345.0), ("Sure! **8,712,312** > 345", 8_712_312.0)]
+        {
+            assert_eq!(first(text), Some(expected), "{text}");
+        }
+        assert_eq!(first("[THINK]1[/THINK]2"), Some(2.0));
+        assert_eq!(first("none"), None);
     }
 
     proptest! {

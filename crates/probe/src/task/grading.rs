@@ -128,12 +128,12 @@ impl Grading {
                 None => alone(Grade::failure()),
                 Some((is_right, said)) => alone(Grade::right(is_right, said)),
             },
-            Self::Numeric(value, tolerance) => numbered(question, answer, |found| {
-                f64::from(u8::from((found - value).abs() <= tolerance * value.abs()))
-            }),
-            Self::Digits(value) => numbered(question, answer, |found| right_digits(found.round(), *value)),
+            Self::Numeric(value, tolerance) => {
+                numbered(answer, |found| f64::from(u8::from((found - value).abs() <= tolerance * value.abs())))
+            }
+            Self::Digits(value) => numbered(answer, |found| right_digits(found.round(), *value)),
             Self::Expected { value, scale: [low, high] } => {
-                numbered(question, answer, |found| (1.0 - (found - value).abs() / (high - low)).clamp(0.0, 1.0))
+                numbered(answer, |found| (1.0 - (found - value).abs() / (high - low)).clamp(0.0, 1.0))
             }
             Self::Pattern(pattern) => match dress::spoken(answer).unwrap_or_default().trim() {
                 "" => alone(Grade::failure()),
@@ -227,8 +227,8 @@ fn instructed(instructions: &[Instruction], answer: &str) -> Graded {
     Graded { grade, measures }
 }
 
-fn numbered(question: &Question, answer: &str, score: impl Fn(f64) -> f64) -> Graded {
-    alone(match number::answer(&question.user, answer) {
+fn numbered(answer: &str, score: impl Fn(f64) -> f64) -> Graded {
+    alone(match number::first(answer) {
         None => Grade::failure(),
         Some(found) => Grade::of(score(found), found.to_string()),
     })
@@ -298,6 +298,13 @@ mod tests {
 
     #[test]
     fn numbers_are_worth_what_their_scorer_says() {
+        let asked = Question { user: "Which is larger, 12 or 15?".to_owned(), ..Question::default() };
+        for grading in
+            [Grading::Numeric(15.0, 0.0), Grading::Digits(15.0), Grading::Expected { value: 15.0, scale: [12.0, 15.0] }]
+        {
+            assert_eq!(grading.grade(&asked, "15 is larger, by 3").grade.score, 1.0, "{grading:?}");
+            assert!(grading.grade(&asked, "12 and 15").grade.score < 0.7, "{grading:?}");
+        }
         assert_eq!(score(&Grading::Numeric(100.0, 0.05), "104"), 1.0);
         assert_eq!(score(&Grading::Numeric(100.0, 0.05), "106"), 0.0);
         assert!(score(&Grading::Digits(596_252_164.0), "500000000") < 0.2);
