@@ -2,13 +2,15 @@
 //!
 //! Source: `parse_answers` and `calculate_score_fullscale` of lib/scoring.py in EQ-bench/EQ-Bench. Of an answer with two
 //! passes the revised one is graded where it can be read, as the official score does unless revised answers fail more often.
-//! The official score of a question is 10 − 0.7477·Σ, about 0 for a random answer and below 0 for a worse one; here it is
-//! divided by 10 and cut at 0, and the value before the cut stands in the metric `eqbench`.
+//! The official score of a question is 10 − 0.7477·Σ, about 0 for a random answer and below 0 for a worse one. A score of
+//! this project lies in [0, 1], so it is divided by 10 and cut at 0, question by question: the mean of such scores is above
+//! the official one where answers are bad. The value before the cut stands in the metric `eqbench`, and is the one to quote.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
+use crate::dress;
 use crate::scorer::Grade;
 
 /// An emotion and its reference, from 0 to 10.
@@ -19,8 +21,7 @@ const ADJUSTMENT: f64 = 0.7477;
 
 /// Grades an answer, beside the official value in percent, which is missing where nothing could be read.
 pub(crate) fn grade(emotions: &[Emotion; 4], answer: &str) -> (Grade, Option<f64>) {
-    let answer = crate::rys::spoken(answer);
-    let passes = passes(&answer).map(|pass| matched(emotions, pass));
+    let passes = passes(dress::spoken(answer).unwrap_or_default()).map(|pass| matched(emotions, pass));
     let Some(found) = passes.into_iter().flatten().next() else {
         return (Grade::failure(), None);
     };
@@ -40,8 +41,9 @@ fn passes(answer: &str) -> [&str; 2] {
 
 /// The value given to each emotion in the order of the references; the last where one is named twice.
 ///
-/// The official parser wants `name: number` and, of all such pairs, exactly the four names. Emphasis is taken off first: it
-/// is style, which must not cost a score.
+/// The official parser wants `name: number`, with a space between them and the name's capitals, and, of all such pairs,
+/// exactly the four names; `Guilt:7` and `guilt: 7` are nothing to it, and failures here. Emphasis is taken off first: it is
+/// style, which must not cost a score. A value above 10 is on another scale, so its pass cannot be read.
 fn matched(emotions: &[Emotion; 4], pass: &str) -> Option<[f64; 4]> {
     static PAIR: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(\w+):\s+(\d+)").ok());
     let plain = pass.replace(['*', '_', '`'], "");
@@ -60,7 +62,7 @@ fn matched(emotions: &[Emotion; 4], pass: &str) -> Option<[f64; 4]> {
     for (value, (name, _)) in values.iter_mut().zip(emotions) {
         *value = given.iter().find(|(known, _)| known == name)?.1;
     }
-    Some(values)
+    values.iter().all(|value| *value <= 10.0).then_some(values)
 }
 
 /// The official value of a question, at most 10.
@@ -99,6 +101,9 @@ mod tests {
             format!("First pass scores:\n{RIGHT}\n\nCritique: so it is.\n\nRevised scores:\nas above"),
             "**Annoyed**: 7\n- **Affectionate:** 0\n- Indifferent: 6/10\n1. Remorseful: 0".to_owned(),
             format!("<think>Annoyed: 2</think>Sure!\n{RIGHT}"),
+            format!("Annoyed: 2</think>{RIGHT}"),
+            format!("[THINK]Sad: 2[/THINK]{RIGHT}"),
+            format!("{RIGHT}\nRevised scores:\n{}", RIGHT.replace('7', "70")),
         ] {
             let (grade, official) = grade(&emotions(), &answer);
             assert_eq!((grade.score, official), (1.0, Some(100.0)), "{answer}");
@@ -117,10 +122,25 @@ mod tests {
     }
 
     #[test]
+    fn a_bad_answer_is_cut_at_nothing_and_its_official_value_is_not() {
+        let (grade, official) = grade(&emotions(), "Remorseful: 10\nIndifferent: 0\nAffectionate: 10\nAnnoyed: 0");
+        let expected = 10.0 * (10.0 - 0.7477 * (10.0 + 6.0 + 10.0 + 7.0));
+        assert!((official.unwrap_or_default() - expected).abs() < 1e-9 && expected < -100.0);
+        assert_eq!((grade.score, grade.parse_failure), (0.0, false));
+    }
+
+    #[test]
     fn what_does_not_name_the_four_emotions_is_a_failure() {
-        for answer in
-            ["", "0, 6, 0, 7", "Remorseful: 0\nIndifferent: 6", "Sad: 0\nIndifferent: 6\nHappy: 0\nAnnoyed: 7"]
-        {
+        for answer in [
+            "",
+            "0, 6, 0, 7",
+            "Remorseful: 0\nIndifferent: 6",
+            "Sad: 0\nIndifferent: 6\nHappy: 0\nAnnoyed: 7",
+            &RIGHT.replace('7', "11"),
+            &RIGHT.replace(": ", ":"),
+            &RIGHT.to_lowercase(),
+            &format!("<think>{RIGHT}"),
+        ] {
             let (grade, official) = grade(&emotions(), answer);
             assert!(grade.parse_failure && grade.score == 0.0 && official.is_none(), "{answer}");
         }

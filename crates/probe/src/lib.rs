@@ -37,4 +37,4 @@ pub use probe::{DRAW_MARK, PROBES, Probe, ProbeParts, Scoring};
 pub use question::{Continuation, Frame, Question, Terminator};
 pub use request::{Count, ProbeFile, ProbeRequest, Role};
 pub use scorer::{Grade, Scorer};
-pub use task::{Constant, Graded, Harness, Measure, SCORERS, TASKS, TaskSet, is_task};
+pub use task::{Constant, EQBENCH_CUT, Graded, Harness, Measure, SCORERS, TASKS, TaskSet, is_task};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use neuro_probe::{Constant, Count, Graded, Probe, ProbeRequest, Question, Scoring, TaskSet, is_task};
+use neuro_probe::{Constant, Count, EQBENCH_CUT, Graded, Probe, ProbeRequest, Question, Scoring, TaskSet, is_task};
 use serde_json::{Value, json};
 
 use crate::answers::{Answers, probe_file};
@@ -138,8 +138,7 @@ impl Summary<'_> {
             "n": self.samples.len(),
             "parse_failures": self.parse_failures(),
             "measures": self.measures().into_iter().map(|(name, value)| (name, json!(value))).collect::<serde_json::Map<_, _>>(),
-            "constants": self.constants.iter().map(|constant| json!({ "answer": constant.answer, "score": constant.score }))
-                .collect::<Vec<_>>(),
+            "constants": self.constants.iter().map(constant).collect::<Vec<_>>(),
             "samples": samples.collect::<Vec<_>>(),
         })
     }
@@ -149,9 +148,13 @@ impl Summary<'_> {
         let answers = if count == 1 { "answer" } else { "answers" };
         let mut text = format!("{}\n\n", styled(DIM, self.probe.id()));
         let mut line = |name: &str, value: String, rest: &str| text.push_str(&format!("{name:<44}{value:>8}{rest}\n"));
-        line("score", format!("{:.4}", self.score()), &format!("  {count} {answers}, {failures} unparsed"));
-        for (name, value) in self.measures() {
-            line(&name, format!("{value:.4}"), "");
+        let counted = format!("  {count} {answers}, {failures} unparsed");
+        let measures = self.measures();
+        // The official value first, where the score is not its mean.
+        let (first, rest) = measures.split_at(usize::from(self.is_cut()).min(measures.len()));
+        let score = [("score".to_owned(), self.score())];
+        for (index, (name, value)) in first.iter().chain(&score).chain(rest).enumerate() {
+            line(name, format!("{value:.4}"), if index == 0 { &counted } else { "" });
         }
         let groups = self.groups();
         if groups.len() > 1 {
@@ -162,9 +165,26 @@ impl Summary<'_> {
         if !self.constants.is_empty() {
             text.push_str(&format!("\n{}\n", styled(BOLD, "answered without thought, all questions")));
             for constant in &self.constants {
-                text.push_str(&format!("{:<44}{:>8.4}\n", constant.answer, constant.score));
+                let official = constant.official.map_or_else(String::new, |value| format!("  eqbench {value:.2}"));
+                text.push_str(&format!("{:<44}{:>8.4}{official}\n", constant.answer, constant.score));
             }
+        }
+        if self.is_cut() {
+            text.push_str(&format!("\n{}\n", styled(DIM, EQBENCH_CUT)));
         }
         text
     }
+
+    /// Whether the score is another than the mean of the official value.
+    fn is_cut(&self) -> bool {
+        self.constants.iter().any(|constant| constant.official.is_some())
+    }
+}
+
+fn constant(constant: &Constant) -> Value {
+    let mut value = json!({ "answer": constant.answer, "score": constant.score });
+    if let Some(official) = constant.official {
+        value["official"] = json!(official);
+    }
+    value
 }

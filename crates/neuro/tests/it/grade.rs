@@ -68,6 +68,19 @@ fn constants_stand_beside_the_scores_of_rys() {
 }
 
 #[test]
+fn the_official_score_of_eqbench_stands_first() {
+    let place = Place::new();
+    let eq = r#"{"1": {"prompt": "…", "reference_answer_fullscale": {"emotion1": "Guilt", "emotion1_score": 0, "emotion2": "Hope", "emotion2_score": 8, "emotion3": "Joy", "emotion3_score": 0, "emotion4": "Pride", "emotion4_score": 7}}}"#;
+    fs::write(place.path().join("eq.json"), eq).expect("written");
+    let said = |values: [u8; 4]| {
+        let [a, b, c, d] = values;
+        format!("{{\"id\": 1, \"text\": \"Guilt: {a}\\nHope: {b}\\nJoy: {c}\\nPride: {d}\"}}\n")
+    };
+    answers(&place, &(said([0, 8, 0, 7]) + &said([10, 0, 10, 0]) + &said([0, 8, 0, 70])));
+    assert_output!("eqbench", place.run(&["grade", "--probe", "eqbench=eq.json", "--answers", "answers.jsonl"]));
+}
+
+#[test]
 fn what_cannot_be_graded_is_told_with_its_line() {
     let place = place();
     let graded = |lines: &str| {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::grading::{Grading, rys_eq_answer};
-use super::item::Item;
+use super::item::{Graded, Item};
 
 /// One way to answer without thought, and its mean score over all questions of a set.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,20 +12,32 @@ pub struct Constant {
     pub answer: String,
     /// Its mean score.
     pub score: f64,
+    /// Its official score in percent, of which the score is cut at 0 question by question; only of `eqbench`.
+    pub official: Option<f64>,
 }
 
 /// All of them in one sentence, where there are any.
 pub(super) fn note(constants: &[Constant]) -> Vec<String> {
-    let each: Vec<String> =
-        constants.iter().map(|constant| format!("{} scores {:.4}", constant.answer, constant.score)).collect();
+    let official =
+        |constant: &Constant| constant.official.map_or_else(String::new, |value| format!(" (eqbench {value:.2})"));
+    let each: Vec<String> = constants
+        .iter()
+        .map(|constant| format!("{} scores {:.4}{}", constant.answer, constant.score, official(constant)))
+        .collect();
     if each.is_empty() { Vec::new() } else { vec![format!("answered without thought: {}", each.join(", "))] }
 }
 
 /// The ways that a set's kind invites.
 pub(super) fn of(kind: &str, items: &[Item]) -> Vec<Constant> {
-    let mean = |answer: &str, given: &dyn Fn(&Item) -> String| Constant {
-        answer: answer.to_owned(),
-        score: items.iter().map(|item| item.grade(&given(item)).grade.score).sum::<f64>() / items.len().max(1) as f64,
+    let mean = |answer: &str, given: &dyn Fn(&Item) -> String| {
+        let graded: Vec<Graded> = items.iter().map(|item| item.grade(&given(item))).collect();
+        let mean = |value: &dyn Fn(&Graded) -> f64| graded.iter().map(value).sum::<f64>() / graded.len().max(1) as f64;
+        let first = |graded: &Graded| graded.measures.first().and_then(|measure| measure.values.first()).copied();
+        Constant {
+            answer: answer.to_owned(),
+            score: mean(&|graded| graded.grade.score),
+            official: (kind == "eqbench").then(|| mean(&|graded| first(graded).unwrap_or_default())),
+        }
     };
     let mut constants = Vec::new();
     match kind {

@@ -273,6 +273,10 @@ impl TaskSet {
     }
 }
 
+/// What parts the score of `eqbench` from the official one.
+pub const EQBENCH_CUT: &str =
+    "the score is each question's eqbench ÷ 100, cut at 0; the official eqbench counts what is below 0";
+
 /// Builds the probe of a name and its file.
 pub(crate) fn build(name: &str, request: &ProbeRequest) -> Result<Probe, ProbeError> {
     match &request.file {
@@ -324,6 +328,10 @@ impl Scorer for TaskScorer {
 
     fn notes(&self) -> Vec<String> {
         // Constants are texts; probabilities have no such answers.
-        if self.is_scored { Vec::new() } else { constants::note(&constants::of(self.kind, &self.items)) }
+        if self.is_scored {
+            return Vec::new();
+        }
+        let cut = (self.kind == "eqbench").then(|| EQBENCH_CUT.to_owned());
+        cut.into_iter().chain(constants::note(&constants::of(self.kind, &self.items))).collect()
     }
 }
