@@ -13,6 +13,14 @@ pub use samples::read_paired_samples;
 /// Largest file that is read: an lm-eval sample file of 100,000 questions has about 1 GiB.
 const LARGEST_FILE: u64 = 4 << 30;
 
+/// Largest score, of either sign: sums of squares over any number of questions stay finite, and no metric is larger.
+const LARGEST_SCORE: f64 = 1e9;
+
+/// Why a score cannot be compared, if so.
+fn out_of_range(score: f64) -> Option<String> {
+    (score.abs() > LARGEST_SCORE).then(|| "expected a score from -1e9 to 1e9".to_owned())
+}
+
 /// The scores of one task by one metric, question by question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PairedScores {

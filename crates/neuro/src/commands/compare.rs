@@ -24,10 +24,11 @@ pub(crate) fn run(args: &CompareArgs, printer: &Printer) -> anyhow::Result<()> {
         printer.warning(note);
     }
     let tasks = chosen(tasks, args)?;
-    let compared = compare(&tasks, args.seed);
-    // Files without questions were refused, so every task has a comparison.
-    let lines: Vec<(&PairedScores, TaskComparison)> =
-        tasks.iter().zip(compared).filter_map(|(task, found)| Some((task, found?))).collect();
+    let lines = tasks
+        .iter()
+        .zip(compare(&tasks, args.seed))
+        .map(|(task, found)| Ok((task, found.ok_or_else(|| incomparable(task))?)))
+        .collect::<anyhow::Result<Vec<(&PairedScores, TaskComparison)>>>()?;
     let found: Vec<TaskComparison> = lines.iter().map(|(_, found)| found.clone()).collect();
     let verdict = comparison_in_words(&found);
     if args.json {
@@ -36,6 +37,13 @@ pub(crate) fn run(args: &CompareArgs, printer: &Printer) -> anyhow::Result<()> {
     printer.data(&table(&lines))?;
     printer.line(format_args!("\n{}", styled(BOLD, &verdict)))?;
     printer.line(styled(DIM, CAVEAT))
+}
+
+/// No task may fall out of the table, and so out of the correction, in silence.
+fn incomparable(task: &PairedScores) -> Failure {
+    let names: Vec<&str> = [&task.task, &task.metric, &task.filter].map(String::as_str).into_iter().collect();
+    Failure::new(format!("the scores of `{}` cannot be compared: their mean is no number", names.join(" ").trim()))
+        .hint("expected at least one question, and finite scores of a common size")
 }
 
 fn read(args: &CompareArgs) -> anyhow::Result<Paired> {

@@ -150,6 +150,17 @@ fn what_cannot_be_compared_is_refused_with_its_line() {
     write(&place, "broken.csv", "item,baseline,path\n1,0,1\n1,1,1\n");
     write(&place, "column.csv", "item,before,path\n1,0,1\n");
     write(&place, "short.jsonl", &sample(0, 1.0, 0.5));
+    write(&place, "huge.csv", "task,item,baseline,path\na,1,0,1\nb,1,1e308,-1e308\nb,2,-1e308,1e308\n");
+    assert_output!(place.run(&["compare", "huge.csv"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: huge.csv, line 3: baseline is `1e308`, expected a score from -1e9 to 1e9
+    ");
+    write(&place, "large.csv", "task,item,baseline,path\na,1,0,1\nb,1,1e9,-1e9\nb,2,-1e9,1e9\n");
+    let document = place.json(&["compare", "large.csv", "--json"]);
+    assert_eq!(document["results"].as_array().map(Vec::len), Some(2));
+    assert!(document["results"][1]["p"].is_f64() && document["results"][1]["delta"] == 0.0, "{document}");
     assert_output!(place.run(&["compare", "broken.csv"]), @r"
     exit code: 1
     ----- stdout -----

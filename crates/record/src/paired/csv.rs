@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Groups, Paired, PairedError, read_text};
+use super::{Groups, Paired, PairedError, out_of_range, read_text};
 
 /// Reads one CSV (RFC 4180, with a header line) of paired scores. Columns of other names are left out.
 ///
@@ -74,7 +74,10 @@ fn score(field: &str) -> Result<f64, String> {
         "false" | "False" | "FALSE" => Ok(0.0),
         "" => Err("is empty, expected a score; leave out a question that only one side answered".to_owned()),
         text => match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(value),
+            Ok(value) if value.is_finite() => match out_of_range(value) {
+                Some(expected) => Err(format!("is `{text}`, {expected}")),
+                None => Ok(value),
+            },
             _ => Err(format!("is `{text}`, expected a number, true or false")),
         },
     }
@@ -181,6 +184,14 @@ mod tests {
             ("item,baseline,path\n1,0,0\n2,0\n", "p.csv, line 3: 2 fields, expected the header's 3"),
             ("item,baseline,path\n1,0,yes\n", "p.csv, line 2: path is `yes`, expected a number, true or false"),
             ("item,baseline,path\n1,inf,1\n", "p.csv, line 2: baseline is `inf`, expected a number, true or false"),
+            (
+                "item,baseline,path\n1,0,0\n2,1e308,1\n",
+                "p.csv, line 3: baseline is `1e308`, expected a score from -1e9 to 1e9",
+            ),
+            (
+                "item,baseline,path\n1,1,-1000000001\n",
+                "p.csv, line 2: path is `-1000000001`, expected a score from -1e9 to 1e9",
+            ),
             (
                 "item,baseline,path\n1,,1\n",
                 "p.csv, line 2: baseline is empty, expected a score; leave out a question that only one side answered",

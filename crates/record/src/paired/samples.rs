@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::{Groups, Paired, PairedError, label, read_text};
+use super::{Groups, Paired, PairedError, label, out_of_range, read_text};
 
 /// Keys of a sample that are no metric, for files of versions that do not list their metrics.
 const NO_METRICS: [&str; 11] = [
@@ -195,6 +195,9 @@ impl SampleFile {
             if !score.is_finite() {
                 return Err(format!("metric {metric} is `{value}`, expected a finite number"));
             }
+            if let Some(expected) = out_of_range(score) {
+                return Err(format!("metric {metric} is `{value}`, {expected}"));
+            }
             let key = Key { metric, filter: filter.clone() };
             if !self.series.contains_key(&key) {
                 self.order.push(key.clone());
@@ -316,6 +319,10 @@ mod tests {
             (
                 edited("\"acc\": 0.0", "\"acc\": \"no\""),
                 "samples_my_task_path.jsonl, line 2: metric acc is `\"no\"`, expected a number, true or false",
+            ),
+            (
+                edited("\"acc\": 0.0", "\"acc\": -1e308"),
+                "samples_my_task_path.jsonl, line 2: metric acc is `-1e+308`, expected a score from -1e9 to 1e9",
             ),
             (edited(", \"acc\": 0.0", ""), "samples_my_task_path.jsonl, line 2: metrics lists acc, which is not there"),
             (
