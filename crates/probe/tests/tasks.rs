@@ -417,7 +417,14 @@ fn whatever_does_not_fit_is_told_with_its_line() {
         ("ifeval", ifeval("[\"punctuation:no_comma\"]", "[]"), "expected a list of 1 objects, one for each instruction"),
         ("ifeval", ifeval("[]", "[]"), "`instruction_id_list` is [], expected a list of texts"),
         ("piqa", "{\"query\": \"q\", \"choices\": [\"a\", \"b\"], \"gold\": 5}".into(), "`gold` is 5, expected the index of one of 2"),
-        ("winogrande", "{\"context_options\": [\"a b\", \"a b\"], \"continuation\": \"c\"}".into(), "the key `gold` is missing"),
+        ("winogrande", "{\"context_options\": [\"a b\", \"a c\"], \"continuation\": \"c\"}".into(), "the key `gold` is missing"),
+        ("winogrande", "{\"context_options\": [\"a b\"], \"continuation\": \"c\", \"gold\": 0}".into(), "expected at least two texts"),
+        ("task", "{\"question\": \"q\", \"choices\": [\"a\", \"a \"], \"answer\": 0}".into(), "expected texts that differ"),
+        ("task", "{\"question\": \"a\", \"choices\": [\"x\", \" \"], \"answer\": 0}".into(), "expected texts that are not empty"),
+        ("task", "{\"question\": \"a\", \"reference\": \"\"}".into(), "expected a text with letters or digits"),
+        ("task", "{\"question\": \"a\", \"reference\": [\"b\", \"?!\"]}".into(), "expected a text with letters or digits"),
+        ("math500", "{\"problem\": \"a\", \"answer\": \"\"}".into(), "`answer` is \"\", expected an answer that is not empty"),
+        ("gsm8k", "{\"question\": \"a\", \"answer\": \"7 #### \"}".into(), "expected a solution that ends with `#### `"),
         ("lambada", "{\"context\": \"a\", \"continuation\": \" \"}".into(), "expected the word that follows"),
     ];
     for (kind, content, problem) in cases {

@@ -19,6 +19,10 @@ pub(super) fn lettered(source: &Source<'_>, kind: &'static str) -> Result<Read, 
     for part in source.lines()? {
         let fields = part.object()?;
         let choices = fields.texts("choices")?;
+        // Published questions may have a choice twice.
+        if choices.len() < 2 {
+            return Err(fields.wrong("choices", "at least two texts"));
+        }
         let gold = fields.index("gold", choices.len())?;
         let query = fields.text("query")?.trim_end();
         // The harness writes the passage without a heading.
@@ -47,7 +51,7 @@ pub(super) fn winogrande(source: &Source<'_>) -> Result<Read, ProbeError> {
     let mut items = Vec::new();
     for part in source.lines()? {
         let fields = part.object()?;
-        let contexts = fields.texts("context_options")?;
+        let contexts = fields.choices("context_options")?;
         let gold = fields.index("gold", contexts.len())?;
         let said = fields.text("continuation")?.trim().to_owned();
         let shared = shared_words(&contexts);

@@ -15,7 +15,7 @@ pub(super) fn gsm8k(source: &Source<'_>) -> Result<Read, ProbeError> {
     for part in source.lines()? {
         let fields = part.object()?;
         let solution = fields.text("answer")?;
-        if !solution.contains("####") {
+        if !solution.rsplit_once("####").is_some_and(|(_, answer)| answer.contains(char::is_alphanumeric)) {
             return Err(fields.wrong("answer", "a solution that ends with `#### ` and the number"));
         }
         let prompt = format!("Q: {}\nA: Let's think step by step.", fields.text("question")?);
@@ -37,6 +37,10 @@ pub(super) fn math500(source: &Source<'_>) -> Result<Read, ProbeError> {
             None => latex::boxed(fields.text("solution")?)
                 .ok_or_else(|| fields.wrong("solution", "a solution with the answer in `\\boxed{…}`"))?,
         };
+        if key.trim().is_empty() {
+            let named = if fields.get("answer").is_some() { "answer" } else { "solution" };
+            return Err(fields.wrong(named, "an answer that is not empty"));
+        }
         let id = if fields.get("unique_id").is_some() { fields.text("unique_id")? } else { &part.key };
         let group = if fields.get("subject").is_some() { fields.text("subject")? } else { "math" };
         let prompt = format!("Problem: {}\nAnswer:", fields.text("problem")?);

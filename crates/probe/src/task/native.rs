@@ -101,10 +101,7 @@ fn question(fields: &Fields<'_>, header: &Header) -> Result<Item, ProbeError> {
 fn grading(fields: &Fields<'_>, scorer: &str) -> Result<Grading, ProbeError> {
     Ok(match scorer {
         "choice" => {
-            let choices = fields.texts("choices")?;
-            if choices.len() < 2 {
-                return Err(fields.wrong("choices", "at least two texts"));
-            }
+            let choices = fields.choices("choices")?;
             let gold = match fields.needed("answer")?.as_str() {
                 Some(text) => choices.iter().position(|choice| choice == text),
                 None => Some(fields.index("answer", choices.len())?),
@@ -114,11 +111,18 @@ fn grading(fields: &Fields<'_>, scorer: &str) -> Result<Grading, ProbeError> {
                 gold.ok_or_else(|| fields.wrong("answer", "one of the choices, or its index from 0"))?,
             )
         }
-        "exact" => match fields.needed("reference")? {
-            serde_json::Value::Array(_) => Grading::Exact(fields.texts("reference")?),
-            serde_json::Value::Number(number) => Grading::Exact(vec![number.to_string()]),
-            _ => Grading::Exact(vec![fields.text("reference")?.to_owned()]),
-        },
+        "exact" => {
+            let references = match fields.needed("reference")? {
+                serde_json::Value::Array(_) => fields.texts("reference")?,
+                serde_json::Value::Number(number) => vec![number.to_string()],
+                _ => vec![fields.text("reference")?.to_owned()],
+            };
+            // All else is dress, which is not compared.
+            if references.iter().any(|reference| !reference.contains(char::is_alphanumeric)) {
+                return Err(fields.wrong("reference", "a text with letters or digits"));
+            }
+            Grading::Exact(references)
+        }
         "numeric" => {
             let tolerance = if fields.get("tolerance").is_some() { number(fields, "tolerance")? } else { 0.0 };
             if tolerance < 0.0 {

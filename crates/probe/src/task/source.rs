@@ -71,8 +71,14 @@ impl<'a> Source<'a> {
             let (file, line, problem) = (self.name.to_owned(), error.line(), format!("no JSON ({})", syntax(&error)));
             return Err(ProbeError::File { file, line, problem });
         }
-        self.parts(0, self.text, b'{')
-            .ok_or_else(|| self.refuse("no JSON object; expected one of questions by their keys"))
+        self.parts(0, self.text, b'{').ok_or_else(|| match serde_json::from_str::<Value>(self.text) {
+            // Such as half a surrogate pair in a key.
+            Err(error) => {
+                let (file, line) = (self.name.to_owned(), error.line());
+                ProbeError::File { file, line, problem: format!("unreadable JSON ({})", syntax(&error)) }
+            }
+            Ok(_) => self.refuse("no JSON object; expected one of questions by their keys"),
+        })
     }
 
     /// The elements of a list within the file.
@@ -161,8 +167,13 @@ impl<'a> Part<'a> {
     /// # Errors
     /// When it is no object.
     pub(crate) fn object(&self) -> Result<Fields<'a>, ProbeError> {
-        let fields: Option<Value> = serde_json::from_str(self.raw).ok().filter(Value::is_object);
-        let values = fields.ok_or_else(|| self.refuse("no JSON object; expected one for each question"))?;
+        // JSON by its grammar, yet a number may be out of range, a text no Unicode, the nesting too deep.
+        let values: Value = serde_json::from_str(self.raw).map_err(|error| {
+            self.refuse(format!("unreadable JSON ({}); expected an object for each question", syntax(&error)))
+        })?;
+        if !values.is_object() {
+            return Err(self.refuse("no JSON object; expected one for each question"));
+        }
         Ok(Fields { part: self.clone(), values })
     }
 }
@@ -204,6 +215,22 @@ impl Fields<'_> {
         let texts =
             list.and_then(|list| list.iter().map(|text| Some(text.as_str()?.to_owned())).collect::<Option<Vec<_>>>());
         texts.filter(|texts| !texts.is_empty()).ok_or_else(|| self.wrong(key, "a list of texts, at least one"))
+    }
+
+    /// Texts to choose from: two or more, none empty, no two the same.
+    pub(crate) fn choices(&self, key: &str) -> Result<Vec<String>, ProbeError> {
+        let choices = self.texts(key)?;
+        if choices.len() < 2 {
+            return Err(self.wrong(key, "at least two texts"));
+        }
+        if choices.iter().any(|choice| choice.trim().is_empty()) {
+            return Err(self.wrong(key, "texts that are not empty"));
+        }
+        let twice = |place: &usize| choices[..*place].iter().any(|choice| choice.trim() == choices[*place].trim());
+        match (0..choices.len()).find(twice) {
+            Some(_) => Err(self.wrong(key, "texts that differ; no answer could tell two of them apart")),
+            None => Ok(choices),
+        }
     }
 
     /// An index into a list of so many.
@@ -262,6 +289,18 @@ mod tests {
         assert_eq!(lines("{}\n{\"a\" 1}"), "f, line 2: no JSON (expected `:`); expected one object on each line");
         assert_eq!(lines(" \n"), "f, line 1: the file is empty; expected one JSON object on each line");
         assert_eq!(lines("[1]"), "f, line 1: no JSON object; expected one on each line");
+        let object = |text: &str| {
+            let file = file(text.as_bytes());
+            Source::new(&file).unwrap().lines().unwrap()[0].object().unwrap_err().to_string()
+        };
+        for (text, reason) in [
+            ("{\"reference\": 1e999}".to_owned(), "number out of range"),
+            ("{\"question\": \"\\ud800\"}".to_owned(), "hex escape"),
+            (format!("{{\"question\": {}1{}}}", "[".repeat(200), "]".repeat(200)), "recursion limit exceeded"),
+        ] {
+            let refusal = object(&text);
+            assert!(refusal.starts_with("f, line 1: unreadable JSON (") && refusal.contains(reason), "{refusal}");
+        }
         let members = |text: &str| Source::new(&file(text.as_bytes())).unwrap().members().unwrap_err().to_string();
         assert_eq!(members("{\n\"a\": }"), "f, line 2: no JSON (expected value)");
         assert_eq!(members("[]"), "f, line 1: no JSON object; expected one of questions by their keys");
