@@ -332,6 +332,11 @@ fn probes_ask_what_the_file_says() {
     assert_eq!(refused("gsm8k", &bare), "the probe `gsm8k` asks what stands in a file; name it, `gsm8k=FILE`");
     let texts = ProbeRequest { file: Some(file("f", OWN)), count: Count::All, ..ProbeRequest::default() };
     assert!(refused("task:acc", &texts).contains("has questions with choices and others without"));
+    for scale in ["[0, 500]", "[0.5, 9.5]"] {
+        let line = format!("{{\"question\": \"a\", \"reference\": 7, \"scale\": {scale}}}");
+        let wide = ProbeRequest { file: Some(file("f", &line)), ..texts.clone() };
+        assert!(refused("task:likelihood", &wide).contains("cannot be counted off"), "{scale}");
+    }
     assert!(refused("task:perplexity", &texts).contains("there is no probe"));
 }
 

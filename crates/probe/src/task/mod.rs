@@ -216,6 +216,15 @@ impl TaskSet {
         let refuse = |reason| Err(ProbeError::Scoring { probe: name.to_owned(), reason });
         let has_choices = |item: &&Item| !item.question.continuations.is_empty();
         let with = self.items.iter().filter(has_choices).count();
+        let scales = self.items.iter().filter(|item| item.grading.is_expected()).count();
+        if self.items.iter().any(|item| item.grading.is_expected() && !has_choices(&item)) {
+            return refuse(
+                "has a scale that cannot be counted off (a lower end that is no whole number, or more than 101 values); ask it without `:likelihood`",
+            );
+        }
+        if scales > 0 && scales < with && with == self.items.len() {
+            return refuse("has questions with scales and others with choices; ask them from two files");
+        }
         if with == self.items.len() {
             let expects = self.items.iter().all(|item| item.grading.is_expected());
             return Ok(if expects { Likelihood::Expected } else { asked });
