@@ -1,24 +1,13 @@
 //! Ministral, after `MinistralConfig` and `MinistralModel`: no biases; windows by `layer_types`, without those on every
 //! layer.
 
-use super::{Architecture, Defaults, Traits, windows_by_type};
+use super::{Architecture, Traits, mistral, windows_by_type};
 use crate::config::parse::Sizes;
 use crate::error::CheckpointError;
 use crate::fields::Fields;
 
-pub(super) const ARCHITECTURE: Architecture = Architecture {
-    model_type: "ministral",
-    defaults: Defaults {
-        intermediate_size: 14_336,
-        kv_heads: Some(8),
-        max_position_embeddings: 4096 * 32,
-        bos_token_id: Some(1),
-        eos_token_id: Some(2),
-        ..Defaults::BASE
-    },
-    traits,
-    ..Architecture::BASE
-};
+pub(super) const ARCHITECTURE: Architecture =
+    Architecture { model_type: "ministral", defaults: mistral::DEFAULTS, traits, ..Architecture::BASE };
 
 fn traits(fields: &Fields<'_>, sizes: &Sizes) -> Result<Traits, CheckpointError> {
     let window = fields.optional_size("sliding_window", Some(4096))?;

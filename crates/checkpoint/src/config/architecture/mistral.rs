@@ -6,18 +6,17 @@ use crate::config::parse::Sizes;
 use crate::error::CheckpointError;
 use crate::fields::Fields;
 
-pub(super) const ARCHITECTURE: Architecture = Architecture {
-    model_type: "mistral",
-    defaults: Defaults {
-        intermediate_size: 14_336,
-        kv_heads: Some(8),
-        max_position_embeddings: 4096 * 32,
-        bos_token_id: Some(1),
-        eos_token_id: Some(2),
-        ..Defaults::BASE
-    },
-    traits,
-    ..Architecture::BASE
+pub(super) const ARCHITECTURE: Architecture =
+    Architecture { model_type: "mistral", defaults: DEFAULTS, traits, ..Architecture::BASE };
+
+/// Ministral's as well.
+pub(super) const DEFAULTS: Defaults = Defaults {
+    intermediate_size: 14_336,
+    kv_heads: Some(8),
+    max_position_embeddings: 4096 * 32,
+    bos_token_id: Some(1),
+    eos_token_id: Some(2),
+    ..Defaults::BASE
 };
 
 fn traits(fields: &Fields<'_>, sizes: &Sizes) -> Result<Traits, CheckpointError> {
