@@ -5,11 +5,7 @@ use crate::bootstrap::{Interval, paired_delta};
 use crate::mcnemar::mcnemar;
 use crate::permutation::{Tail, paired_permutation};
 use crate::power::{visible_mean, visible_proportion};
-use crate::proportions::{tango, wilson};
-
-/// With fewer questions that differ, or where all differ alike, a bootstrap has nothing to resample: the interval of
-/// right and wrong answers is then a score interval.
-const FEW_DISCORDANT: usize = 10;
+use crate::proportions::wilson;
 
 /// Scores of baseline and path on the same questions in the same order, each in [0, 1].
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -64,9 +60,8 @@ pub struct Effect {
     pub path: f64,
     /// Path − baseline.
     pub delta: f64,
-    /// Interval of the delta, level [`LEVEL`](crate::LEVEL), as [`paired_delta`] has it; Tango's where right and wrong
-    /// answers differ on fewer than ten questions or on all alike. None for a single question of another kind, and where
-    /// fewer than two questions carry a graded delta.
+    /// Interval of the delta, level [`LEVEL`](crate::LEVEL), as [`paired_delta`] has it. None for a single question, and
+    /// where fewer than two questions carry a graded delta.
     pub interval: Option<Interval>,
     /// Questions on which the path scores higher.
     pub wins: usize,
@@ -90,14 +85,11 @@ impl Effect {
         let wins = differences.iter().filter(|difference| **difference > 0.0).count();
         let losses = differences.iter().filter(|difference| **difference < 0.0).count();
         let is_binary = scores.baseline.iter().chain(&scores.path).all(|score| *score == 0.0 || *score == 1.0);
-        let (p, test, interval) = if is_binary {
-            let discordant = wins + losses;
-            let is_constant = wins == n || losses == n;
-            let score = if discordant < FEW_DISCORDANT || is_constant { tango(wins, losses, n) } else { None };
-            (mcnemar(wins, losses), PairTest::McNemar, score.or(found.interval))
+        let (p, test) = if is_binary {
+            (mcnemar(wins, losses), PairTest::McNemar)
         } else {
             let p = paired_permutation(&differences, Tail::Both, options.permutations, options.seed)?.p;
-            (p, PairTest::Permutation, found.interval)
+            (p, PairTest::Permutation)
         };
         let mean = |values: &[f64]| values.iter().sum::<f64>() / n as f64;
         let squares: f64 = differences.iter().map(|difference| (difference - found.mean).powi(2)).sum();
@@ -106,7 +98,7 @@ impl Effect {
             baseline: mean(&scores.baseline),
             path: mean(&scores.path),
             delta: found.mean,
-            interval,
+            interval: found.interval,
             wins,
             losses,
             p,
