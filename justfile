@@ -33,7 +33,6 @@ golden:
     "$venv/bin/pip" install --quiet -r fixtures/requirements.txt
     "$venv/bin/python" fixtures/make.py
 
-<<<<<<< HEAD
 # Make the GGUF fixture anew with the pinned gguf-py, in a virtual environment outside the repository.
 golden-gguf *options:
     #!/usr/bin/env bash
@@ -52,7 +51,7 @@ parity-llama-cpp +files:
     "$venv/bin/pip" install --quiet llama-cpp-python==0.3.36 numpy
     cargo build --release
     "$venv/bin/python" fixtures/gguf_llama_cpp.py target/release/neuro {{files}}
-=======
+
 # Export every fixture, run what was written in other programs, and write docs/reference/exports.md.
 exports *options:
     #!/usr/bin/env bash
@@ -64,7 +63,6 @@ exports *options:
     mkdir -p docs/reference
     "$cache/exports/bin/python" fixtures/exports.py --neuro target/release/neuro {{options}} > target/exports.md
     mv target/exports.md docs/reference/exports.md
->>>>>>> 637d013 (wip tests)
 
 # Record scipy's and statsmodels' values anew that the statistics are tested against, in a virtual environment outside the repository.
 golden-stats:
