@@ -28,7 +28,7 @@ TYPES = ("f32", "q8_0")
 # Whole triangles that a part needs, (type, scoring).
 NEEDS = {
     "a": [("f32", "generation"), ("f32", "likelihood")],
-    "b": [(compute, scoring) for scoring in ("generation", "likelihood") for compute in TYPES],
+    "b": [(compute, scoring) for scoring in ("likelihood", "generation") for compute in reversed(TYPES)],
     "c": [("q8_0", "generation")],
     "d": [(compute, "likelihood") for compute in TYPES],
     "e": [],
