@@ -1,10 +1,12 @@
 //! Files of questions, and answers that another program gave, read from JSON lines.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
-use neuro_probe::{ProbeFile, TaskSet};
+use neuro_probe::{ProbeFile, TaskSet, examples_of, is_task};
 use serde_json::Value;
 
 use crate::error::Failure;
@@ -14,9 +16,18 @@ use crate::error::Failure;
 pub(crate) struct Answer {
     /// As it was written, a text or a number.
     pub(crate) id: Value,
-    pub(crate) text: String,
+    pub(crate) given: Given,
     /// Where it stands, from 1.
     pub(crate) line: usize,
+}
+
+/// What a line gives as an answer.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Given {
+    /// A generated text.
+    Text(String),
+    /// Log-probabilities in nats: of each text that the question asks about those of its tokens.
+    Logprobs(Vec<Vec<f64>>),
 }
 
 /// The answers of a file, and the name that messages give it.
@@ -26,15 +37,35 @@ pub(crate) struct Answers {
     pub(crate) answers: Vec<Answer>,
 }
 
-/// The content of a file that a probe is named with.
+/// The content of the files that a probe is named with: the questions, and the worked examples that it shows with them, each
+/// under its name.
 ///
 /// # Errors
-/// When it cannot be read.
-pub(crate) fn probe_file(file: &str) -> anyhow::Result<ProbeFile> {
-    let content = std::fs::read(file).map_err(|error| {
-        Failure::new(format!("{file} cannot be read: {error}")).hint("the questions are read from NAME=FILE")
-    })?;
-    Ok(ProbeFile { name: file.to_owned(), content: content.into() })
+/// When one cannot be read.
+pub(crate) fn contents(probe: &str, file: &str) -> anyhow::Result<Vec<(String, Arc<[u8]>)>> {
+    let read = |file: String, hint: Option<String>| -> anyhow::Result<(String, Arc<[u8]>)> {
+        let content = std::fs::read(&file).map_err(|error| {
+            let failure = Failure::new(format!("{file} cannot be read: {error}"));
+            hint.into_iter().fold(failure, Failure::hint)
+        })?;
+        Ok((file, content.into()))
+    };
+    let hint = is_task(probe).then(|| "the questions are read from NAME=FILE".to_owned());
+    let mut contents = vec![read(file.to_owned(), hint)?];
+    if let Some(examples) = examples_of(probe, file) {
+        let hint = format!("`{probe}` shows worked examples, which lie there in the set as it is distributed");
+        contents.push(read(examples, Some(hint))?);
+    }
+    Ok(contents)
+}
+
+/// The file that a probe is named with.
+///
+/// # Errors
+/// As [`contents`].
+pub(crate) fn probe_file(probe: &str, file: &str) -> anyhow::Result<ProbeFile> {
+    let contents: BTreeMap<String, Arc<[u8]>> = contents(probe, file)?.into_iter().collect();
+    ProbeFile::of(probe, file, |file| contents.get(file).cloned()).with_context(|| format!("{file} was not read"))
 }
 
 /// The questions of a file, as the probe of this name reads it.
@@ -42,7 +73,7 @@ pub(crate) fn probe_file(file: &str) -> anyhow::Result<ProbeFile> {
 /// # Errors
 /// When it cannot be read, or does not fit.
 pub(crate) fn question_set(name: &str, file: &str) -> anyhow::Result<TaskSet> {
-    Ok(TaskSet::read(name, &probe_file(file)?)?)
+    Ok(TaskSet::read(name, &probe_file(name, file)?)?)
 }
 
 impl Answer {
@@ -113,16 +144,24 @@ fn answer(line: &str, number: usize) -> Result<Answer, String> {
         Some(Value::String(_) | Value::Number(_)) => {}
         Some(_) => return Err("`id` is neither a text nor a number".to_owned()),
     }
-    match fields.get("text") {
-        None => return Err(missing("text")),
-        Some(Value::String(_)) => {}
-        Some(_) => return Err("`text` is no text".to_owned()),
-    }
+    let given = match (fields.get("text"), fields.get("logprobs")) {
+        (Some(_), Some(_)) => return Err("`text` and `logprobs` are both there; expected one of them".to_owned()),
+        (Some(Value::String(text)), None) => Given::Text(text.clone()),
+        (Some(_), None) => return Err("`text` is no text".to_owned()),
+        (None, Some(lists)) => match logprobs(lists) {
+            Some(nats) => Given::Logprobs(nats),
+            None => return Err("`logprobs` is no list of lists of numbers up to 0, one list for each text".to_owned()),
+        },
+        (None, None) => return Err(missing("text")),
+    };
     let id = fields.remove("id").unwrap_or_default();
-    match fields.remove("text") {
-        Some(Value::String(text)) => Ok(Answer { id, text, line: number }),
-        _ => Err("`text` is no text".to_owned()),
-    }
+    Ok(Answer { id, given, line: number })
+}
+
+/// Lists of log-probabilities in nats; none of what is none. Rounding may leave a certain token a hair above 0.
+fn logprobs(lists: &Value) -> Option<Vec<Vec<f64>>> {
+    let nats = |value: &Value| value.as_f64().filter(|nats| *nats <= 1e-3);
+    lists.as_array()?.iter().map(|list| list.as_array()?.iter().map(nats).collect()).collect()
 }
 
 #[cfg(test)]
@@ -133,9 +172,11 @@ mod tests {
     fn answers_are_read_in_order_and_ids_may_repeat() {
         let text = "\u{feff}{\"id\": 7, \"text\": \"a\"}\r\n\n{\"text\": \"b\", \"id\": \"7\", \"model\": \"x\"}\n";
         let read = Answers::parse("f", text.as_bytes()).unwrap();
-        let pairs: Vec<_> =
-            read.answers.iter().map(|answer| (answer.key(), answer.text.as_str(), answer.line)).collect();
-        assert_eq!(pairs, [("7".to_owned(), "a", 1), ("7".to_owned(), "b", 3)]);
+        let given: Vec<_> = read.answers.iter().map(|answer| (answer.key(), &answer.given, answer.line)).collect();
+        let text = |text: &str| Given::Text(text.to_owned());
+        assert_eq!(given, [("7".to_owned(), &text("a"), 1), ("7".to_owned(), &text("b"), 3)]);
+        let scored = Answers::parse("f", br#"{"id": 7, "logprobs": [[-1, -0.5], []]}"#).unwrap();
+        assert_eq!(scored.answers[0].given, Given::Logprobs(vec![vec![-1.0, -0.5], vec![]]));
     }
 
     #[test]
@@ -146,6 +187,9 @@ mod tests {
             (b"{\"id\": 1, \"answer\": \"a\"}", "f, line 1: the key `text` is missing; found `id`, `answer`"),
             (b"{\"id\": null, \"text\": \"a\"}", "f, line 1: `id` is neither a text nor a number"),
             (b"\n{\"id\": 1, \"text\": 2}", "f, line 2: `text` is no text"),
+            (b"{\"id\": 1, \"logprobs\": [-1]}", "f, line 1: `logprobs` is no list of lists of numbers up to 0"),
+            (b"{\"id\": 1, \"logprobs\": [[0.5]]}", "f, line 1: `logprobs` is no list of lists of numbers up to 0"),
+            (b"{\"id\": 1, \"logprobs\": [], \"text\": \"a\"}", "f, line 1: `text` and `logprobs` are both there"),
             (b"[]", "f, line 1: no JSON object"),
             (b"{\"id\": 1", "f, line 1: no JSON (EOF while parsing an object)"),
             (b"{\"id\": 1, \"text\": \"a\"}\n\xff", "f, line 2: found bytes that are not UTF-8"),

@@ -64,6 +64,16 @@ pub enum ProbeError {
         /// The probe.
         probe: String,
     },
+    /// Worked examples that did not come with a file.
+    #[error(
+        "the probe `{probe}` shows worked examples before each question, which were not read; expected them in {file}"
+    )]
+    NoExamples {
+        /// The probe.
+        probe: String,
+        /// Where they are expected.
+        file: String,
+    },
     /// A file for a probe that needs none.
     #[error("the probe `{probe}` has questions of its own, but {file} was given with it; leave the file out")]
     NeedsNoFile {

@@ -79,9 +79,26 @@ pub struct ProbeFile {
     pub name: String,
     /// What is in it.
     pub content: Arc<[u8]>,
+    /// The file with worked examples that [`crate::examples_of`] names, where it was read.
+    pub examples: Option<Box<ProbeFile>>,
 }
 
 impl ProbeFile {
+    /// A file without worked examples.
+    #[must_use]
+    pub fn new(name: impl Into<String>, content: impl Into<Arc<[u8]>>) -> Self {
+        Self { name: name.into(), content: content.into(), examples: None }
+    }
+
+    /// The file of `PROBE=FILE` out of files that were read, with the worked examples that go with it, where those were;
+    /// none where the file itself was not.
+    #[must_use]
+    pub fn of(probe: &str, file: &str, read: impl Fn(&str) -> Option<Arc<[u8]>>) -> Option<Self> {
+        let found = |name: &str| read(name).map(|content| Self::new(name, content));
+        let examples = crate::examples_of(probe, file).and_then(|name| found(&name)).map(Box::new);
+        found(file).map(|file| Self { examples, ..file })
+    }
+
     /// Its text, without the byte-order mark that some editors write.
     ///
     /// # Errors

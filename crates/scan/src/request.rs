@@ -43,7 +43,7 @@ pub struct ScanRequest {
     /// Probes by name with scoring, such as `math:likelihood`; `NAME=FILE` where one is built from a file. Empty:
     /// [`PHANTOM_PROBE`] for a phantom, else [`DEFAULT_PROBE`].
     pub probes: Vec<String>,
-    /// What is in those files, by the FILE of the probe.
+    /// What is in those files, by the FILE of the probe; and in those that [`neuro_probe::examples_of`] names for them.
     pub files: BTreeMap<String, Arc<[u8]>>,
     /// Questions of each probe. `None`: every question of a phantom's own probe, else [`DEFAULT_QUESTIONS`], or
     /// [`SCREENED_QUESTIONS`] for a screening.
@@ -98,9 +98,9 @@ impl ScanRequest {
     pub(crate) fn probe(&self, named: &str) -> Result<Probe> {
         let (name, file) = named.split_once('=').map_or((named, None), |(name, file)| (name, Some(file)));
         let file = match file {
-            Some(file) => match self.files.get(file) {
-                Some(content) => Some(ProbeFile { name: file.to_owned(), content: content.clone() }),
+            Some(file) => match ProbeFile::of(name, file, |file| self.files.get(file).cloned()) {
                 None => return Err(ScanError::ProbeFile { probe: name.to_owned(), file: file.to_owned() }),
+                found => found,
             },
             None => None,
         };

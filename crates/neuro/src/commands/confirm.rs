@@ -12,6 +12,7 @@ use neuro_report::html_report;
 use neuro_scan::{ConfirmRequest, WeightType};
 use serde_json::json;
 
+use crate::answers::contents;
 use crate::cli::{ConfirmArgs, LoadArgs};
 use crate::commands::scan::{Watcher, this_command};
 use crate::confirmation::Confirmed;
@@ -96,11 +97,11 @@ fn find_model(args: &ConfirmArgs, info: &RunInfo) -> anyhow::Result<Model> {
 fn request(args: &ConfirmArgs, model: &Model, depth: usize) -> anyhow::Result<ConfirmRequest> {
     let path = |text: &String| LayerPath::parse(text, depth).with_context(|| format!("--path {text}"));
     let mut files: BTreeMap<String, Arc<[u8]>> = BTreeMap::new();
-    for (_, file) in args.probe.iter().chain(&args.guards).filter_map(|named| named.split_once('=')) {
-        files.insert(file.to_owned(), read(Path::new(file))?);
+    for (name, file) in args.probe.iter().chain(&args.guards).filter_map(|named| named.split_once('=')) {
+        files.extend(contents(name, file)?);
     }
     let text = |file: &std::path::PathBuf| -> anyhow::Result<ProbeFile> {
-        Ok(ProbeFile { name: file.display().to_string(), content: read(file)? })
+        Ok(ProbeFile::new(file.display().to_string(), read(file)?))
     };
     let guards: Vec<String> = args.guards.iter().filter(|guard| *guard != "none").cloned().collect();
     Ok(ConfirmRequest {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use neuro_probe::phantom::PhantomQuestion;
 use neuro_record::{RunData, write_atomically};
 use neuro_report::{html_report, png, svg_heatmap, svg_null_map};
 use neuro_scan::{Observer, Plan, Subject};
 
+use crate::answers::contents;
 use crate::cli::{MeasureArgs, ScanArgs};
 use crate::confirmation::Confirmed;
 use crate::error::Interrupted;
@@ -70,9 +70,8 @@ pub(crate) fn request(model: &Model, args: &MeasureArgs) -> anyhow::Result<neuro
     }
     request.probes.clone_from(&args.probes);
     request.probes.extend(args.text.iter().map(|file| format!("text={}", file.display())));
-    for (_, file) in request.probes.iter().filter_map(|probe| probe.split_once('=')) {
-        let content = std::fs::read(file).with_context(|| format!("{file} cannot be read"))?;
-        request.files.insert(file.to_owned(), content.into());
+    for (name, file) in request.probes.iter().filter_map(|probe| probe.split_once('=')) {
+        request.files.extend(contents(name, file)?);
     }
     request.questions = args.questions.map(|questions| match questions {
         Questions::Some(count) => neuro_probe::Count::Some(count),

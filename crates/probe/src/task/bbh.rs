@@ -1,13 +1,14 @@
 //! BIG-Bench Hard (Suzgun et al., 2022), one file per task as in suzgunmirac/BIG-Bench-Hard.
 //!
-//! Asked as the tasks `bbh_zeroshot_*` 3.0 of lm-evaluation-harness, whose descriptions and filters stand here.
+//! Asked as the tasks `bbh_zeroshot_*` 3.0 of lm-evaluation-harness, whose descriptions and filters stand here, or as
+//! `bbh_cot_fewshot_*` 4.0.
 
 use super::filters::BbhFilter;
 use super::grading::Grading;
 use super::item::Item;
-use super::source::Source;
-use super::{Harness, Read, file_name};
-use crate::ProbeError;
+use super::source::{Part, Source};
+use super::{Harness, Read, examples, file_name};
+use crate::{ProbeError, ProbeFile};
 
 const YES_NO: BbhFilter = BbhFilter::First(r"\b(Yes|No|yes|no)\b");
 const DEDUCTION: &str = "A logical deduction task which requires deducing the order of a sequence of objects.";
@@ -90,6 +91,39 @@ const TASKS: [(&str, &str, BbhFilter); 27] = [
 
 /// `{"examples": [{"input": …, "target": …}, …]}`; the task is known by the file's name.
 pub(super) fn read(source: &Source<'_>, file: &str) -> Result<Read, ProbeError> {
+    let (name, description, filter) = task(source, file)?;
+    let mut items = Vec::new();
+    for part in questions(source)? {
+        let fields = part.object()?;
+        let target = fields.text("target")?;
+        let prompt = format!("{description}\n\nQ: {}\nA:", fields.text("input")?);
+        items.push(Item::new(part.key.clone(), name, prompt, &part, Grading::Bbh(target.to_owned(), filter)));
+    }
+    let measures = vec![("exact_match", "strict-match"), ("exact_match", "flexible-extract")];
+    let harness = Harness::new(format!("bbh_zeroshot_{name}"), 3.0, measures);
+    Ok(Read { items, harness: Some(harness), stops: &["</s>", "Q:", "<|im_end|>"] })
+}
+
+/// The same files, each question behind three worked examples; asked as `bbh_cot_fewshot_*` 4.0, which the harness calls
+/// `bbh`.
+pub(super) fn read_with_examples(source: &Source<'_>, file: &ProbeFile) -> Result<Read, ProbeError> {
+    let (name, ..) = task(source, &file.name)?;
+    let shown = examples::bbh(examples::needed("bbh-cot", file)?)?;
+    let mut items = Vec::new();
+    for part in questions(source)? {
+        let fields = part.object()?;
+        let prompt = format!("Q: {}\nA: Let's think step by step.\n", fields.text("input")?);
+        let grading = Grading::BbhSteps(fields.text("target")?.to_owned());
+        let mut item = Item::new(part.key.clone(), name, prompt, &part, grading).with_examples(&shown);
+        item.question.max_new_tokens = 1_024;
+        items.push(item);
+    }
+    let harness = Harness::new(format!("bbh_cot_fewshot_{name}"), 4.0, vec![("exact_match", "get-answer")]);
+    Ok(Read { items, harness: Some(harness.with_shots(examples::BBH_SHOTS)), stops: &["</s>", "Q", "\n\n"] })
+}
+
+/// The task that a file's name says.
+fn task(source: &Source<'_>, file: &str) -> Result<(&'static str, &'static str, BbhFilter), ProbeError> {
     let stem = file_name(file);
     let stem = stem.strip_suffix(".json").unwrap_or(stem);
     let Some((name, description, filter)) = TASKS.iter().find(|(name, ..)| *name == stem) else {
@@ -98,18 +132,13 @@ pub(super) fn read(source: &Source<'_>, file: &str) -> Result<Read, ProbeError> 
             format!("no task of BBH has the name of this file; the files are {}", known.join(".json, ") + ".json");
         return Err(source.refuse(problem));
     };
+    Ok((*name, *description, *filter))
+}
+
+fn questions<'a>(source: &Source<'a>) -> Result<Vec<Part<'a>>, ProbeError> {
     let members = source.members()?;
     let examples = members.iter().find(|part| part.key == "examples");
     let examples =
         examples.ok_or_else(|| source.refuse("the key `examples` is missing; expected a list of questions"))?;
-    let mut items = Vec::new();
-    for part in source.elements(examples)? {
-        let fields = part.object()?;
-        let target = fields.text("target")?;
-        let prompt = format!("{description}\n\nQ: {}\nA:", fields.text("input")?);
-        items.push(Item::new(part.key.clone(), name, prompt, &part, Grading::Bbh(target.to_owned(), *filter)));
-    }
-    let measures = vec![("exact_match", "strict-match"), ("exact_match", "flexible-extract")];
-    let harness = Harness { task: format!("bbh_zeroshot_{name}"), version: 3.0, measures };
-    Ok(Read { items, harness: Some(harness), stops: &["</s>", "Q:", "<|im_end|>"] })
+    source.elements(examples)
 }

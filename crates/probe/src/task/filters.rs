@@ -7,9 +7,14 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
-/// GSM8K (`gsm8k_cot_zeroshot`): behind the words that announce the answer, or the last number.
-pub(crate) fn numeric_filters(answer: &str) -> [(&'static str, Option<String>); 2] {
-    let strict = matches(r"The answer is (\-?[0-9\.\,]+).", answer).into_iter().next();
+/// What announces the answer in `gsm8k_cot_zeroshot`.
+pub(crate) const THE_ANSWER_IS: &str = r"The answer is (\-?[0-9\.\,]+).";
+/// And in `gsm8k`, as in its solutions.
+pub(crate) const FINAL_ANSWER: &str = r"#### (\-?[0-9\.\,]+)";
+
+/// GSM8K: the number that is announced, or the last one.
+pub(crate) fn numeric_filters(announced: &str, answer: &str) -> [(&'static str, Option<String>); 2] {
+    let strict = matches(announced, answer).into_iter().next();
     let flexible = matches(r"(-?[$0-9.,]{2,})|(-?[0-9]+)", answer).into_iter().next_back();
     [("strict-match", strict), ("flexible-extract", flexible)]
 }
@@ -26,6 +31,16 @@ fn matches(pattern: &str, text: &str) -> Vec<String> {
         found.map(|found| found.as_str().trim().to_owned())
     });
     captured.collect()
+}
+
+/// `get-answer` of `bbh_cot_fewshot_*`, `(?<=the answer is )(.*)(?=.)`: the rest of the line but for its last character.
+pub(crate) fn stepwise(answer: &str) -> Option<String> {
+    const ANNOUNCED: &str = "the answer is ";
+    answer.match_indices(ANNOUNCED).find_map(|(place, _)| {
+        let line = answer[place + ANNOUNCED.len()..].split('\n').next()?;
+        let last = line.chars().next_back()?;
+        Some(line[..line.len() - last.len_utf8()].trim().to_owned())
+    })
 }
 
 /// `flexible-extract` of a BBH task.
@@ -134,12 +149,28 @@ mod tests {
 
     #[test]
     fn numbers_are_found_as_the_harness_does() {
-        let found = |text: &str| numeric_filters(text).map(|(_, found)| found.unwrap_or_default());
+        let found = |text: &str| numeric_filters(THE_ANSWER_IS, text).map(|(_, found)| found.unwrap_or_default());
         assert_eq!(found("She has 3. The answer is 18."), ["18", "18."]);
         assert_eq!(found("so $1,234.50 in 2 days"), ["", "2"]);
         assert_eq!(found("none"), ["", ""]);
         // A run of two or more such characters is taken whole, even mere punctuation.
         assert_eq!(found("It is 18..."), ["", "18..."]);
+        let found = |text: &str| numeric_filters(FINAL_ANSWER, text).map(|(_, found)| found.unwrap_or_default());
+        assert_eq!(found("She has 18.\n#### 18\n\nShe has 4.\n#### 4"), ["18", "4"]);
+    }
+
+    #[test]
+    fn what_stands_behind_the_announcement_loses_its_last_character() {
+        for (answer, expected) in [
+            ("So the answer is (B).\nSo the answer is (C).", Some("(B)")),
+            ("the answer is 24", Some("2")),
+            ("the answer is \nthe answer is No. ", Some("No.")),
+            ("The answer is No.", None),
+            ("the answer is .", Some("")),
+            ("the answer is ", None),
+        ] {
+            assert_eq!(stepwise(answer).as_deref(), expected, "{answer}");
+        }
     }
 
     #[test]

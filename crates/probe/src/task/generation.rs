@@ -1,12 +1,14 @@
 //! Sets whose answers are generated: GSM8K, MATH-500, IFEval.
 
+use super::filters::{FINAL_ANSWER, THE_ANSWER_IS};
 use super::grading::Grading;
 use super::item::Item;
-use super::latex;
-use super::source::Source;
-use super::{Harness, Read};
-use crate::ProbeError;
+use super::source::{Fields, Source};
+use super::{Harness, Read, examples, latex};
 use crate::instruction::Instruction;
+use crate::{ProbeError, ProbeFile};
+
+const GSM8K_MEASURES: [(&str, &str); 2] = [("exact_match", "strict-match"), ("exact_match", "flexible-extract")];
 
 /// `{"question": …, "answer": "… #### 18"}` on each line, as test.jsonl of openai/grade-school-math; asked as
 /// `gsm8k_cot_zeroshot` 3.0.
@@ -14,16 +16,36 @@ pub(super) fn gsm8k(source: &Source<'_>) -> Result<Read, ProbeError> {
     let mut items = Vec::new();
     for part in source.lines()? {
         let fields = part.object()?;
-        let solution = fields.text("answer")?;
-        if !solution.rsplit_once("####").is_some_and(|(_, answer)| answer.contains(char::is_alphanumeric)) {
-            return Err(fields.wrong("answer", "a solution that ends with `#### ` and the number"));
-        }
         let prompt = format!("Q: {}\nA: Let's think step by step.", fields.text("question")?);
-        items.push(Item::new(part.key.clone(), "gsm8k", prompt, &part, Grading::Gsm8k(solution.to_owned())));
+        let grading = Grading::Gsm8k(solution(&fields)?, THE_ANSWER_IS);
+        items.push(Item::new(part.key.clone(), "gsm8k", prompt, &part, grading));
     }
-    let measures = vec![("exact_match", "strict-match"), ("exact_match", "flexible-extract")];
-    let harness = Harness { task: "gsm8k_cot_zeroshot".to_owned(), version: 3.0, measures };
+    let harness = Harness::new("gsm8k_cot_zeroshot", 3.0, GSM8K_MEASURES.to_vec());
     Ok(Read { items, harness: Some(harness), stops: &["Q:", "</s>", "<|im_end|>"] })
+}
+
+/// The same file, each question behind five worked examples of the training split; asked as `gsm8k` 3.0.
+pub(super) fn gsm8k_with_examples(source: &Source<'_>, file: &ProbeFile) -> Result<Read, ProbeError> {
+    let mut shown = examples::Drawn::read(examples::needed("gsm8k-5shot", file)?)?;
+    let mut items = Vec::new();
+    for part in source.lines()? {
+        let fields = part.object()?;
+        let prompt = format!("Question: {}\nAnswer:", fields.text("question")?);
+        let grading = Grading::Gsm8k(solution(&fields)?, FINAL_ANSWER);
+        items.push(Item::new(part.key.clone(), "gsm8k", prompt, &part, grading).with_examples(&shown.next()));
+    }
+    let harness = Harness::new("gsm8k", 3.0, GSM8K_MEASURES.to_vec()).with_shots(examples::GSM8K_SHOTS);
+    Ok(Read { items, harness: Some(harness), stops: &["Question:", "</s>", "<|im_end|>"] })
+}
+
+/// A solution that ends with the answer.
+fn solution(fields: &Fields<'_>) -> Result<String, ProbeError> {
+    let solution = fields.text("answer")?;
+    let is_solved = solution.rsplit_once("####").is_some_and(|(_, answer)| answer.contains(char::is_alphanumeric));
+    if !is_solved {
+        return Err(fields.wrong("answer", "a solution that ends with `#### ` and the number"));
+    }
+    Ok(solution.to_owned())
 }
 
 /// `{"problem": …, "solution": …, "answer": …, "subject": …, "unique_id": …}` on each line, as MATH-500; asked as
@@ -46,8 +68,7 @@ pub(super) fn math500(source: &Source<'_>) -> Result<Read, ProbeError> {
         let prompt = format!("Problem: {}\nAnswer:", fields.text("problem")?);
         items.push(Item::new(id.to_owned(), group, prompt, &part, Grading::Latex(key.to_owned())));
     }
-    let harness =
-        Harness { task: "hendrycks_math500".to_owned(), version: 1.0, measures: vec![("exact_match", "none")] };
+    let harness = Harness::new("hendrycks_math500", 1.0, vec![("exact_match", "none")]);
     Ok(Read { items, harness: Some(harness), stops: &["Problem:"] })
 }
 
@@ -80,6 +101,6 @@ pub(super) fn ifeval(source: &Source<'_>) -> Result<Read, ProbeError> {
     let measures =
         ["prompt_level_strict_acc", "inst_level_strict_acc", "prompt_level_loose_acc", "inst_level_loose_acc"];
     let measures = measures.map(|metric| (metric, "none")).to_vec();
-    let harness = Harness { task: "ifeval".to_owned(), version: 4.0, measures };
+    let harness = Harness::new("ifeval", 4.0, measures);
     Ok(Read { items, harness: Some(harness), stops: &[] })
 }

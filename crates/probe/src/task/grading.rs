@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::filters::{BbhFilter, numeric_filters};
+use super::filters::{BbhFilter, numeric_filters, stepwise};
 use super::{Graded, Measure, latex, said};
 use crate::eqbench::{self, Emotion};
 use crate::instruction::{self, Instruction};
@@ -21,10 +21,13 @@ pub(crate) enum Grading {
     EqBench(Box<[Emotion; 4]>),
     /// IFEval's instructions, and the text that says which they are.
     Instructions(Vec<Instruction>, String),
-    /// The number behind `####`, as lm-evaluation-harness finds it in GSM8K: the whole solution.
-    Gsm8k(String),
+    /// The number behind `####`, as lm-evaluation-harness finds it in GSM8K: the whole solution, and the pattern of
+    /// `strict-match`.
+    Gsm8k(String, &'static str),
     /// A target and the filter of its BBH task.
     Bbh(String, BbhFilter),
+    /// A target of BBH, announced behind worked steps.
+    BbhSteps(String),
     /// A formula, compared as Hendrycks' MATH does.
     Latex(String),
     /// A choice by its letter or its text: all of them, and the index of the right one.
@@ -57,11 +60,25 @@ impl Grading {
             Self::EqBench(emotions) => {
                 emotions.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
             }
-            Self::Gsm8k(solution) => solution.rsplit("####").next().unwrap_or_default().trim().to_owned(),
+            Self::BbhSteps(target) => format!("So the answer is {target}."),
+            Self::Gsm8k(solution, _) => solution.rsplit("####").next().unwrap_or_default().trim().to_owned(),
             Self::Choice(choices, gold) => choices.get(*gold).cloned().unwrap_or_default(),
             Self::Exact(references) => references.first().cloned().unwrap_or_default(),
             Self::Numeric(value, _) | Self::Digits(value) | Self::Expected { value, .. } => value.to_string(),
             Self::Instructions(..) | Self::Pattern(_) => String::new(),
+        }
+    }
+
+    /// The right answer as lm-evaluation-harness writes it into its samples (`doc_to_target`), where that is another than
+    /// the example.
+    pub(crate) fn target(&self) -> Option<String> {
+        match self {
+            Self::Gsm8k(solution, _) => Some(solution.clone()),
+            Self::BbhSteps(target) => Some(target.clone()),
+            Self::Instructions(..) => Some("0".to_owned()),
+            Self::Word(word) => Some(format!(" {word}")),
+            Self::Choice(_, gold) => Some(gold.to_string()),
+            _ => None,
         }
     }
 
@@ -92,9 +109,11 @@ impl Grading {
                 Graded { grade, measures }
             }
             Self::Instructions(instructions, _) => instructed(instructions, answer),
-            Self::Gsm8k(solution) => {
-                filtered(numeric_filters(answer), |found| normal(found, true) == normal(solution, true))
+            Self::Gsm8k(solution, announced) => {
+                filtered(numeric_filters(announced, answer), |found| normal(found, true) == normal(solution, true))
             }
+            // Nothing is ignored there, neither case nor marks.
+            Self::BbhSteps(target) => filtered([("get-answer", stepwise(answer))], |found| found == target),
             Self::Bbh(target, filter) => {
                 let extracted = filter.apply(&question.user, answer);
                 let found = [("strict-match", Some(answer.to_owned())), ("flexible-extract", extracted)];
@@ -151,7 +170,7 @@ impl Grading {
             Self::RysMath(_) | Self::RysEq(_) => "rys",
             Self::EqBench(_) => "eqbench-v2",
             Self::Instructions(..) => "ifeval",
-            Self::Gsm8k(_) | Self::Bbh(..) => "exact-match",
+            Self::Gsm8k(..) | Self::Bbh(..) | Self::BbhSteps(_) => "exact-match",
             Self::Latex(_) => "latex",
             Self::Choice(..) => "choice",
             Self::Word(_) => "word",

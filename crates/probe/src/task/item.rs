@@ -12,6 +12,8 @@ pub(crate) struct Item {
     /// As it stands there, JSON.
     pub(crate) document: String,
     pub(crate) grading: Grading,
+    /// Bytes of the prompt before the question itself: worked examples.
+    shown: usize,
 }
 
 /// What an answer is worth, beside the measures that the task's own harness reports.
@@ -50,7 +52,16 @@ impl Item {
             max_new_tokens: 256,
             ..Question::default()
         };
-        Self { question, line: part.line, document: part.raw.to_owned(), grading }
+        Self { question, line: part.line, document: part.raw.to_owned(), grading, shown: 0 }
+    }
+
+    /// Examples before the question.
+    pub(crate) fn with_examples(mut self, examples: &str) -> Self {
+        self.shown = examples.len();
+        for prompt in [&mut self.question.user, &mut self.question.plain] {
+            prompt.insert_str(0, examples);
+        }
+        self
     }
 
     /// Choices behind one prompt, scored by likelihood.
@@ -58,6 +69,11 @@ impl Item {
         let choice = |(index, said): (usize, &String)| Continuation::choice(said, index == gold);
         self.question.continuations = vec![choices.iter().enumerate().map(choice).collect()];
         self
+    }
+
+    /// What is asked and what is right: questions that are alike in both are one, whatever examples stand before them.
+    pub(crate) fn identity(&self) -> String {
+        format!("{}\0{}", &self.question.user[self.shown..], self.question.key)
     }
 
     pub(crate) fn grade(&self, answer: &str) -> Graded {

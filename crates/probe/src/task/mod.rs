@@ -1,12 +1,13 @@
 //! Questions from files: the published sets as they are distributed, and a format for one's own.
 //!
 //! Prompts, filters and measures of the published sets are those of lm-evaluation-harness (commit 4e7e0d4, 0.4.13.dev0),
-//! under the task names of [`Harness`], all of them without examples in the prompt. `docs/reference/task-files.md`
-//! says which file each name reads and describes the own format.
+//! under the task names of [`Harness`]. How many worked examples the prompt has, for most of them none, stands in the probe's
+//! id. `docs/reference/task-files.md` says which file each name reads and describes the own format.
 
 mod bbh;
 mod choice;
 mod constants;
+mod examples;
 mod filters;
 mod generation;
 mod grading;
@@ -15,9 +16,10 @@ mod latex;
 mod native;
 mod own;
 mod said;
+mod scorer;
 mod source;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rand::SeedableRng;
@@ -25,14 +27,16 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
 pub use constants::Constant;
+pub use examples::examples_of;
 pub use item::{Graded, Measure};
 pub use native::SCORERS;
 
 use crate::{
-    Count, Frame, Grade, Likelihood, Probe, ProbeError, ProbeFile, ProbeParts, ProbeRequest, Question, Role, Scorer,
-    Scoring, Terminator,
+    Count, Frame, Likelihood, Probe, ProbeError, ProbeFile, ProbeParts, ProbeRequest, Question, Role, Scoring,
+    Terminator,
 };
 use item::Item;
+use scorer::TaskScorer;
 use source::Source;
 
 /// The names of the kinds of file, each asked as `NAME=FILE`.
@@ -42,7 +46,9 @@ pub const TASKS: &[&str] = &[
     "rys-eq",
     "eqbench",
     "bbh",
+    "bbh-cot",
     "gsm8k",
+    "gsm8k-5shot",
     "math500",
     "ifeval",
     "arc-easy",
@@ -55,8 +61,9 @@ pub const TASKS: &[&str] = &[
 /// What may stand behind a name and a colon: how probabilities are scored.
 const SCORINGS: [(&str, Likelihood); 3] =
     [("likelihood", Likelihood::Choice), ("acc", Likelihood::Best), ("acc-norm", Likelihood::BestPerCharacter)];
-/// Version of the prompts and the grading of all kinds.
-const VERSION: u32 = 1;
+/// Version of the prompts and the grading of all kinds, raised whenever one of them changes: runs of different versions never
+/// mix. `tests/tasks/versions.rs` holds digests of both, which may change only together with it.
+const VERSION: u32 = 2;
 /// Version of whose purpose a question is, and of the drawing.
 const DRAWING: u32 = 2;
 
@@ -78,8 +85,22 @@ pub struct Harness {
     pub task: String,
     /// Its version there.
     pub version: f64,
+    /// Worked examples in each prompt: `num_fewshot`.
+    pub shots: usize,
     /// The measures of generated answers as metric and filter; of the others what the harness computes of probabilities.
     pub measures: Vec<(&'static str, &'static str)>,
+}
+
+impl Harness {
+    /// Asked without worked examples.
+    fn new(task: impl Into<String>, version: f64, measures: Vec<(&'static str, &'static str)>) -> Self {
+        Self { task: task.into(), version, shots: 0, measures }
+    }
+
+    /// With so many worked examples in each prompt.
+    fn with_shots(self, shots: usize) -> Self {
+        Self { shots, ..self }
+    }
 }
 
 /// What a reader makes of a file.
@@ -117,7 +138,9 @@ impl TaskSet {
             "rys-eq" => own::rys_eq(&source)?,
             "eqbench" => own::eqbench(&source)?,
             "bbh" => bbh::read(&source, &file.name)?,
+            "bbh-cot" => bbh::read_with_examples(&source, file)?,
             "gsm8k" => generation::gsm8k(&source)?,
+            "gsm8k-5shot" => generation::gsm8k_with_examples(&source, file)?,
             "math500" => generation::math500(&source)?,
             "ifeval" => generation::ifeval(&source)?,
             "lambada" => choice::lambada(&source)?,
@@ -169,6 +192,26 @@ impl TaskSet {
         self.places.get(id).map(|place| (*place, self.items[*place].document.as_str()))
     }
 
+    /// What ends a generated answer, also where it stands in the middle of a line.
+    #[must_use]
+    pub fn stops(&self) -> &[String] {
+        &self.stops
+    }
+
+    /// The right answer to the question with this id as the harness writes it into its samples; of other files the key.
+    #[must_use]
+    pub fn target(&self, id: &str) -> Option<String> {
+        let item = self.places.get(id).map(|place| &self.items[*place])?;
+        // WinoGrande's choices are two beginnings, and what follows both of them is the target.
+        let said = || Some(item.question.continuations.first()?.first()?.said.clone());
+        let target = match self.kind {
+            "winogrande" => said(),
+            _ if self.harness.is_some() => item.grading.target(),
+            _ => None,
+        };
+        Some(target.unwrap_or_else(|| item.question.key.clone()))
+    }
+
     /// Grades an answer to the question with this id, with the harness's own measures; none when there is no such question.
     #[must_use]
     pub fn grade(&self, id: &str, answer: &str) -> Option<Graded> {
@@ -194,20 +237,16 @@ impl TaskSet {
             Count::All => String::new(),
             Count::Some(_) => format!(" draw=v{DRAWING} role={} seed={}", request.role, request.seed),
         };
+        let shots = self.harness.as_ref().map_or_else(String::new, |harness| format!(" shots={}", harness.shots));
         let is_scored = likelihood.is_some();
         Probe::from_parts(ProbeParts {
             name: name.to_owned(),
-            parameters: format!("v{VERSION} file={} count={}{drawing}", file_name(&self.file), request.count),
+            parameters: format!("v{VERSION}{shots} file={} count={}{drawing}", file_name(&self.file), request.count),
             scoring: if is_scored { Scoring::Likelihood } else { Scoring::Generation },
             likelihood: likelihood.unwrap_or(Likelihood::Key),
             frame: self.frame(is_scored, &drawn),
             questions: drawn.iter().map(|item| item.question.clone()).collect(),
-            scorer: Arc::new(TaskScorer {
-                kind: self.kind,
-                is_scored,
-                places: drawn.iter().enumerate().map(|(place, item)| (item.question.id.clone(), place)).collect(),
-                items: drawn.into_iter().cloned().collect(),
-            }),
+            scorer: Arc::new(TaskScorer::new(self.kind, is_scored, drawn.into_iter().cloned().collect())),
         })
     }
 
@@ -226,14 +265,21 @@ impl TaskSet {
             return refuse("has questions with scales and others with choices; ask them from two files");
         }
         if with == self.items.len() {
-            let expects = self.items.iter().all(|item| item.grading.is_expected());
-            return Ok(if expects { Likelihood::Expected } else { asked });
+            return match (scales > 0, asked) {
+                (false, asked) => Ok(asked),
+                (true, Likelihood::Choice) => Ok(Likelihood::Expected),
+                _ => refuse(
+                    "has scales, on which no value is the one right choice; ask it with `:likelihood`, which scores the value that is expected",
+                ),
+            };
         }
         if with > 0 {
             return refuse("has questions with choices and others without; ask them from two files");
         }
         if asked != Likelihood::Choice {
-            return refuse("has no choices, so no accuracy of probabilities; ask it without `:acc`");
+            return refuse(
+                "has no choices, so no accuracy of probabilities; ask it without what stands behind the colon",
+            );
         }
         if self.items.iter().any(|item| item.question.key.is_empty()) {
             return refuse(
@@ -264,7 +310,7 @@ impl TaskSet {
             return Ok(self.items.iter().collect());
         };
         // Not the id's: published files ask some questions twice, and a role's are to be new to the others.
-        let belongs = |item: &&Item| Role::of(&identity(&item.question)) == request.role;
+        let belongs = |item: &&Item| Role::of(&item.identity()) == request.role;
         let of_role: Vec<&Item> = self.items.iter().filter(belongs).collect();
         let available = of_role.len();
         if asked == 0 {
@@ -294,53 +340,7 @@ pub(crate) fn build(name: &str, request: &ProbeRequest) -> Result<Probe, ProbeEr
     }
 }
 
-/// What is asked and what is right: questions that are alike in both are one.
-fn identity(question: &Question) -> String {
-    format!("{}\0{}", question.user, question.key)
-}
-
 /// The last part of a path of any system.
 fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
-}
-
-/// Grades each question as its own line of the file says.
-#[derive(Debug)]
-struct TaskScorer {
-    kind: &'static str,
-    is_scored: bool,
-    items: Vec<Item>,
-    places: HashMap<String, usize>,
-}
-
-impl TaskScorer {
-    fn item(&self, question: &Question) -> Option<&Item> {
-        self.places.get(&question.id).map(|place| &self.items[*place])
-    }
-}
-
-impl Scorer for TaskScorer {
-    fn id(&self) -> String {
-        // What differs from question to question stands in their references.
-        let kinds: BTreeSet<&str> = self.items.iter().map(|item| item.grading.name()).collect();
-        format!("{} {}.v{VERSION}", self.kind, kinds.into_iter().collect::<Vec<_>>().join("+"))
-    }
-
-    fn grade(&self, question: &Question, answer: &str) -> Grade {
-        self.item(question).map_or_else(Grade::failure, |item| item.grade(answer).grade)
-    }
-
-    fn grade_values(&self, question: &Question, values: &[f64]) -> Grade {
-        let item = self.item(question).zip(values.first());
-        item.map_or_else(Grade::failure, |(item, value)| item.grading.grade_value(*value))
-    }
-
-    fn notes(&self) -> Vec<String> {
-        // Constants are texts; probabilities have no such answers.
-        if self.is_scored {
-            return Vec::new();
-        }
-        let cut = (self.kind == "eqbench").then(|| EQBENCH_CUT.to_owned());
-        cut.into_iter().chain(constants::note(&constants::of(self.kind, &self.items))).collect()
-    }
 }

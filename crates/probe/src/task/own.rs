@@ -70,7 +70,7 @@ pub(super) fn eqbench(source: &Source<'_>) -> Result<Read, ProbeError> {
         items.push(item);
     }
     let measures = vec![("eqbench", "none"), ("percent_parseable", "none")];
-    let harness = Harness { task: "eq_bench".to_owned(), version: 2.1, measures };
+    let harness = Harness::new("eq_bench", 2.1, measures);
     Ok(Read { items, harness: Some(harness), stops: &[] })
 }
 

@@ -219,6 +219,16 @@ impl Fields<'_> {
 
     /// Texts to choose from: two or more, none empty, no two the same.
     pub(crate) fn choices(&self, key: &str) -> Result<Vec<String>, ProbeError> {
+        let choices = self.options(key)?;
+        let twice = |place: &usize| choices[..*place].iter().any(|choice| choice.trim() == choices[*place].trim());
+        match (0..choices.len()).find(twice) {
+            Some(_) => Err(self.wrong(key, "texts that differ; no answer could tell two of them apart")),
+            None => Ok(choices),
+        }
+    }
+
+    /// Two texts or more, none empty.
+    pub(crate) fn options(&self, key: &str) -> Result<Vec<String>, ProbeError> {
         let choices = self.texts(key)?;
         if choices.len() < 2 {
             return Err(self.wrong(key, "at least two texts"));
@@ -226,11 +236,7 @@ impl Fields<'_> {
         if choices.iter().any(|choice| choice.trim().is_empty()) {
             return Err(self.wrong(key, "texts that are not empty"));
         }
-        let twice = |place: &usize| choices[..*place].iter().any(|choice| choice.trim() == choices[*place].trim());
-        match (0..choices.len()).find(twice) {
-            Some(_) => Err(self.wrong(key, "texts that differ; no answer could tell two of them apart")),
-            None => Ok(choices),
-        }
+        Ok(choices)
     }
 
     /// An index into a list of so many.
@@ -264,7 +270,7 @@ mod tests {
     use super::*;
 
     fn file(content: &[u8]) -> ProbeFile {
-        ProbeFile { name: "f".to_owned(), content: content.into() }
+        ProbeFile::new("f", content)
     }
 
     #[test]

@@ -110,10 +110,7 @@ impl ConfirmRequest {
         let (name, own) = split(named);
         let confirmed = self.probe.as_deref().map(split).filter(|(confirmed, _)| base(confirmed) == base(name));
         let file = own.or_else(|| confirmed.and_then(|(_, file)| file));
-        let given = file.and_then(|file| {
-            let content = self.files.get(file)?.clone();
-            Some(ProbeFile { name: file.to_owned(), content })
-        });
+        let given = file.and_then(|file| ProbeFile::of(name, file, |file| self.files.get(file).cloned()));
         let is_text = base(name) == "text";
         given.or_else(|| self.text.clone().filter(|_| is_text))
     }

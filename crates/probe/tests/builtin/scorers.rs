@@ -1,61 +1,11 @@
-//! What every built-in probe promises of its scorer: a perfect answer gets 1, who knows nothing gets what chance gets, and
-//! dress does not change the score.
+//! A perfect answer gets 1, who knows nothing gets what chance gets, and dress does not change the score.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use neuro_probe::{Count, Likelihood, Probe, ProbeError, ProbeFile, ProbeRequest, Question, Role, Scoring};
+use neuro_probe::{Count, Likelihood, Probe, ProbeRequest, Question, Role};
 use proptest::prelude::*;
 
-fn request(count: usize, seed: u64, role: Role) -> ProbeRequest {
-    ProbeRequest { count: Count::Some(count), seed, role, ..ProbeRequest::default() }
-}
-
-fn probe(name: &str, count: usize) -> Probe {
-    Probe::build(name, &request(count, 1, Role::Search)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// The whole of a finite probe, or many questions of an endless one.
-fn many(name: &str) -> Probe {
-    let all = ProbeRequest { count: Count::All, ..ProbeRequest::default() };
-    Probe::build(name, &all).unwrap_or_else(|_| probe(name, 300))
-}
-
-fn mean(probe: &Probe, answer: impl Fn(&Question) -> String) -> f64 {
-    let scores = probe.questions().iter().map(|question| probe.grade(question, &answer(question)).score);
-    scores.sum::<f64>() / probe.questions().len() as f64
-}
-
-/// The mean score where all continuations are equally probable, whatever their length.
-fn knowing_nothing(probe: &Probe) -> f64 {
-    let score = |question: &Question| {
-        let flat: Vec<Vec<f64>> = question.continuations.iter().flatten().map(|_| vec![-7.0]).collect();
-        probe.score_logprobs(question, &flat).score
-    };
-    probe.questions().iter().map(score).sum::<f64>() / probe.questions().len() as f64
-}
-
-/// The mean score where the right continuation of each set is nearly certain.
-fn knowing_all(probe: &Probe) -> f64 {
-    let score = |question: &Question| {
-        let references: Vec<f64> = match probe.likelihood() {
-            // `Name: value` lines.
-            Likelihood::Expected => {
-                question.key.lines().filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect()
-            }
-            _ => vec![1.0; question.continuations.len()],
-        };
-        let sets = question.continuations.iter().zip(&references);
-        let nats = sets.flat_map(|(set, right)| {
-            set.iter().map(move |part| vec![if (part.value - right).abs() < 0.5 { -0.5 } else { -60.0 }])
-        });
-        probe.score_logprobs(question, &nats.collect::<Vec<_>>()).score
-    };
-    probe.questions().iter().map(score).sum::<f64>() / probe.questions().len() as f64
-}
-
-const GENERATED: [&str; 6] = ["math", "eq", "reason", "recall", "follow", "sane"];
-const LIKELY: [&str; 4] = ["eq:likelihood", "reason:likelihood", "recall:likelihood", "follow:likelihood"];
+use crate::support::{GENERATED, LIKELY, knowing_all, knowing_nothing, many, mean, probe, request};
 
 #[test]
 fn a_perfect_answer_gets_1() {
@@ -95,6 +45,97 @@ fn dress_does_not_change_the_score() {
             }
             let echo = format!("{}\n{}", question.user, question.key);
             assert!((probe.grade(question, &echo).score - 1.0).abs() < f64::EPSILON, "{name}, {}: {echo}", question.id);
+        }
+    }
+}
+
+/// Where the key itself is scored: a certain text gets 1, and one of whose next part nothing is known what chance gets.
+#[test]
+fn a_text_is_worth_what_is_known_of_it() {
+    // Ten digits to choose from, and 256 bytes.
+    for (name, parts, chance) in [("math:likelihood", 10.0, 0.1), ("text", 256.0, 1.0 / 256.0)] {
+        let probe = many(name);
+        for question in probe.questions() {
+            let said = question.key.len();
+            let score = |nats: f64| probe.score_logprobs(question, &[vec![nats; said]]).score;
+            assert_eq!(score(0.0), 1.0, "{name}: {}", question.id);
+            assert!((score(-f64::ln(parts)) - chance).abs() < 1e-9, "{name}: {}", question.id);
+        }
+    }
+}
+
+/// An answer of one number for all emotions, expected or said, is worth no more than random ones.
+#[test]
+fn ratings_without_knowledge_are_worth_little() {
+    let chance = knowing_nothing(&many("eq:likelihood"));
+    assert!(chance < 0.15, "equally probable ratings get {chance}");
+    for name in ["eq", "sane"] {
+        let probe = many(name);
+        for question in probe.questions() {
+            let echo = probe.grade(question, &question.user);
+            assert!(echo.score == 0.0 && echo.parse_failure, "{name}: {}", question.id);
+        }
+    }
+}
+
+/// `sane` judges form alone: it is a guard, which every whole sentence passes and no loop.
+#[test]
+fn only_form_counts_for_sane() {
+    let probe = many("sane");
+    for (constant, least, most) in [
+        ("It is a thing that people know and use every day.", 1.0, 1.0),
+        ("Das ist eine Sache, die es auch für sich nicht ist, und mit der wir und die anderen sind.", 0.0, 0.1),
+        ("and and and and and and and and and and and and", 0.0, 0.0),
+        ("I like it. I like it. I like it. I like it. I like it. I like it.", 0.0, 0.1),
+        ("они говорят, что это хорошая вещь", 0.0, 0.0),
+    ] {
+        let score = mean(&probe, |_| constant.to_owned());
+        assert!((least..=most).contains(&score), "always `{constant}` gets {score}");
+    }
+}
+
+/// Dress changes neither what is right nor what is wrong.
+#[test]
+fn dress_does_not_change_a_wrong_answer_either() {
+    for name in ["eq", "reason", "recall"] {
+        let probe = many(name);
+        let mut wrong = 0;
+        for question in probe.questions() {
+            let answer = match name {
+                "eq" if question.key.contains(": 9") => question.key.replacen(": 9", ": 3", 1),
+                "eq" => continue,
+                _ => match question.continuations[0].iter().find(|choice| choice.value == 0.0) {
+                    Some(choice) => choice.said.clone(),
+                    None => continue,
+                },
+            };
+            wrong += 1;
+            let plain = probe.grade(question, &answer);
+            assert!(plain.score < 1.0 && !plain.parse_failure, "{name}, {}: {answer}", question.id);
+            for dressed in dressed(&answer) {
+                assert_eq!(probe.grade(question, &dressed), plain, "{name}, {}: {dressed}", question.id);
+            }
+        }
+        assert!(wrong >= 50, "{name}: {wrong}");
+    }
+}
+
+/// Rules are about form, so only what stands outside of the text is dress; and of `sane` what honest prose is dressed in.
+#[test]
+fn courtesy_costs_no_score() {
+    for name in ["follow", "sane", "math"] {
+        let probe = many(name);
+        for question in probe.questions() {
+            let key = &question.key;
+            for answer in [
+                format!("Sure! {key}"),
+                format!("Sure! Here it is:\n\n{key}"),
+                format!("**{key}**"),
+                format!("\n{key}\n\n"),
+                format!("<think>\nHm. 1, 2, 3.\n</think>\n\n{key}"),
+            ] {
+                assert_eq!(probe.grade(question, &answer).score, 1.0, "{name}, {}: {answer}", question.id);
+            }
         }
     }
 }
@@ -228,107 +269,6 @@ fn unreadable_answers_are_parse_failures() {
 }
 
 #[test]
-fn roles_share_no_question_and_hold_enough() {
-    for name in ["eq", "reason", "recall", "follow", "sane", "text:likelihood"] {
-        let of = |role: Role| -> HashSet<String> {
-            let probe = Probe::build(name, &request(32, 5, role)).unwrap_or_else(|error| panic!("{name}: {error}"));
-            probe.questions().iter().map(|question| question.plain.clone() + &question.key).collect()
-        };
-        let sets = Role::ALL.map(of);
-        for (index, set) in sets.iter().enumerate() {
-            assert_eq!(set.len(), 32, "{name}");
-            assert!(sets[index + 1..].iter().all(|other| set.is_disjoint(other)), "{name}");
-        }
-    }
-}
-
-#[test]
-fn more_than_a_role_holds_is_refused() {
-    for (name, count, part) in [
-        ("eq", 100, "was asked for 100 questions, but has "),
-        ("recall", 356, "`all` asks every question there is"),
-        ("sane", 160, "for this purpose"),
-        ("follow", 5_000, "the topics suffice for no more"),
-        ("reason@1", 100_001, "one run holds no more"),
-        ("reason", 0, "at least 1"),
-    ] {
-        let error =
-            Probe::build(name, &request(count, 0, Role::Confirm)).map(|probe| probe.id()).unwrap_err().to_string();
-        assert!(error.contains(part), "{error}");
-    }
-    let all = ProbeRequest { count: Count::All, ..ProbeRequest::default() };
-    for name in ["reason", "follow"] {
-        assert!(matches!(Probe::build(name, &all), Err(ProbeError::Unlimited { .. })));
-    }
-    let whole = Probe::build("eq", &all).unwrap();
-    assert_eq!(whole.id(), "eq v2 count=all");
-}
-
-#[test]
-fn more_questions_begin_with_the_same() {
-    for name in ["eq", "reason", "recall", "follow", "sane", "text"] {
-        let (few, more) = (probe(name, 9), probe(name, 30));
-        assert_eq!(few.questions(), &more.questions()[..9], "{name}");
-    }
-}
-
-#[test]
-fn prompts_share_their_beginning_and_answers_are_short() {
-    for name in ["eq", "reason", "recall", "follow", "sane"] {
-        let probe = many(name);
-        let first = &probe.questions()[0];
-        for question in probe.questions() {
-            assert_eq!(question.system, first.system, "{name}");
-            let shared = question.plain.bytes().zip(first.plain.bytes()).take_while(|(a, b)| a == b).count();
-            assert!(shared >= 36, "{name}: {}", question.plain);
-            assert!(question.max_new_tokens <= 96 && question.plain.len() < 900, "{name}: {}", question.plain);
-        }
-    }
-}
-
-#[test]
-fn depth_is_in_the_name() {
-    let text = |name: &str| probe(name, 40).questions().iter().map(|question| question.user.len()).sum::<usize>();
-    assert!(text("reason@1") < text("reason@3") && text("reason@3") < text("reason@8"));
-    let probe = probe("reason@12:likelihood", 20);
-    assert_eq!((probe.name(), probe.scoring()), ("reason@12:likelihood", Scoring::Likelihood));
-    assert!(probe.questions().iter().all(|question| question.id.contains(" 12 ")));
-    for wrong in ["reason@0", "reason@13", "reason@", "reason@x", "reasons", "sane:likelihood:likelihood"] {
-        assert!(
-            matches!(Probe::build(wrong, &ProbeRequest::default()), Err(ProbeError::UnknownProbe { .. })),
-            "{wrong}"
-        );
-        assert!(!Probe::is_known(wrong), "{wrong}");
-    }
-    assert!(Probe::is_known("reason@4:likelihood") && Probe::is_known("eq"));
-}
-
-#[test]
-fn what_makes_no_sense_says_why() {
-    let error = Probe::build("sane:likelihood", &ProbeRequest::default()).unwrap_err().to_string();
-    assert!(error.contains("ask `sane`, or `text:likelihood`"), "{error}");
-    assert_eq!(probe("text", 4).name(), "text:likelihood");
-    let file = ProbeFile { name: "a.txt".to_owned(), content: Arc::from(&b"x"[..]) };
-    let with_file = |name: &str, content: &[u8]| {
-        let file = ProbeFile { content: Arc::from(content), ..file.clone() };
-        Probe::build(name, &ProbeRequest { file: Some(file), count: Count::All, ..ProbeRequest::default() })
-    };
-    let error = with_file("eq", b"").unwrap_err().to_string();
-    assert!(error.contains("questions of its own, but a.txt"), "{error}");
-    for (content, part) in [
-        (&b""[..], "a.txt, line 1: found no text"),
-        (b"word", "a.txt, line 1: found no text"),
-        (b"one\ntwo \xff three", "a.txt, line 2: found bytes that are not UTF-8"),
-    ] {
-        let error = with_file("text", content).unwrap_err().to_string();
-        assert!(error.contains(part), "{error}");
-    }
-    let probe = with_file("text", "\u{feff}Once upon a time\n".as_bytes()).unwrap();
-    assert_eq!((probe.questions().len(), probe.questions()[0].key.as_str()), (1, " upon a time"));
-    assert!(probe.id().starts_with("text:likelihood v1 text=sha256:"), "{}", probe.id());
-}
-
-#[test]
 fn the_text_is_scored_per_byte() {
     let probe = probe("text", 4);
     assert!(probe.always_plain() && probe.likelihood() == Likelihood::Text);
@@ -337,19 +277,6 @@ fn the_text_is_scored_per_byte() {
         let grade = probe.score_logprobs(question, &[vec![0.5_f64.ln() * bytes / 3.0; 3]]);
         assert!((grade.score - 0.5).abs() < 1e-12);
     }
-}
-
-/// Stored runs name these hashes: when one changes, raise the version of its generator or scorer.
-#[test]
-fn generators_of_this_version_never_change() {
-    let hash = |name: &str| probe(name, 30).hash()[..12].to_owned();
-    let names = ["eq", "eq:likelihood", "reason", "reason@6", "recall", "recall:likelihood", "follow", "sane", "text"];
-    let hashes = names.map(hash).join(" ");
-    assert_eq!(
-        hashes,
-        "ea7585082182 179b80622f17 fc3b73894b31 3b410d8cfa1b c863b57731a5 618667712330 01455fbe25ca 3a43056c674f \
-         8952fb92abd3"
-    );
 }
 
 proptest! {

@@ -1,0 +1,6 @@
+//! What every built-in probe promises.
+
+mod questions;
+mod scorers;
+mod support;
+mod versions;
