@@ -60,14 +60,28 @@ impl FromStr for Questions {
 /// A probe that can be asked, `NAME` or `NAME=FILE`.
 pub(crate) fn probe_name(text: &str) -> Result<String, String> {
     let (name, file) = text.split_once('=').map_or((text, None), |(name, file)| (name, Some(file)));
-    if !neuro_probe::Probe::is_known(name) && !neuro_probe::is_task(name) {
-        let (own, files) = (neuro_probe::PROBES.join(", "), neuro_probe::TASKS.join("=FILE, "));
-        return Err(format!("the probes are {own}, and of files {files}=FILE"));
+    if !is_probe(name) {
+        return Err(match name.split_once(':') {
+            Some((base, scoring)) if is_probe(base) => {
+                let ways = ["likelihood", "acc", "acc-norm"].map(|way| format!("{base}:{way}"));
+                let known: Vec<String> = ways.into_iter().filter(|way| is_probe(way)).collect();
+                let ask = [base.to_owned()].into_iter().chain(known).collect::<Vec<_>>().join(", ");
+                format!("`{scoring}` is no way to score `{base}`; ask {ask}")
+            }
+            _ => {
+                let (own, files) = (neuro_probe::PROBES.join(", "), neuro_probe::TASKS.join("=FILE, "));
+                format!("the probes are {own}, and of files {files}=FILE")
+            }
+        });
     }
     match file {
         Some("") => Err(format!("write the file behind the sign, `{name}=FILE`, or leave both out")),
         _ => Ok(text.to_owned()),
     }
+}
+
+fn is_probe(name: &str) -> bool {
+    neuro_probe::Probe::is_known(name) || neuro_probe::is_task(name)
 }
 
 /// A probe that can be asked beside another, or `none`.

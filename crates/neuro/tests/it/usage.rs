@@ -80,3 +80,19 @@ fn flags_take_a_value_in_both_spellings() {
     let joined = place.run(&["show", "nowhere", "--top=x"]);
     assert_eq!(spaced, joined);
 }
+
+/// A name that is known, asked in a way that it is not: the ways that there are.
+#[test]
+fn ways_of_scoring_that_a_probe_has_not() {
+    let place = Place::new();
+    for (probe, advice) in [
+        ("math:acc", "`acc` is no way to score `math`; ask math, math:likelihood"),
+        ("sane:likelihood", "`likelihood` is no way to score `sane`; ask sane"),
+        ("reason@3:best", "`best` is no way to score `reason@3`; ask reason@3, reason@3:likelihood"),
+        ("piqa:likely=f", "`likely` is no way to score `piqa`; ask piqa, piqa:likelihood, piqa:acc, piqa:acc-norm"),
+        ("maths:acc", "the probes are math, math:likelihood, eq"),
+    ] {
+        let output = place.run(&["probe", "phantom", "--probe", probe]);
+        assert!(output.starts_with("exit code: 2") && output.contains(advice), "{output}");
+    }
+}
