@@ -134,17 +134,21 @@ impl Source<'_> {
         let document =
             if document.is_null() { json!({ "id": sample.question, "group": sample.group }) } else { document };
         let prompt = question.map(|question| question.plain.clone()).unwrap_or_default();
-        let target = question.map(|question| question.key.clone()).unwrap_or_default();
+        let target = self.set.and_then(|set| set.target(&sample.question)).unwrap_or_default();
         let of_filter: Vec<&Measured> = measures.iter().filter(|measure| measure.filter == filter).collect();
         let (arguments, responses) = self.requests(sample, question, &prompt);
-        let filtered = of_filter.first().map(|measure| measure.filtered.clone()).unwrap_or_default();
+        let filtered = match &sample.answer {
+            Some(_) => of_filter.iter().take(1).map(|measure| measure.filtered.clone()).collect(),
+            // Of each request the first response, which for probabilities is the only one.
+            None => responses.iter().map(|of_request| of_request[0].clone()).collect::<Vec<_>>(),
+        };
         let mut line = json!({
             "doc_id": place,
             "doc": document,
             "target": target,
             "arguments": arguments,
             "resps": responses,
-            "filtered_resps": [filtered],
+            "filtered_resps": filtered,
             "filter": filter,
             "metrics": of_filter.iter().map(|measure| measure.metric).collect::<Vec<_>>(),
             "doc_hash": hash(&format!("{document:#}")),
@@ -152,17 +156,22 @@ impl Source<'_> {
             "target_hash": hash(&target),
         });
         for measure in of_filter {
+            // IFEval's measures are flags there, of single instructions lists of them.
+            let is_flag = measure.metric.contains("_level_");
+            let value = |value: &f64| if is_flag { json!(*value == 1.0) } else { json!(value) };
             line[measure.metric] = match measure.values.as_slice() {
-                [value] => json!(value),
-                values => json!(values),
+                [one] if !measure.metric.starts_with("inst_level") => value(one),
+                values => values.iter().map(value).collect(),
             };
         }
         line
     }
 
-    /// What was asked, request by request, and what came back.
-    fn requests(&self, sample: &Sample, question: Option<&Question>, prompt: &str) -> (Value, Value) {
+    /// What was asked, request by request, and what came back: numbers as texts, which the harness makes of them.
+    fn requests(&self, sample: &Sample, question: Option<&Question>, prompt: &str) -> (Value, Vec<Value>) {
         let choices = question.and_then(|question| question.continuations.first());
+        // The harness adds whether the greedy answer is the same, which a run does not keep.
+        let scored = |nats: f64| json!([[nats.to_string(), null]]);
         match (choices, &sample.logprobs, &sample.answer) {
             (Some(choices), Some(logprobs), _) if choices.len() == logprobs.len() => {
                 let request = |(index, part): (usize, &neuro_probe::Continuation)| {
@@ -170,18 +179,19 @@ impl Source<'_> {
                     (format!("gen_args_{index}"), json!({ "arg_0": context, "arg_1": format!(" {}", part.said) }))
                 };
                 let arguments: Map<String, Value> = choices.iter().enumerate().map(request).collect();
-                // The harness adds whether the greedy answer is the same, which a run does not keep.
-                (Value::Object(arguments), json!(logprobs.iter().map(|nats| json!([[nats, null]])).collect::<Vec<_>>()))
+                (Value::Object(arguments), logprobs.iter().map(|nats| scored(*nats)).collect())
             }
             (_, _, Some(answer)) => {
                 let limit = question.map(|question| question.max_new_tokens);
-                let generation = json!({ "do_sample": false, "temperature": 0.0, "max_gen_toks": limit });
-                (json!({ "gen_args_0": { "arg_0": prompt, "arg_1": generation } }), json!([[answer]]))
+                let until = self.set.map(TaskSet::stops).unwrap_or_default();
+                let generation =
+                    json!({ "until": until, "do_sample": false, "temperature": 0.0, "max_gen_toks": limit });
+                (json!({ "gen_args_0": { "arg_0": prompt, "arg_1": generation } }), vec![json!([answer])])
             }
             (_, logprobs, None) => {
                 let said = question.map(|question| format!(" {}", question.key)).unwrap_or_default();
                 let total: f64 = logprobs.iter().flatten().sum();
-                (json!({ "gen_args_0": { "arg_0": prompt, "arg_1": said } }), json!([[[total, null]]]))
+                (json!({ "gen_args_0": { "arg_0": prompt, "arg_1": said } }), vec![scored(total)])
             }
         }
     }
@@ -209,6 +219,14 @@ impl Source<'_> {
             metrics.insert(format!("{metric}_stderr,{filter}"), error.map_or(json!("N/A"), |error| json!(error)));
         }
         let version = harness.map_or(Value::Null, |harness| json!(harness.version));
+        let shots = harness.map_or(0, |harness| harness.shots);
+        let output_type = if samples.iter().any(|sample| sample.answer.is_some()) {
+            "generate_until"
+        } else if values.iter().any(|(metric, ..)| *metric == "perplexity") {
+            "loglikelihood"
+        } else {
+            "multiple_choice"
+        };
         let original = self.set.map_or(samples.len(), |set| set.questions().len());
         let higher: Map<String, Value> =
             values.iter().map(|(metric, ..)| ((*metric).to_owned(), json!(*metric != "perplexity"))).collect();
@@ -218,12 +236,12 @@ impl Source<'_> {
             "group_subtasks": { &task: [] },
             "configs": { &task: {
                 "task": task,
-                "num_fewshot": 0,
-                "output_type": if samples.iter().any(|sample| sample.answer.is_some()) { "generate_until" } else { "multiple_choice" },
+                "num_fewshot": shots,
+                "output_type": output_type,
                 "metadata": { "version": version, "neuro_probe": probe.map(|probe| probe.id.clone()) },
             } },
             "versions": { &task: version },
-            "n-shot": { &task: 0 },
+            "n-shot": { &task: shots },
             "higher_is_better": { &task: higher },
             "n-samples": { &task: { "original": original, "effective": samples.len() } },
             "config": {
@@ -238,7 +256,8 @@ impl Source<'_> {
                 "fewshot_seed": null,
             },
             "git_hash": null,
-            "date": info.created,
+            // Seconds since 1970, where the run says when it began.
+            "date": info.created.parse::<jiff::Timestamp>().ok().map(|time| time.as_second() as f64),
             "model_source": "neuro",
             "model_name": format!("{}@{}", info.model.id, row.path),
             "model_name_sanitized": plain_name(&format!("{}__{}", info.model.id, row.path)),
@@ -285,4 +304,29 @@ pub(crate) fn fits(set: &TaskSet, data: &RunData, probe: &str) -> bool {
             None => set.question(&sample.question).is_some_and(|question| question.group == sample.group),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The harness's own hashes of documents, prompts and targets, on its published samples.
+    #[test]
+    fn hashes_are_the_harnesses() {
+        for file in ["samples_ifeval_base.jsonl", "samples_ifeval_surgery.jsonl"] {
+            let path = format!("{}/../../../shared/data/results/{file}", env!("CARGO_MANIFEST_DIR"));
+            let Ok(text) = fs::read_to_string(&path) else {
+                eprintln!("skipped: there is no {path}");
+                return;
+            };
+            assert_eq!(text.lines().count(), 541, "{file}");
+            for line in text.lines() {
+                let sample: Value = serde_json::from_str(line).unwrap();
+                let of = |key: &str| sample[key].as_str().unwrap();
+                assert_eq!(hash(&format!("{:#}", sample["doc"])), of("doc_hash"));
+                assert_eq!(hash(sample["arguments"]["gen_args_0"]["arg_0"].as_str().unwrap()), of("prompt_hash"));
+                assert_eq!(hash(of("target")), of("target_hash"));
+            }
+        }
+    }
 }
