@@ -53,7 +53,10 @@ pub(crate) fn contents(probe: &str, file: &str) -> anyhow::Result<Vec<(String, A
     let hint = is_task(probe).then(|| "the questions are read from NAME=FILE".to_owned());
     let mut contents = vec![read(file.to_owned(), hint)?];
     if let Some(examples) = examples_of(probe, file) {
-        let hint = format!("`{probe}` shows worked examples, which lie there in the set as it is distributed");
+        let plain = probe.split('-').next().unwrap_or_default();
+        let hint = format!(
+            "`{probe}` shows worked examples, which lie there in the set as it is distributed; `{plain}` asks without them"
+        );
         contents.push(read(examples, Some(hint))?);
     }
     Ok(contents)

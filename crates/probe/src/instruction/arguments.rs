@@ -1,6 +1,8 @@
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
+use super::language;
+
 /// The arguments of one instruction.
 #[derive(Clone, Copy)]
 pub(super) struct Arguments<'a> {
@@ -21,6 +23,17 @@ impl<'a> Arguments<'a> {
 
     pub(super) fn text(self, name: &str) -> Result<&'a str, String> {
         self.get(name)?.as_str().ok_or_else(|| self.wrong(name, "a text"))
+    }
+
+    /// A language that can be told; no answer would be in any other.
+    pub(super) fn language(self, name: &str) -> Result<String, String> {
+        let code = self.text(name)?;
+        let known: Vec<&str> = language::known().collect();
+        if known.contains(&code) {
+            Ok(code.to_owned())
+        } else {
+            Err(self.wrong(name, &format!("the code of a language that is told: {}", known.join(", "))))
+        }
     }
 
     /// The published data writes some counts as floats.

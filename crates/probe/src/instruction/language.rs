@@ -127,6 +127,17 @@ const DEVANAGARI_WORDS: [(&str, &str); 3] = [
     ("ne", "छ र को मा लाई यो छन् पनि भने गर्न हो एक तपाईं हामी गर्नुहोस् लागि छैन त्यो थियो"),
 ];
 
+/// The codes of all languages that can be told.
+pub(super) fn known() -> impl Iterator<Item = &'static str> {
+    let scripts = SCRIPTS.iter().map(|(code, ..)| *code);
+    let words = [&LATIN[..], &CYRILLIC_WORDS, &ARABIC_WORDS, &DEVANAGARI_WORDS];
+    let mut codes: Vec<&str> =
+        scripts.chain(words.into_iter().flatten().map(|(code, _)| *code)).chain(["zh"]).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    codes.into_iter()
+}
+
 /// The language as an ISO 639-1 code; none where there is no letter. Latin letters without any frequent word, as in a
 /// list of names, count as English; letters of other scripts without one as `und`, undetermined.
 pub(super) fn detect(text: &str) -> Option<&'static str> {

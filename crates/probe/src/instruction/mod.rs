@@ -53,7 +53,7 @@ impl Instruction {
                 relation: relation("let_relation")?,
                 frequency: arguments.count("let_frequency")?,
             },
-            "language:response_language" => Rule::Language(arguments.text("language")?.to_owned()),
+            "language:response_language" => Rule::Language(arguments.language("language")?),
             "length_constraints:number_sentences" => {
                 Rule::Sentences(relation("relation")?, arguments.count("num_sentences")?)
             }

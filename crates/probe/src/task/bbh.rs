@@ -96,7 +96,7 @@ pub(super) fn read(source: &Source<'_>, file: &str) -> Result<Read, ProbeError> 
     for part in questions(source)? {
         let fields = part.object()?;
         let target = fields.text("target")?;
-        let prompt = format!("{description}\n\nQ: {}\nA:", fields.text("input")?);
+        let prompt = format!("{description}\n\nQ: {}\nA:", fields.prompt("input")?);
         items.push(Item::new(part.key.clone(), name, prompt, &part, Grading::Bbh(target.to_owned(), filter)));
     }
     let measures = vec![("exact_match", "strict-match"), ("exact_match", "flexible-extract")];
@@ -112,7 +112,7 @@ pub(super) fn read_with_examples(source: &Source<'_>, file: &ProbeFile) -> Resul
     let mut items = Vec::new();
     for part in questions(source)? {
         let fields = part.object()?;
-        let prompt = format!("Q: {}\nA: Let's think step by step.\n", fields.text("input")?);
+        let prompt = format!("Q: {}\nA: Let's think step by step.\n", fields.prompt("input")?);
         let grading = Grading::BbhSteps(fields.text("target")?.to_owned());
         let mut item = Item::new(part.key.clone(), name, prompt, &part, grading).with_examples(&shown);
         item.question.max_new_tokens = 1_024;

@@ -25,7 +25,10 @@ pub(super) fn lettered(source: &Source<'_>, kind: &'static str) -> Result<Read, 
         if choices.iter().filter(|choice| choice.trim() == choices[gold].trim()).count() > 1 {
             return Err(fields.wrong("choices", "the right one only once; no answer could be told from a wrong one"));
         }
-        let query = fields.text("query")?.trim_end();
+        if kind == "boolq" && choices != ["no", "yes"] {
+            return Err(fields.wrong("choices", "`no` and `yes`, as all of this set have"));
+        }
+        let query = fields.prompt("query")?.trim_end();
         // The harness writes the passage without a heading.
         let query = if kind == "boolq" { query.strip_prefix("Passage: ").unwrap_or(query) } else { query };
         let prompt = format!("{query}\nAnswer:");
@@ -54,7 +57,7 @@ pub(super) fn winogrande(source: &Source<'_>) -> Result<Read, ProbeError> {
         let fields = part.object()?;
         let contexts = fields.choices("context_options")?;
         let gold = fields.index("gold", contexts.len())?;
-        let said = fields.text("continuation")?.trim().to_owned();
+        let said = fields.prompt("continuation")?.trim().to_owned();
         let shared = shared_words(&contexts);
         let options: Vec<String> = contexts.iter().map(|context| context[shared..].trim().to_owned()).collect();
         if options.iter().any(String::is_empty) {
@@ -92,7 +95,7 @@ pub(super) fn lambada(source: &Source<'_>) -> Result<Read, ProbeError> {
         if word.is_empty() {
             return Err(fields.wrong("continuation", "the word that follows"));
         }
-        let context = fields.text("context")?.to_owned();
+        let context = fields.prompt("context")?.to_owned();
         let mut item = Item::new(part.key.clone(), "lambada", context, &part, Grading::Word(word.to_owned()));
         item.question.max_new_tokens = 8;
         items.push(item);

@@ -16,7 +16,7 @@ pub(super) fn gsm8k(source: &Source<'_>) -> Result<Read, ProbeError> {
     let mut items = Vec::new();
     for part in source.lines()? {
         let fields = part.object()?;
-        let prompt = format!("Q: {}\nA: Let's think step by step.", fields.text("question")?);
+        let prompt = format!("Q: {}\nA: Let's think step by step.", fields.prompt("question")?);
         let grading = Grading::Gsm8k(solution(&fields)?, THE_ANSWER_IS);
         items.push(Item::new(part.key.clone(), "gsm8k", prompt, &part, grading));
     }
@@ -30,7 +30,7 @@ pub(super) fn gsm8k_with_examples(source: &Source<'_>, file: &ProbeFile) -> Resu
     let mut items = Vec::new();
     for part in source.lines()? {
         let fields = part.object()?;
-        let prompt = format!("Question: {}\nAnswer:", fields.text("question")?);
+        let prompt = format!("Question: {}\nAnswer:", fields.prompt("question")?);
         let grading = Grading::Gsm8k(solution(&fields)?, FINAL_ANSWER);
         items.push(Item::new(part.key.clone(), "gsm8k", prompt, &part, grading).with_examples(&shown.next()));
     }
@@ -65,7 +65,7 @@ pub(super) fn math500(source: &Source<'_>) -> Result<Read, ProbeError> {
         }
         let id = if fields.get("unique_id").is_some() { fields.text("unique_id")? } else { &part.key };
         let group = if fields.get("subject").is_some() { fields.text("subject")? } else { "math" };
-        let prompt = format!("Problem: {}\nAnswer:", fields.text("problem")?);
+        let prompt = format!("Problem: {}\nAnswer:", fields.prompt("problem")?);
         items.push(Item::new(id.to_owned(), group, prompt, &part, Grading::Latex(key.to_owned())));
     }
     let harness = Harness::new("hendrycks_math500", 1.0, vec![("exact_match", "none")]);
@@ -92,9 +92,9 @@ pub(super) fn ifeval(source: &Source<'_>) -> Result<Read, ProbeError> {
         };
         let instructions: Vec<Instruction> = ids.iter().zip(arguments).map(read).collect::<Result<_, _>>()?;
         let group = ids[0].split(':').next().unwrap_or_default().to_owned();
-        let text = format!("{ids:?} {arguments:?}");
+        let text = serde_json::json!({ "instruction_id_list": ids, "kwargs": arguments }).to_string();
         let grading = Grading::Instructions(instructions, text);
-        let mut item = Item::new(id, &group, fields.text("prompt")?.to_owned(), &part, grading);
+        let mut item = Item::new(id, &group, fields.prompt("prompt")?.to_owned(), &part, grading);
         item.question.max_new_tokens = 1_280;
         items.push(item);
     }

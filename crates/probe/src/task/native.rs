@@ -70,10 +70,7 @@ fn question(fields: &Fields<'_>, header: &Header) -> Result<Item, ProbeError> {
         Some(_) => return Err(fields.wrong("id", "a text or a number")),
     };
     let group = optional(fields, "group")?.unwrap_or_else(|| header.group.clone());
-    let text = fields.text("question")?;
-    if text.trim().is_empty() {
-        return Err(fields.wrong("question", "a text that asks something"));
-    }
+    let text = fields.prompt("question")?;
     let scorer = optional(fields, "scorer")?.or_else(|| header.scorer.clone());
     let scorer = scorer.unwrap_or_else(|| {
         let named = ["choices", "pattern", "scale"].iter().position(|key| fields.get(key).is_some());

@@ -12,7 +12,7 @@ pub(super) fn rys_math(source: &Source<'_>) -> Result<Read, ProbeError> {
     let mut items = Vec::new();
     for part in source.members()? {
         let fields = part.object()?;
-        let question = fields.text("question")?;
+        let question = fields.prompt("question")?;
         let answer = fields.raw("answer")?;
         // Digits, not a float: answers of 28 digits are among them. What is behind a point is cut, as `int` does.
         let whole = answer.split_once('.').map_or(answer.as_str(), |(whole, _)| whole);
@@ -46,9 +46,9 @@ pub(super) fn rys_eq(source: &Source<'_>) -> Result<Read, ProbeError> {
             if fields.get("reference_answer").is_some() { "reference_answer" } else { "reference_answer_fullscale" };
         let emotions = emotions(&fields, key)?;
         let references: Intensities = std::array::from_fn(|place| emotions[place].1);
-        let prompt = format!("{}{}", rys::NO_THINK, fields.text("prompt")?);
+        let prompt = format!("{}{}", rys::NO_THINK, fields.prompt("prompt")?);
         let mut item = Item::new(part.key.clone(), "eq", prompt, &part, Grading::RysEq(references));
-        item.question.plain = fields.text("prompt")?.to_owned();
+        item.question.plain = fields.prompt("prompt")?.to_owned();
         let named: Vec<String> = emotions.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         item.question.key = format!("First pass scores:\n{}", named.join("\n"));
         item.question.max_new_tokens = rys::MAX_NEW_TOKENS;
@@ -63,7 +63,7 @@ pub(super) fn eqbench(source: &Source<'_>) -> Result<Read, ProbeError> {
     for part in source.members()? {
         let fields = part.object()?;
         let emotions: [eqbench::Emotion; 4] = emotions(&fields, "reference_answer_fullscale")?;
-        let prompt = fields.text("prompt")?.to_owned();
+        let prompt = fields.prompt("prompt")?.to_owned();
         let mut item = Item::new(part.key.clone(), "eq", prompt, &part, Grading::EqBench(Box::new(emotions)));
         // Two passes and a critique between them.
         item.question.max_new_tokens = 1_024;

@@ -171,8 +171,15 @@ impl<'a> Part<'a> {
         let values: Value = serde_json::from_str(self.raw).map_err(|error| {
             self.refuse(format!("unreadable JSON ({}); expected an object for each question", syntax(&error)))
         })?;
-        if !values.is_object() {
+        let Value::Object(members) = &values else {
             return Err(self.refuse("no JSON object; expected one for each question"));
+        };
+        // serde keeps the last value of a key that is there twice.
+        let parts = Source { name: self.file, text: self.raw }.parts(0, self.raw, b'{').unwrap_or_default();
+        if parts.len() > members.len() {
+            let twice = |place: &usize| parts[..*place].iter().any(|part| part.key == parts[*place].key);
+            let key = (0..parts.len()).find(twice).map(|place| parts[place].key.clone()).unwrap_or_default();
+            return Err(self.refuse(format!("the key `{key}` is there twice; expected each key once")));
         }
         Ok(Fields { part: self.clone(), values })
     }
@@ -197,6 +204,9 @@ impl Fields<'_> {
 
     pub(crate) fn needed(&self, key: &str) -> Result<&Value, ProbeError> {
         self.get(key).ok_or_else(|| {
+            if self.values.get(key).is_some() {
+                return self.wrong(key, "a value");
+            }
             let known = self.values.as_object().into_iter().flatten().map(|(key, _)| format!("`{key}`"));
             let known: Vec<String> = known.collect();
             self.refuse(format!(
@@ -208,6 +218,12 @@ impl Fields<'_> {
 
     pub(crate) fn text(&self, key: &str) -> Result<&str, ProbeError> {
         self.needed(key)?.as_str().ok_or_else(|| self.wrong(key, "a text"))
+    }
+
+    /// A text that is not empty.
+    pub(crate) fn prompt(&self, key: &str) -> Result<&str, ProbeError> {
+        let text = self.text(key)?;
+        if text.trim().is_empty() { Err(self.wrong(key, "a text that asks something")) } else { Ok(text) }
     }
 
     pub(crate) fn texts(&self, key: &str) -> Result<Vec<String>, ProbeError> {
@@ -258,7 +274,7 @@ impl Fields<'_> {
         self.needed(key)?;
         let source = Source { name: self.part.file, text: self.part.raw };
         let parts = source.parts(0, self.part.raw, b'{').unwrap_or_default();
-        // Of a key that is there twice the last one counts, as in the parsed values.
+        // A key stands there once.
         let part = parts.iter().rev().find(|part| part.key == key);
         let raw = part.map(|part| part.raw).unwrap_or_default();
         Ok(raw.trim_matches('"').to_owned())

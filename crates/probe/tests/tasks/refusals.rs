@@ -72,6 +72,15 @@ fn whatever_does_not_fit_is_told_with_its_line() {
         ("math500", "{\"problem\": \"a\", \"answer\": \"\"}".into(), "`answer` is \"\", expected an answer that is not empty"),
         ("gsm8k", "{\"question\": \"a\", \"answer\": \"7 #### \"}".into(), "expected a solution that ends with `#### `"),
         ("lambada", "{\"context\": \"a\", \"continuation\": \" \"}".into(), "expected the word that follows"),
+        ("lambada", "{\"context\": \" \", \"continuation\": \"a\"}".into(), "expected a text that asks something"),
+        ("gsm8k", "{\"question\": \"\", \"answer\": \"#### 1\"}".into(), "`question` is \"\", expected a text that asks"),
+        ("piqa", "{\"query\": \"\", \"choices\": [\"a\", \"b\"], \"gold\": 0}".into(), "expected a text that asks something"),
+        ("boolq", "{\"query\": \"q\", \"choices\": [\"no\", \"yes\", \"maybe\"], \"gold\": 2}".into(), "expected `no` and `yes`"),
+        ("winogrande", "{\"context_options\": [\"a b\", \"a c\"], \"continuation\": \"\", \"gold\": 0}".into(), "`continuation` is \"\""),
+        ("task", "{\"question\": \"a\", \"reference\": null}".into(), "`reference` is null, expected a value"),
+        ("task", "\n{\"question\": \"a\", \"reference\": 1, \"question\": \"b\"}".into(), "line 2: the key `question` is there twice"),
+        ("rys-math", "{\n\"0\": {\"question\": \"a\", \"answer\": 1, \"answer\": 2}}".into(), "line 2: the key `answer` is there twice"),
+        ("ifeval", ifeval("[\"language:response_language\"]", "[{\"language\": \"xx\"}]"), "expected the code of a language that is told: ar, bg"),
     ];
     for (kind, content, problem) in cases {
         let refusal = read(kind, &content).err().map(|error| error.to_string()).unwrap_or_default();

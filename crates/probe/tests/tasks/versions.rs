@@ -46,7 +46,7 @@ piqa v2 2879baf81b66 31007f88b7dc
 winogrande v2 1acd248ba091 5df5df6c7bbc
 lambada v2 dfa7c469e15c 767d6b74822e
 eqbench v2 727c56e665eb 187e4cdf3360
-ifeval v2 c8f61d9dceb1 fc19188f7a7c
+ifeval v2 114c124e8147 fc19188f7a7c
 bbh v2 eb14a476f4cb 37018d9e4b46
 arc-easy v2 33da5ce3b32c 3c103f9b32c0
 bbh-cot v2 a19496701776 48a0c8bf2c36
