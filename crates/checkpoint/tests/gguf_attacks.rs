@@ -170,7 +170,7 @@ fn metadata_that_describe_no_model() {
         let all: Vec<&str> = std::iter::once(name.as_str()).chain(parts.iter().copied()).collect();
         attack(|file| file.set(key, value), &all);
     };
-    key("general.architecture", text("mamba"), &["is \"mamba\", which is not supported; known: llama, qwen2, qwen3"]);
+    key("general.architecture", text("mamba"), &["is \"mamba\", which is not supported; known: llama, qwen2, qwen3, mistral3, qwen2moe"]);
     key("general.architecture", number(1), &["is 1, expected a string"]);
     attack(|file| file.remove("general.architecture"), &["`general.architecture` is missing", "llama, qwen2, qwen3"]);
     for name in ["context_length", "embedding_length", "block_count", "feed_forward_length", "attention.head_count"] {
@@ -197,7 +197,10 @@ fn metadata_that_describe_no_model() {
     key("llama.attention.sliding_window", number(u32::MAX), &["is 4294967295, expected at most 2147483648"]);
     key("llama.attention.sliding_window_pattern", integers(&[1, 0]), &["has 2 items, expected 1, one per layer"]);
     key("llama.vocab_size", number(17), &["is 17, but token_embd.weight has 16 rows"]);
-    key("llama.expert_count", number(8), &["is 8, expected 0", "not supported"]);
+    attack(|file| file.set("llama.expert_count", number(8)), &["`llama.expert_used_count` is missing"]);
+    key("llama.expert_weights_scale", float(2.5), &["is 2.5, expected 1", "not supported"]);
+    key("llama.expert_group_count", number(4), &["is 4, expected 1", "not supported"]);
+    key("llama.nextn_predict_layers", number(1), &["is 1, expected 0", "not supported"]);
     key("llama.attention.temperature_length", number(8), &["is not known here and may change what the model computes"]);
     attack(|file| file.push("rope_freqs.weight", &[3], &[1.0; 3]), &["`rope_freqs.weight` has 3 numbers, expected 2"]);
     attack(

@@ -6,7 +6,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{checkpoint, fixture, fixtures, logits};
+use common::{checkpoint, fixture, logits};
 use neuro_checkpoint::Checkpoint;
 use neuro_path::LayerPath;
 use neuro_surgery::gguf::{GgufExport, Numbers, export};
@@ -77,43 +77,6 @@ fn a_file_of_every_format_is_copied_byte_for_byte() {
             assert_eq!(found.value == key.value, key.name != "llama.block_count" || layers.len() == 2, "{}", key.name);
         }
     }
-}
-
-#[test]
-fn folders_become_files_that_compute_the_path() {
-    let place = tempfile::tempdir().unwrap();
-    let mut written = Vec::new();
-    for name in fixtures() {
-        let source = checkpoint(&name);
-        for numbers in [None, Some(Numbers::F32)] {
-            let out = place.path().join(format!("{name}-{numbers:?}.gguf"));
-            match run(&source, "(1,3)", numbers, &out, &mut Quiet) {
-                Ok(exported) => {
-                    assert!(exported.comparison.passed(), "{name} {numbers:?}: {exported:?}");
-                    let difference = difference(&source, "(1,3)", &out);
-                    // Norms and biases are f32 in the file and what the folder stores here; nothing else differs.
-                    assert!(difference <= 1e-4, "{name} {numbers:?}: {difference}");
-                    written.push(name.clone());
-                }
-                Err(error) => {
-                    let message = error.to_string();
-                    let reasons = [
-                        "window",
-                        "dynamic",
-                        "SiLU",
-                        "different kinds",
-                        "truncate",
-                        "YaRN",
-                        "folders are not written as GGUF",
-                    ];
-                    assert!(reasons.iter().any(|reason| message.contains(reason)), "{name}: {message}");
-                    assert!(!out.exists(), "{name}");
-                }
-            }
-        }
-    }
-    written.dedup();
-    assert_eq!(written, ["llama-default", "llama-llama3", "qwen2-default", "qwen3-default"]);
 }
 
 #[test]

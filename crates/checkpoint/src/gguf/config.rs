@@ -1,23 +1,26 @@
 //! Metadata to [`DecoderConfig`]: the keys are put into the words of a `config.json`, so that every check and default of
 //! theirs holds here too; what files say by holding a tensor or not is settled after that.
 //!
-//! Keys: ggml's `docs/gguf.md` and llama.cpp's `llama-model.cpp` (`load_hparams`).
+//! Keys: ggml's `docs/gguf.md` and llama.cpp's `llama-model.cpp` (`load_hparams`) and `models/*.cpp`
+//! (`load_arch_hparams`).
+
+mod rope;
+mod settle;
+mod words;
 
 use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
 
+use super::architecture::GgufArchitecture;
 use super::keys::Keys;
 use super::tokenizer::end_tokens;
 use super::value::Value;
 use super::weights::{EMBEDDING, GgufWeights, HEAD};
-use crate::config::{DecoderConfig, MAX_LAYERS, RopeScaling};
+use crate::config::{DecoderConfig, MAX_LAYERS};
 use crate::error::{CheckpointError, shorten};
 
 const ARCHITECTURE: &str = "general.architecture";
-
-/// Architectures that are read: all rotate halves but `llama`, whose files hold queries and keys for rotated pairs.
-const KNOWN: [&str; 3] = ["llama", "qwen2", "qwen3"];
 
 /// Keys that every file must have, behind the architecture's name, and the words of a `config.json`.
 const REQUIRED: [(&str, &str); 5] = [
@@ -29,91 +32,135 @@ const REQUIRED: [(&str, &str); 5] = [
 ];
 
 /// Further keys that are read, and what they are called in a `config.json`; names that are not found there are empty.
-const READ: [(&str, &str); 17] = [
+const READ: [(&str, &str); 25] = [
     ("attention.head_count_kv", "num_key_value_heads"),
     ("attention.key_length", "head_dim"),
     ("attention.value_length", ""),
     ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
-    ("attention.scale", ""),
-    ("attention.sliding_window", ""),
-    ("attention.sliding_window_pattern", ""),
+    ("attention.layer_norm_epsilon", "layer_norm_eps"),
     ("rope.dimension_count", ""),
     ("rope.freq_base", "rope_theta"),
     ("rope.scaling.type", "rope_scaling.rope_type"),
     ("rope.scaling.factor", "rope_scaling.factor"),
     ("rope.scaling.original_context_length", "rope_scaling.original_max_position_embeddings"),
     ("rope.scaling.attn_factor", "rope_scaling.attention_factor"),
-    ("rope.scaling.yarn_beta_fast", "rope_scaling.beta_fast"),
-    ("rope.scaling.yarn_beta_slow", "rope_scaling.beta_slow"),
     ("rope.scale_linear", ""),
     ("vocab_size", "vocab_size"),
+    ("expert_count", "num_experts"),
+    ("expert_used_count", "num_experts_per_tok"),
+    ("expert_feed_forward_length", "moe_intermediate_size"),
+    ("expert_shared_feed_forward_length", "shared_expert_intermediate_size"),
+    ("expert_shared_count", "n_shared_experts"),
+    ("expert_weights_scale", "routed_scaling_factor"),
+    ("expert_weights_norm", "norm_topk_prob"),
+    ("expert_gating_func", ""),
+    ("expert_group_count", "n_group"),
+    ("expert_group_used_count", "topk_group"),
+    ("leading_dense_block_count", "first_k_dense_replace"),
+    ("nextn_predict_layers", ""),
 ];
 
-/// Keys that cannot change the computation.
-const HARMLESS: [&str; 3] = ["rope.scaling.finetuned", "tensor_data_layout", "rope.scaling.yarn_ext_factor"];
+/// Keys that cannot change the computation: llama.cpp reads none of these in the architectures that are known here, but
+/// where they name them themselves. YaRN's bounds are 32 and 1 there, whatever a file says (`llama-hparams.h`).
+const HARMLESS: [&str; 6] = [
+    "rope.scaling.finetuned",
+    "tensor_data_layout",
+    "rope.scaling.yarn_ext_factor",
+    "rope.scaling.yarn_attn_factor",
+    "rope.scaling.yarn_beta_fast",
+    "rope.scaling.yarn_beta_slow",
+];
 
-/// Keys that change nothing at the value given, and something that is not supported at any other.
-const NEUTRAL: [(&str, f64); 6] = [
-    ("expert_count", 0.0),
-    ("expert_used_count", 0.0),
+/// Keys that change nothing at the value given, and something that is not supported at any other, except where an
+/// architecture reads them.
+const NEUTRAL: [(&str, f64); 5] = [
     ("logit_scale", 1.0),
     ("residual_scale", 1.0),
     ("embedding_scale", 1.0),
-    ("rope.scaling.yarn_attn_factor", 1.0),
+    ("attention.temperature_scale", 0.0),
+    ("attention.shared_kv_layers", 0.0),
 ];
+
+/// Beyond, the number of layers is refused by the config itself.
+const MOST_BLOCKS: u64 = 2 * MAX_LAYERS as u64;
 
 /// The model that a file holds.
 pub(super) fn describe(keys: Keys<'_>, weights: &GgufWeights, file: &Path) -> Result<DecoderConfig, CheckpointError> {
     let reader = Reader { keys, architecture: architecture(keys)? };
     reader.refuse_unknown()?;
-    let (json, divisors) = (reader.json(weights)?, weights.rope_divisors()?);
+    let json = reader.json(weights)?;
     let text = Json::Object(json).to_string();
     let mut config = DecoderConfig::from_json(text.as_bytes(), file).map_err(|error| reader.in_own_words(error))?;
-    reader.check_rope(&config)?;
-    reader.settle_layers(&mut config, weights, divisors)?;
+    reader.settle(&mut config, weights)?;
     Ok(config)
 }
 
-/// Whether rows of `q_proj` and `k_proj` are in the order of rotated pairs.
-pub(super) fn rotates_pairs(config: &DecoderConfig) -> bool {
-    config.model_type == "llama"
+/// Blocks at the end of a file that predict further tokens and are left out.
+pub(super) fn predictors(keys: Keys<'_>) -> Result<u64, CheckpointError> {
+    let reader = Reader { keys, architecture: architecture(keys)? };
+    Ok(if reader.architecture.predictors { reader.count("nextn_predict_layers")?.unwrap_or(0) } else { 0 })
 }
 
-fn architecture(keys: Keys<'_>) -> Result<&'static str, CheckpointError> {
-    let known = KNOWN.join(", ");
+fn architecture(keys: Keys<'_>) -> Result<&'static GgufArchitecture, CheckpointError> {
+    let known = || GgufArchitecture::ALL.iter().map(|known| known.name).collect::<Vec<_>>().join(", ");
     let Some(found) = keys.text(ARCHITECTURE)? else {
-        return Err(keys.refuse(ARCHITECTURE, format!("is missing, expected one of {known}")));
+        return Err(keys.refuse(ARCHITECTURE, format!("is missing, expected one of {}", known())));
     };
-    KNOWN.into_iter().find(|known| *known == found).ok_or_else(|| {
-        keys.refuse(ARCHITECTURE, format!("is \"{}\", which is not supported; known: {known}", shorten(found)))
+    GgufArchitecture::named(found).ok_or_else(|| {
+        let found = shorten(found);
+        keys.refuse(ARCHITECTURE, format!("is \"{found}\", which is not supported; known: {}", known()))
     })
 }
 
 struct Reader<'a> {
     keys: Keys<'a>,
-    architecture: &'static str,
+    architecture: &'static GgufArchitecture,
 }
 
 impl Reader<'_> {
     fn key(&self, name: &str) -> String {
-        format!("{}.{name}", self.architecture)
+        format!("{}.{name}", self.architecture.name)
+    }
+
+    fn refuse(&self, name: &str, problem: impl Into<String>) -> CheckpointError {
+        self.keys.refuse(&self.key(name), problem)
+    }
+
+    /// A whole number, which some files give for each layer.
+    fn count(&self, name: &str) -> Result<Option<u64>, CheckpointError> {
+        self.keys.same_for_all_layers(&self.key(name))
+    }
+
+    fn number(&self, name: &str) -> Result<Option<f64>, CheckpointError> {
+        self.keys.number(&self.key(name))
+    }
+
+    /// A factor for which files may say 0 where there is none.
+    fn factor(&self, name: &str) -> Result<f64, CheckpointError> {
+        Ok(self.number(name)?.filter(|&factor| factor != 0.0).unwrap_or(1.0))
+    }
+
+    fn require(&self, name: &str) -> Result<u64, CheckpointError> {
+        self.count(name)?.ok_or_else(|| self.refuse(name, "is missing; the file is incomplete"))
     }
 
     /// A key of the architecture that nobody here knows may change what the model computes.
     fn refuse_unknown(&self) -> Result<(), CheckpointError> {
-        let prefix = format!("{}.", self.architecture);
+        let prefix = format!("{}.", self.architecture.name);
         for (key, name) in self.keys.names().filter_map(|key| Some((key, key.strip_prefix(&prefix)?))) {
-            let read = REQUIRED.iter().chain(&READ).any(|(known, _)| *known == name);
-            if let Some((_, neutral)) = NEUTRAL.iter().find(|(known, _)| *known == name) {
-                let found = self.keys.number(key)?;
-                if found != Some(*neutral) {
-                    let problem =
-                        format!("is {}, expected {neutral}: this is not supported", found.unwrap_or(f64::NAN));
-                    return Err(self.keys.refuse(key, problem));
-                }
-            } else if !read && !HARMLESS.contains(&name) {
+            let read = REQUIRED.iter().chain(&READ).any(|(known, _)| *known == name)
+                || self.architecture.reads.contains(&name);
+            if read || HARMLESS.contains(&name) {
+                continue;
+            }
+            let Some((_, neutral)) = NEUTRAL.iter().find(|(known, _)| *known == name) else {
                 let problem =
                     "is not known here and may change what the model computes; use the checkpoint in safetensors";
+                return Err(self.keys.refuse(key, problem));
+            };
+            let found = self.keys.number(key)?;
+            if found != Some(*neutral) {
+                let problem = format!("is {}, expected {neutral}: this is not supported", found.unwrap_or(f64::NAN));
                 return Err(self.keys.refuse(key, problem));
             }
         }
@@ -123,34 +170,26 @@ impl Reader<'_> {
     /// The words of a `config.json`.
     fn json(&self, weights: &GgufWeights) -> Result<Map<String, Json>, CheckpointError> {
         let mut json = Map::new();
-        json.insert("model_type".to_owned(), self.architecture.into());
+        json.insert("model_type".to_owned(), self.architecture.model_types.first().copied().unwrap_or("mistral").into());
         for (name, word) in REQUIRED {
-            let key = self.key(name);
-            let found = self.keys.same_for_all_layers(&key)?;
-            let found = found.ok_or_else(|| self.keys.refuse(&key, "is missing; the file is incomplete"))?;
-            json.insert(word.to_owned(), found.into());
+            json.insert(word.to_owned(), self.require(name)?.into());
         }
-        let layers = json["num_hidden_layers"].as_u64().unwrap_or(0);
-        let tensors = weights.names().count();
-        if layers <= MAX_LAYERS as u64 && layers > tensors as u64 {
-            let problem = format!("is {layers}, but the file holds {tensors} tensors");
-            return Err(self.keys.refuse(&self.key("block_count"), problem));
-        }
-        if let Some(heads) = self.keys.same_for_all_layers(&self.key("attention.head_count_kv"))? {
-            json.insert("num_key_value_heads".to_owned(), heads.into());
-        } else {
-            json.insert("num_key_value_heads".to_owned(), json["num_attention_heads"].clone());
-        }
+        json.insert("num_hidden_layers".to_owned(), self.layers(weights)?.into());
+        let heads = self.count("attention.head_count_kv")?;
+        json.insert(
+            "num_key_value_heads".to_owned(),
+            heads.map_or_else(|| json["num_attention_heads"].clone(), Json::from),
+        );
         if let Some(head_dim) = self.head_dim(&json)? {
             json.insert("head_dim".to_owned(), head_dim.into());
         }
-        for (name, word) in [("attention.layer_norm_rms_epsilon", "rms_norm_eps"), ("rope.freq_base", "rope_theta")] {
-            if let Some(number) = self.keys.number(&self.key(name))? {
-                json.insert(word.to_owned(), number.into());
-            } else if word == "rms_norm_eps" {
-                return Err(self.keys.refuse(&self.key(name), "is missing; the file is incomplete"));
-            }
-        }
+        let (eps, word) = match self.architecture.layer_norm {
+            true => ("attention.layer_norm_epsilon", "layer_norm_eps"),
+            false => ("attention.layer_norm_rms_epsilon", "rms_norm_eps"),
+        };
+        let found = self.number(eps)?.ok_or_else(|| self.refuse(eps, "is missing; the file is incomplete"))?;
+        json.insert(word.to_owned(), found.into());
+        json.insert("rope_theta".to_owned(), self.number("rope.freq_base")?.unwrap_or(rope::THETA).into());
         json.insert("vocab_size".to_owned(), self.vocab_size(weights)?.into());
         json.insert("tie_word_embeddings".to_owned(), (!weights.contains(HEAD)).into());
         if let Some(scaling) = self.scaling()? {
@@ -158,20 +197,46 @@ impl Reader<'_> {
         }
         json.insert("eos_token_id".to_owned(), end_tokens(self.keys)?.into());
         json.insert("bos_token_id".to_owned(), json!(self.keys.count("tokenizer.ggml.bos_token_id")?));
+        self.own_words(&mut json, weights)?;
         Ok(json)
+    }
+
+    /// Blocks that are layers: those that predict further tokens count as blocks as well.
+    fn layers(&self, weights: &GgufWeights) -> Result<u64, CheckpointError> {
+        let blocks = self.require("block_count")?;
+        let tensors = weights.names().count();
+        if blocks <= MOST_BLOCKS && blocks > tensors as u64 {
+            let problem = format!("is {blocks}, but the file holds {tensors} tensors");
+            return Err(self.refuse("block_count", problem));
+        }
+        let predictors = self.count("nextn_predict_layers")?.unwrap_or(0);
+        if predictors > 0 && !self.architecture.predictors {
+            let problem = format!("is {predictors}, expected 0: this is not supported in this architecture");
+            return Err(self.refuse("nextn_predict_layers", problem));
+        }
+        match blocks.checked_sub(predictors) {
+            Some(layers) if layers > 0 || predictors == 0 => Ok(layers),
+            _ => {
+                let problem = format!("is {predictors} of {blocks} blocks, which leaves no layer");
+                Err(self.refuse("nextn_predict_layers", problem))
+            }
+        }
     }
 
     /// Width of a head where it is stated, or where heads divide the width of the model.
     fn head_dim(&self, json: &Map<String, Json>) -> Result<Option<u64>, CheckpointError> {
-        let [key_length, value_length] = ["attention.key_length", "attention.value_length"].map(|name| self.key(name));
-        let (found, of_values) = (self.keys.count(&key_length)?, self.keys.count(&value_length)?);
+        // Keys and values that come out of a latent have keys of their own.
+        if self.keys.value(&self.key("attention.kv_lora_rank")).is_some() {
+            return Ok(None);
+        }
+        let (found, of_values) = (self.count("attention.key_length")?, self.count("attention.value_length")?);
         let size = |word: &str| json[word].as_u64().unwrap_or(0);
         let found = found.or_else(|| size("hidden_size").checked_div(size("num_attention_heads")));
         match (found, of_values) {
             (Some(found), Some(of_values)) if found != of_values => {
                 let problem =
                     format!("is {of_values} where keys have {found}; heads of different widths are not supported");
-                Err(self.keys.refuse(&value_length, problem))
+                Err(self.refuse("attention.value_length", problem))
             }
             _ => Ok(found),
         }
@@ -179,12 +244,11 @@ impl Reader<'_> {
 
     /// Rows of the embedding.
     fn vocab_size(&self, weights: &GgufWeights) -> Result<u64, CheckpointError> {
-        let key = self.key("vocab_size");
         let rows = weights.shape_of(EMBEDDING).and_then(|shape| shape.first());
         let rows = rows.ok_or_else(|| weights.missing("token_embd.weight"))?;
         let rows = *rows as u64;
-        if let Some(stated) = self.keys.count(&key)?.filter(|&stated| stated != rows) {
-            return Err(self.keys.refuse(&key, format!("is {stated}, but token_embd.weight has {rows} rows")));
+        if let Some(stated) = self.count("vocab_size")?.filter(|&stated| stated != rows) {
+            return Err(self.refuse("vocab_size", format!("is {stated}, but token_embd.weight has {rows} rows")));
         }
         let tokens = self.keys.texts("tokenizer.ggml.tokens")?.map_or(0, <[_]>::len) as u64;
         if tokens > rows {
@@ -194,105 +258,26 @@ impl Reader<'_> {
         Ok(rows)
     }
 
-    /// `rope_scaling`, as llama.cpp understands the keys: a factor without a type is linear, and YaRN's magnitude is
-    /// multiplied by `attn_factor`.
-    fn scaling(&self) -> Result<Option<Json>, CheckpointError> {
-        let number = |name: &str| self.keys.number(&self.key(name));
-        let factor = number("rope.scaling.factor")?.or(number("rope.scale_linear")?).filter(|&factor| factor != 0.0);
-        let kind_key = self.key("rope.scaling.type");
-        let kind = self.keys.text(&kind_key)?.unwrap_or("linear");
-        match (kind, factor) {
-            ("none", _) | ("linear", None) => Ok(None),
-            ("linear", Some(factor)) => Ok(Some(json!({"rope_type": "linear", "factor": factor}))),
-            ("yarn", factor) => {
-                let factor = factor.unwrap_or(1.0);
-                let mut scaling = json!({"rope_type": "yarn", "factor": factor});
-                if let Some(own) = number("rope.scaling.attn_factor")? {
-                    scaling["attention_factor"] = json!(own * if factor > 1.0 { 0.1 * factor.ln() + 1.0 } else { 1.0 });
-                }
-                for (name, word) in [("yarn_beta_fast", "beta_fast"), ("yarn_beta_slow", "beta_slow")] {
-                    if let Some(beta) = number(&format!("rope.scaling.{name}"))? {
-                        scaling[word] = json!(beta);
-                    }
-                }
-                if let Some(original) = self.keys.count(&self.key("rope.scaling.original_context_length"))? {
-                    scaling["original_max_position_embeddings"] = json!(original);
-                }
-                Ok(Some(scaling))
-            }
-            (other, _) => {
-                let found = shorten(other);
-                let problem = format!("is \"{found}\", which is not supported; known: none, linear, yarn");
-                Err(self.keys.refuse(&kind_key, problem))
-            }
+    /// The sliding window, where there is one.
+    fn window(&self) -> Result<Option<u64>, CheckpointError> {
+        let name = "attention.sliding_window";
+        let found = self.count(name)?.filter(|&window| window > 0);
+        if let Some(window) = found.filter(|&window| window > 1 << 31) {
+            return Err(self.refuse(name, format!("is {window}, expected at most {}", 1_u64 << 31)));
         }
+        Ok(found)
     }
 
-    fn check_rope(&self, config: &DecoderConfig) -> Result<(), CheckpointError> {
-        let key = self.key("rope.dimension_count");
-        let head_dim = config.layers[0].attention.head_dim;
-        match self.keys.count(&key)? {
-            Some(found) if found != head_dim as u64 => Err(self.keys.refuse(
-                &key,
-                format!("is {found} in heads of {head_dim}; heads that are rotated in part are not supported"),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    /// What differs from layer to layer, or shows only in the tensors.
-    fn settle_layers(
-        &self,
-        config: &mut DecoderConfig,
-        weights: &GgufWeights,
-        divisors: Option<Vec<f32>>,
-    ) -> Result<(), CheckpointError> {
-        let windows = self.windows(config.num_layers())?;
-        let scale = self.keys.number(&self.key("attention.scale"))?.filter(|&scale| scale != 0.0);
-        for (index, (layer, window)) in config.layers.iter_mut().zip(windows).enumerate() {
-            let has = |module: &str| weights.contains(&format!("model.layers.{index}.{module}.bias"));
-            let attention = &mut layer.attention;
-            attention.q_bias = has("self_attn.q_proj");
-            attention.k_bias = has("self_attn.k_proj");
-            attention.v_bias = has("self_attn.v_proj");
-            attention.o_bias = has("self_attn.o_proj");
-            layer.mlp.bias = has("mlp.gate_proj");
-            attention.window = window;
-            attention.scale = scale.unwrap_or(attention.scale);
-            if let Some(divisors) = &divisors {
-                if attention.rope.scaling != RopeScaling::Default {
-                    let problem = "is set beside rope_freqs.weight; only one of both is supported";
-                    return Err(self.keys.refuse(&self.key("rope.scaling.factor"), problem));
-                }
-                if divisors.len() != attention.head_dim / 2 {
-                    let (found, expected) = (divisors.len(), attention.head_dim / 2);
-                    return Err(weights.refuse_rope(format!("has {found} numbers, expected {expected}, one per pair")));
-                }
-                attention.rope.scaling = RopeScaling::Factors { divisors: divisors.clone() };
-            }
-        }
-        Ok(())
-    }
-
-    /// The sliding window of each layer: on all, or by a pattern. A pattern of n leaves every n-th layer without one.
-    fn windows(&self, layers: usize) -> Result<Vec<Option<usize>>, CheckpointError> {
-        let key = self.key("attention.sliding_window");
-        let window = self.keys.count(&key)?.filter(|&window| window > 0);
-        let window = window.map(|window| {
-            let fits = usize::try_from(window).ok().filter(|&window| window <= 1 << 31);
-            fits.ok_or_else(|| self.keys.refuse(&key, format!("is {window}, expected at most {}", 1_u64 << 31)))
-        });
-        let window = window.transpose()?;
+    /// Which layers have the window: by a list, or all but every n-th, by a key or by the architecture; else all.
+    fn windowed(&self, layers: usize) -> Result<Vec<bool>, CheckpointError> {
         let key = self.key("attention.sliding_window_pattern");
-        let has_window: Vec<bool> = match self.keys.value(&key) {
-            None => vec![true; layers],
-            Some(Value::Numbers(_)) => self.keys.flags_of_layers(&key, layers)?.unwrap_or_default(),
-            Some(_) => match self.keys.count(&key)?.unwrap_or(0) {
-                0 => vec![true; layers],
-                every => (0..layers as u64).map(|layer| layer % every < every - 1).collect(),
-            },
+        let period = match self.keys.value(&key) {
+            None => self.architecture.window_period.unwrap_or(0) as u64,
+            Some(Value::Numbers(_)) => return Ok(self.keys.flags_of_layers(&key, layers)?.unwrap_or_default()),
+            Some(_) => self.keys.count(&key)?.unwrap_or(0),
         };
-        Ok(has_window.into_iter().map(|has| window.filter(|_| has)).collect())
+        let windowed = |layer: u64| period == 0 || layer % period < period - 1;
+        Ok((0..layers as u64).map(windowed).collect())
     }
 
     /// A message about a word of `config.json`, as one about the key that it came from.

@@ -4,6 +4,7 @@
 //! [`DecoderConfig`] as a `config.json`, and [`weights`] gives tensors under their canonical names and in their canonical
 //! order of rows, decoded by [`blocks`] to exactly the numbers that llama.cpp sees.
 
+mod architecture;
 mod blocks;
 mod config;
 mod cursor;
@@ -11,7 +12,7 @@ mod format;
 mod header;
 mod keys;
 mod layout;
-mod names;
+mod pieces;
 mod split;
 mod tokenizer;
 mod value;
@@ -20,6 +21,7 @@ mod weights;
 use std::borrow::Cow;
 use std::path::Path;
 
+pub use architecture::GgufArchitecture;
 pub use format::BlockFormat;
 pub use layout::{GgufKey, GgufLayout, GgufPlace};
 pub use split::model_name;
@@ -54,6 +56,9 @@ impl Gguf {
         let keys = Keys::new(weights.header(), path);
         let mut config = config::describe(keys, &weights, path)?;
         let tokenizer = HeaderTokenizer::read(keys)?;
+        if config::predictors(keys)? > 0 {
+            weights.leave_out_blocks(config.num_layers());
+        }
         weights.fit(&mut config)?;
         Ok(Self { config, weights, tokenizer })
     }

@@ -6,10 +6,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::blocks;
-use super::config::rotates_pairs;
+use super::architecture::GgufArchitecture;
 use super::format::BlockFormat;
 use super::header::{GgufHeader, GgufTensor};
-use super::names::{self, ROPE_FACTORS};
+use super::pieces::{KeysAndValues, Piece, layer_of};
+use super::value::Value;
 use crate::config::DecoderConfig;
 use crate::convert;
 use crate::disk::WeightFile;
@@ -23,9 +24,16 @@ const CHECKED: usize = 1 << 12;
 pub(super) const EMBEDDING: &str = "model.embed_tokens.weight";
 pub(super) const HEAD: &str = "lm_head.weight";
 
+/// Divisors of the rotary frequencies, one for each pair; and of LongRoPE those for short and for long texts.
+pub(super) const ROPE_FACTORS: &str = "rope_freqs.weight";
+pub(super) const ROPE_SHORT: &str = "rope_factors_short.weight";
+pub(super) const ROPE_LONG: &str = "rope_factors_long.weight";
+
 /// Tensors in files. As opened, `places` holds every stored tensor; after [`GgufWeights::fit`], exactly the expected ones.
 pub(crate) struct GgufWeights {
     parts: Vec<Part>,
+    /// None where it is not known, which is refused elsewhere.
+    architecture: Option<&'static GgufArchitecture>,
     places: BTreeMap<String, Place>,
 }
 
@@ -36,20 +44,28 @@ pub(super) struct Part {
 }
 
 /// Where a tensor is.
-struct Place {
+#[derive(Clone)]
+pub(super) struct Place {
     part: usize,
     stored: String,
+    /// Which of the stored numbers, where they are not all of the tensor and no others.
+    piece: Option<Piece>,
     /// Heads, where the rows of each lie in the order of rotated pairs: 0, half, 1, half + 1, …
     heads: Option<usize>,
 }
 
 impl GgufWeights {
     pub(super) fn new(parts: Vec<Part>) -> Result<Self, CheckpointError> {
+        let named = parts.first().and_then(|part| part.header.metadata.get("general.architecture"));
+        let named = if let Some(Value::Text(name)) = named { GgufArchitecture::named(name) } else { None };
+        let canonical = |stored: &str| {
+            named.and_then(|known| known.canonical(stored)).unwrap_or_else(|| stored.to_owned())
+        };
         let mut places: BTreeMap<String, Place> = BTreeMap::new();
         for (number, part) in parts.iter().enumerate() {
             for stored in part.header.tensors.keys() {
-                let place = Place { part: number, stored: stored.clone(), heads: None };
-                if let Some(twin) = places.insert(names::canonical(stored), place) {
+                let place = Place { part: number, stored: stored.clone(), piece: None, heads: None };
+                if let Some(twin) = places.insert(canonical(stored), place) {
                     let other = parts[twin.part].file.path().display();
                     let problem =
                         format!("appears twice: `{}` in {other} stands for the same tensor", shorten(&twin.stored));
@@ -57,7 +73,7 @@ impl GgufWeights {
                 }
             }
         }
-        Ok(Self { parts, places })
+        Ok(Self { parts, architecture: named, places })
     }
 
     pub(super) fn parts(&self) -> &[Part] {
@@ -71,21 +87,24 @@ impl GgufWeights {
     /// Refuses every difference between the stored tensors and the config, and settles which rows are in another order.
     pub(crate) fn fit(&mut self, config: &mut DecoderConfig) -> Result<(), CheckpointError> {
         self.settle_head(config);
-        self.places.retain(|_, place| place.stored != ROPE_FACTORS && !names::is_computed(&place.stored));
+        self.places.retain(|_, place| {
+            ![ROPE_FACTORS, ROPE_SHORT, ROPE_LONG].contains(&place.stored.as_str()) && !is_computed(&place.stored)
+        });
         let expected = config.expected_tensors();
+        self.take_apart(config, &expected)?;
         let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
         if let Some((_, place)) = self.places.iter().find(|(name, _)| !known.contains(name.as_str())) {
             let problem = format!("has no place in a {} model as the metadata describe it", config.model_type);
             return Err(CheckpointError::tensor(self.parts[place.part].file.path(), &place.stored, problem));
         }
         for (name, shape) in &expected {
-            let Some((place, tensor)) = self.tensor(name) else { return Err(self.missing(name)) };
-            if tensor.shape != *shape {
-                let problem = format!("has shape {:?}, expected {shape:?} by the metadata", tensor.shape);
-                return Err(CheckpointError::tensor(self.parts[place.part].file.path(), &place.stored, problem));
+            match self.shape_of(name) {
+                None => return Err(self.missing(name)),
+                Some(found) if found != shape => return Err(self.wrong_shape(name, shape)),
+                Some(_) => {}
             }
         }
-        if rotates_pairs(config) {
+        if self.architecture.is_some_and(|known| known.in_pairs) {
             for (index, layer) in config.layers.iter().enumerate() {
                 let (heads, kv_heads) = (layer.attention.heads, layer.attention.kv_heads);
                 for (module, heads) in [("q_proj", heads), ("k_proj", kv_heads)] {
@@ -133,6 +152,39 @@ impl GgufWeights {
         CheckpointError::tensor(self.file_of(name), name, problem)
     }
 
+    /// An error about a tensor of another shape than the metadata ask for.
+    pub(super) fn wrong_shape(&self, name: &str, expected: &[usize]) -> CheckpointError {
+        let found = self.shape_of(name).unwrap_or_default();
+        let stored = self.places.get(name).map_or(name, |place| &place.stored);
+        let problem = format!("has shape {found:?}, expected {expected:?} by the metadata");
+        CheckpointError::tensor(self.file_of(name), stored, problem)
+    }
+
+    /// The place of a piece of a stored tensor.
+    pub(super) fn place_in(&self, name: &str, piece: Piece) -> Option<Place> {
+        let place = self.places.get(name)?;
+        Some(Place { piece: Some(piece), ..place.clone() })
+    }
+
+    /// Which part of the model holds a tensor, and under which name.
+    pub(super) fn source_of(&self, name: &str) -> Option<(usize, String)> {
+        self.places.get(name).map(|place| (place.part, place.stored.clone()))
+    }
+
+    pub(super) fn forget(&mut self, names: &BTreeSet<String>) {
+        self.places.retain(|name, _| !names.contains(name));
+    }
+
+    pub(super) fn put(&mut self, name: String, place: Place) {
+        self.places.insert(name, place);
+    }
+
+    /// Leaves out blocks from a number on, whatever they hold.
+    pub(super) fn leave_out_blocks(&mut self, from: usize) {
+        let block = |name: &str| name.strip_prefix("blk.")?.split_once('.')?.0.parse::<usize>().ok();
+        self.places.retain(|name, _| layer_of(name).map(|(layer, _)| layer).or(block(name)).is_none_or(|at| at < from));
+    }
+
     /// An error about the divisors of rotary frequencies.
     pub(super) fn refuse_rope(&self, problem: String) -> CheckpointError {
         CheckpointError::tensor(self.file_of(ROPE_FACTORS), ROPE_FACTORS, problem)
@@ -140,8 +192,13 @@ impl GgufWeights {
 
     /// The divisors of rotary frequencies, where the file has some.
     pub(super) fn rope_divisors(&self) -> Result<Option<Vec<f32>>, CheckpointError> {
+        self.divisors(ROPE_FACTORS)
+    }
+
+    /// Divisors of rotary frequencies under one of their names.
+    pub(super) fn divisors(&self, name: &str) -> Result<Option<Vec<f32>>, CheckpointError> {
         const MOST: usize = 1 << 16;
-        let Some((_, tensor)) = self.tensor(ROPE_FACTORS) else { return Ok(None) };
+        let Some((_, tensor)) = self.tensor(name) else { return Ok(None) };
         let &[count] = tensor.shape.as_slice() else {
             return Err(self.refuse_rope(format!("has shape {:?}, expected one axis", tensor.shape)));
         };
@@ -149,7 +206,7 @@ impl GgufWeights {
             return Err(self.refuse_rope(format!("has {count} numbers, expected one per pair of a head")));
         }
         let mut divisors = vec![0.0; count];
-        self.read(ROPE_FACTORS, 0, &mut divisors, &mut Vec::new())?;
+        self.read(name, 0, &mut divisors, &mut Vec::new())?;
         match divisors.iter().find(|divisor| **divisor <= 0.0) {
             Some(divisor) => Err(self.refuse_rope(format!("holds {divisor}, expected numbers above 0"))),
             None => Ok(Some(divisors)),
@@ -165,22 +222,30 @@ impl GgufWeights {
     }
 
     pub(super) fn shape_of(&self, name: &str) -> Option<&[usize]> {
-        self.tensor(name).map(|(_, tensor)| tensor.shape.as_slice())
+        self.tensor(name).map(|(place, tensor)| place.shape(tensor))
     }
 
     /// The shape of a canonical name.
     pub(crate) fn shape(&self, name: &str) -> Result<&[usize], CheckpointError> {
-        self.existing(name).map(|(_, tensor)| tensor.shape.as_slice())
+        self.existing(name).map(|(place, tensor)| place.shape(tensor))
     }
 
-    /// The number format and the stored bytes of every tensor.
+    /// The number format and the stored bytes of every stored tensor.
     pub(crate) fn formats(&self) -> impl Iterator<Item = (BlockFormat, usize)> {
-        self.names().filter_map(|name| self.tensor(name)).map(|(_, tensor)| (tensor.format, tensor.range.len()))
+        let values = self.places.values().filter_map(|place| match &place.piece {
+            Some(Piece::KeysAndValues(KeysAndValues { values: (part, stored), .. })) => Some((*part, stored.as_str())),
+            _ => None,
+        });
+        let stored = self.places.values().map(|place| (place.part, place.stored.as_str()));
+        let stored: BTreeSet<(usize, &str)> = stored.chain(values).collect();
+        let tensors = stored.into_iter().filter_map(|(part, stored)| self.parts[part].header.tensors.get(stored));
+        tensors.map(|tensor| (tensor.format, tensor.range.len()))
     }
 
-    /// The number format of a canonical name.
+    /// The number format of a canonical name; none where its rows are not rows of a stored tensor.
     pub(crate) fn format_of(&self, name: &str) -> Option<BlockFormat> {
-        self.tensor(name).map(|(_, tensor)| tensor.format)
+        let (place, tensor) = self.tensor(name)?;
+        (!matches!(place.piece, Some(Piece::KeysAndValues(_)))).then_some(tensor.format)
     }
 
     /// The file of a canonical name, or the first file.
@@ -212,21 +277,71 @@ impl GgufWeights {
         let (place, tensor) = self.existing(name)?;
         let file = &self.parts[place.part].file;
         let refuse = |problem: String| CheckpointError::tensor(file.path(), &place.stored, problem);
-        let numbers: usize = tensor.shape.iter().product();
+        let shape = place.shape(tensor);
+        let numbers: usize = shape.iter().product();
         if first.checked_add(values.len()).is_none_or(|end| end > numbers) {
-            return Err(refuse(format!("has shape {:?}, which has no number {first}", tensor.shape)));
+            return Err(refuse(format!("has shape {shape:?}, which has no number {first}")));
+        }
+        if let Some(Piece::KeysAndValues(piece)) = &place.piece {
+            return self.read_keys_and_values(place, tensor, piece, first, values, buffer);
         }
         let mut bytes = 0;
         let mut at = first;
-        let runs = Runs { rest: values, place, tensor, at };
+        let runs = Runs { rest: values, place, shape, at };
         for (start, values) in runs {
             let (found, read) = read_run(file, tensor, start, values, buffer)
                 .map_err(|error| CheckpointError::read(file.path(), &place.stored, error))?;
             if let Some(position) = found {
-                return Err(refuse(convert::not_finite(values[position], at + position, &tensor.shape)));
+                return Err(refuse(convert::not_finite(values[position], at + position, shape)));
             }
             at += values.len();
             bytes += read as u64;
+        }
+        Ok(bytes)
+    }
+
+    /// As [`GgufWeights::read`], of DeepSeek's keys and values: head by head, the keys turned.
+    fn read_keys_and_values(
+        &self,
+        place: &Place,
+        keys: &GgufTensor,
+        piece: &KeysAndValues,
+        first: usize,
+        values: &mut [f32],
+        buffer: &mut Vec<u8>,
+    ) -> Result<u64, CheckpointError> {
+        let KeysAndValues { values: (part, stored), rows: (of_keys, of_values), shape } = piece;
+        let rank = shape.get(1).copied().unwrap_or(1).max(1);
+        let of_head = (of_keys + of_values) * rank;
+        let end = first + values.len();
+        let mut bytes = 0;
+        let mut whole = vec![0.0; of_head];
+        for head in first / of_head..end.div_ceil(of_head) {
+            let (turned, straight) = whole.split_at_mut(of_keys * rank);
+            let mut columns = vec![0.0; turned.len()];
+            let mut read = |part: usize, stored: &str, tensor: &GgufTensor, values: &mut [f32]| {
+                let file = &self.parts[part].file;
+                let run = read_run(file, tensor, head * values.len(), values, buffer);
+                let (wrong, read) = run.map_err(|error| CheckpointError::read(file.path(), stored, error))?;
+                bytes += read as u64;
+                match wrong {
+                    None => Ok(()),
+                    Some(at) => {
+                        let problem = convert::not_finite(values[at], head * values.len() + at, &tensor.shape);
+                        Err(CheckpointError::tensor(file.path(), stored, problem))
+                    }
+                }
+            };
+            read(place.part, &place.stored, keys, &mut columns)?;
+            let values_tensor = self.parts[*part].header.tensors.get(stored).ok_or_else(|| self.missing(stored))?;
+            read(*part, stored, values_tensor, straight)?;
+            for (row, numbers) in turned.chunks_exact_mut(rank).enumerate() {
+                for (column, number) in numbers.iter_mut().enumerate() {
+                    *number = columns[column * of_keys + row];
+                }
+            }
+            let (from, to) = ((head * of_head).max(first), ((head + 1) * of_head).min(end));
+            values[from - first..to - first].copy_from_slice(&whole[from - head * of_head..to - head * of_head]);
         }
         Ok(bytes)
     }
@@ -240,17 +355,20 @@ impl GgufWeights {
         let (place, tensor) = self.existing(name)?;
         let file = &self.parts[place.part].file;
         let refuse = |problem: String| CheckpointError::tensor(file.path(), &place.stored, problem);
-        let (&[height, columns], format) = (tensor.shape.as_slice(), tensor.format) else {
-            return Err(refuse(format!("has shape {:?}, expected a matrix", tensor.shape)));
+        let (shape, format) = (place.shape(tensor), tensor.format);
+        let (&[height, columns], Some(first)) = (shape, place.start()) else {
+            return Err(refuse(format!("has shape {shape:?}, expected a matrix whose rows are stored as rows")));
         };
         if rows.start > rows.end || rows.end > height {
-            return Err(refuse(format!("has shape {:?}, which has no rows {rows:?}", tensor.shape)));
+            return Err(refuse(format!("has shape {shape:?}, which has no rows {rows:?}")));
         }
+        // A piece begins with a row, and rows are whole blocks.
+        let first = tensor.range.start + first / format.block_len() * format.block_bytes();
         let row_bytes = columns / format.block_len() * format.block_bytes();
         let mut bytes = Vec::with_capacity(rows.len() * row_bytes);
         let (mut buffer, mut values) = (Vec::new(), vec![0.0; CHECKED.min(columns)]);
         for row in rows {
-            let start = tensor.range.start + place.stored_row(row, height) * row_bytes;
+            let start = first + place.stored_row(row, height) * row_bytes;
             let stored = file.read(start..start + row_bytes, &mut buffer);
             let stored = stored.map_err(|error| CheckpointError::read(file.path(), &place.stored, error))?;
             let pieces = stored.chunks(CHECKED / format.block_len() * format.block_bytes());
@@ -258,7 +376,7 @@ impl GgufWeights {
                 let values = &mut values[..part.len() / format.block_bytes() * format.block_len()];
                 if let Some(position) = blocks::to_f32(format, part, values) {
                     let at = row * columns + piece * CHECKED + position;
-                    return Err(refuse(convert::not_finite(values[position], at, &tensor.shape)));
+                    return Err(refuse(convert::not_finite(values[position], at, shape)));
                 }
             }
             bytes.extend_from_slice(stored);
@@ -276,8 +394,13 @@ impl GgufWeights {
             BlockFormat::BF16 => Some(Dtype::BF16),
             _ => None,
         };
-        let shape = tensor.shape.as_slice();
-        let stored = self.parts[place.part].file.bytes().get(tensor.range.clone());
+        let shape = place.shape(tensor);
+        let numbers: usize = shape.iter().product();
+        let size = tensor.format.block_bytes();
+        let stored = place.start().and_then(|start| {
+            let from = tensor.range.start + start * size;
+            self.parts[place.part].file.bytes().get(from..from + numbers * size)
+        });
         if let (Some(dtype), None, Some(stored)) = (dtype, place.heads, stored) {
             return Ok(TensorView { name, dtype, shape, bytes: Cow::Borrowed(stored) });
         }
@@ -290,6 +413,20 @@ impl GgufWeights {
 }
 
 impl Place {
+    /// The canonical shape.
+    fn shape<'a>(&'a self, tensor: &'a GgufTensor) -> &'a [usize] {
+        self.piece.as_ref().map_or(&tensor.shape, Piece::shape)
+    }
+
+    /// The flat position in the stored tensor at which it begins; none where it does not lie together.
+    fn start(&self) -> Option<usize> {
+        match &self.piece {
+            None => Some(0),
+            Some(Piece::Slice { start, .. }) => Some(*start),
+            Some(Piece::KeysAndValues(_)) => None,
+        }
+    }
+
     /// Where a row lies in the file. llama.cpp's conversion puts the rows of a head, which rotate as halves, into pairs
     /// (`permute` in its `convert_hf_to_gguf.py`).
     fn stored_row(&self, row: usize, height: usize) -> usize {
@@ -305,7 +442,7 @@ impl Place {
 struct Runs<'a, 'v> {
     rest: &'v mut [f32],
     place: &'a Place,
-    tensor: &'a GgufTensor,
+    shape: &'a [usize],
     at: usize,
 }
 
@@ -316,13 +453,14 @@ impl<'v> Iterator for Runs<'_, 'v> {
         if self.rest.is_empty() {
             return None;
         }
-        let shape = &self.tensor.shape;
+        let shape = self.shape;
+        let start = self.place.start().unwrap_or(0);
         let (height, columns) = (shape.first().copied().unwrap_or(1), shape.get(1).copied().unwrap_or(1));
         let (start, count) = if self.place.heads.is_some() {
             let (row, column) = (self.at / columns, self.at % columns);
-            (self.place.stored_row(row, height) * columns + column, self.rest.len().min(columns - column))
+            (start + self.place.stored_row(row, height) * columns + column, self.rest.len().min(columns - column))
         } else {
-            (self.at, self.rest.len())
+            (start + self.at, self.rest.len())
         };
         let (run, rest) = std::mem::take(&mut self.rest).split_at_mut(count);
         self.rest = rest;
@@ -352,4 +490,9 @@ fn read_run(
     blocks::to_f32(format, bytes, &mut whole);
     values.copy_from_slice(&whole[lead..lead + values.len()]);
     Ok((convert::first_not_finite(values), bytes.len()))
+}
+
+/// Whether a tensor only repeats what the metadata say (`attn_rot_embd`, in files of 2023).
+fn is_computed(stored: &str) -> bool {
+    stored.ends_with(".attn_rot_embd")
 }

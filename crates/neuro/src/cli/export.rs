@@ -25,7 +25,7 @@ pub(crate) struct ExportArgs {
     /// Hard-link shards that stay as they are instead of copying them
     #[arg(long)]
     pub(crate) link: bool,
-    /// Numbers of a GGUF file made from a folder: f32, f16, bf16 or q8_0 (default: as they are stored)
+    /// Numbers of a GGUF file made from a folder: f32, f16, bf16, q8_0 or q4_k (default: as they are stored)
     #[arg(long, value_name = "TYPE")]
     pub(crate) numbers: Option<ExportNumbers>,
     /// Text on which the export is compared with the path (default: a short one; token ids from a seed without a tokenizer)
@@ -74,6 +74,9 @@ pub(crate) enum ExportNumbers {
     /// 8 bits, a scale for 32
     #[value(name = "q8_0")]
     Q8_0,
+    /// 4 bits, a scale and a minimum for 32
+    #[value(name = "q4_k")]
+    Q4K,
 }
 
 /// Programs that an export can be compared with.

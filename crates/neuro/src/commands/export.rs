@@ -179,6 +179,7 @@ impl Work<'_> {
             ExportNumbers::F16 => Numbers::F16,
             ExportNumbers::Bf16 => Numbers::Bf16,
             ExportNumbers::Q8_0 => Numbers::Q8_0,
+            ExportNumbers::Q4K => Numbers::Q4K,
         });
         GgufExport { checkpoint, source, path, numbers, text, probe }
     }

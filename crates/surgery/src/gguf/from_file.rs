@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
-use neuro_checkpoint::{BlockFormat, Checkpoint, GgufLayout};
+use neuro_checkpoint::{BlockFormat, Checkpoint, GgufArchitecture, GgufLayout};
 use neuro_path::Scale;
 
 use super::meta::Stored;
-use super::{GgufExport, Plan, Planned, Source, rules};
+use super::rules::{self, Kinds, Rewriting};
+use super::{GgufExport, Plan, Planned, Source};
 use crate::copying::{Counter, Inputs, Output};
 use crate::fold::{self, Format};
 use crate::notation::unsayable;
@@ -40,18 +41,25 @@ pub(super) fn plan(export: &GgufExport<'_>) -> Result<Plan> {
         Some(Stored::Number(alignment)) => u64::try_from(alignment).unwrap_or(ALIGNMENT).max(1),
         _ => ALIGNMENT,
     };
-    rules::check(architecture, path)?;
+    let predicts = GgufArchitecture::named(architecture).is_some_and(|known| known.predictors);
+    let predictors = match find(&format!("{architecture}.nextn_predict_layers")) {
+        Some(Stored::Number(count)) if predicts => usize::try_from(count).unwrap_or(0),
+        _ => 0,
+    };
+    let stays = path.is_baseline() && predictors == 0;
+    let kinds = if stays { Kinds::default() } else { rules::check(architecture, &checkpoint.config, path)? };
     let mut notes = Vec::new();
     let keys = first.keys.iter().map(|entry| (entry.name, entry.value));
-    let mut meta = rules::rewrite(keys, architecture, path, first.path, &mut notes)?;
+    let rewriting = Rewriting { architecture, path, kinds: &kinds, predictors, file: first.path };
+    let mut meta = rules::rewrite(keys, &rewriting, &mut notes)?;
     meta.text("neuro.layer_path", &path.to_string());
     meta.text("neuro.source", export.source);
     meta.u32("neuro.source_block_count", path.depth() as u32);
-    Ok(Plan { meta, alignment, tensors: tensors(export, &layouts)?, notes, tolerance: crate::verify::EXACT })
+    Ok(Plan { meta, alignment, tensors: tensors(export, &layouts, predictors)?, notes, tolerance: crate::verify::EXACT })
 }
 
 /// Tensors of no block in the order of the files, then those of each visit.
-fn tensors(export: &GgufExport<'_>, layouts: &[GgufLayout<'_>]) -> Result<Vec<Planned>> {
+fn tensors(export: &GgufExport<'_>, layouts: &[GgufLayout<'_>], predictors: usize) -> Result<Vec<Planned>> {
     let path = export.path;
     let mut planned = Vec::new();
     let mut of_layers = vec![Vec::new(); path.depth()];
@@ -66,6 +74,7 @@ fn tensors(export: &GgufExport<'_>, layouts: &[GgufLayout<'_>]) -> Result<Vec<Pl
                 }),
                 Some((layer, rest)) => match of_layers.get_mut(layer) {
                     Some(tensors) => tensors.push((file, tensor.clone(), rest)),
+                    None if layer < path.depth() + predictors => {}
                     None => {
                         let problem = format!("belongs to a block beyond the {} of the model", path.depth());
                         return Err(SurgeryError::key(layout.path, tensor.name, problem));

@@ -19,6 +19,10 @@ impl Meta {
         self.entries.len()
     }
 
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(known, _)| known == key)
+    }
+
     /// Every key with its value.
     #[cfg(test)]
     pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &[u8])> {
@@ -62,6 +66,12 @@ impl Meta {
         let mut bytes = Vec::new();
         push_text(&mut bytes, value);
         self.typed(key, TEXT, &bytes);
+    }
+
+    pub(super) fn flags(&mut self, key: &str, values: &[bool]) {
+        let mut bytes = head(FLAG, values.len());
+        bytes.extend(values.iter().map(|value| u8::from(*value)));
+        self.typed(key, ARRAY, &bytes);
     }
 
     pub(super) fn texts<'a>(&mut self, key: &str, values: impl ExactSizeIterator<Item = &'a str>) {

@@ -41,6 +41,8 @@ pub enum Numbers {
     Bf16,
     /// 8 bits around 0, a scale for 32.
     Q8_0,
+    /// 4 bits above a minimum, 6-bit scale and minimum for 32; in 8 or 16 bits where rows are no multiple of 256 numbers.
+    Q4K,
 }
 
 impl Numbers {
@@ -50,6 +52,16 @@ impl Numbers {
             Self::F16 => BlockFormat::F16,
             Self::Bf16 => BlockFormat::BF16,
             Self::Q8_0 => BlockFormat::Q8_0,
+            Self::Q4K => BlockFormat::Q4K,
+        }
+    }
+
+    /// The same, or what comes closest, for rows of so many numbers.
+    fn fitting(self, columns: usize) -> Self {
+        match self {
+            Self::Q4K if !columns.is_multiple_of(BlockFormat::Q4K.block_len()) => Self::Q8_0.fitting(columns),
+            Self::Q8_0 if !columns.is_multiple_of(BlockFormat::Q8_0.block_len()) => Self::F16,
+            fits => fits,
         }
     }
 
@@ -61,6 +73,7 @@ impl Numbers {
             Self::F16 => 0.01,
             Self::Bf16 => 0.1,
             Self::Q8_0 => 0.1,
+            Self::Q4K => 0.5,
         }
     }
 }

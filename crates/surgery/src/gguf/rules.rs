@@ -1,243 +1,221 @@
 //! What llama.cpp makes of a block by its number, and which keys of a file say so.
 //!
-//! Facts: llama.cpp's `llama-model.cpp` (`load_hparams`). An architecture of which nobody here has read that code is
+//! Facts: llama.cpp's `models/*.cpp` (`load_arch_hparams`). An architecture of which nobody here has read that code is
 //! refused: a file that loads and computes something else is worse than none.
 
-use std::path::Path;
+mod keys;
 
+use neuro_checkpoint::{AttentionConfig, DecoderConfig, GgufArchitecture, LayerConfig};
 use neuro_path::LayerPath;
 
-use super::meta::{Meta, Stored};
+use crate::Result;
 use crate::nearest::advice;
 use crate::notation::unsayable;
-use crate::{Result, SurgeryError};
+
+pub(super) use keys::{Rewriting, rewrite};
 
 /// Most layers that llama.cpp opens (`LLAMA_MAX_LAYERS`).
 const MOST_LAYERS: usize = 512;
 
-/// Architectures in which no block's kind follows from its number.
-const PLAIN: [&str; 7] = ["llama", "qwen2", "qwen3", "qwen2moe", "qwen3moe", "gemma", "granite"];
+/// Numbers of blocks by which llama.cpp tells the DeepSeek models whose queries do not come out of a latent, the last with
+/// a vocabulary of that size (`deepseek2.cpp`, `is_lite`).
+const WITHOUT_QUERY_LATENT: [usize; 2] = [26, 27];
+const WITHOUT_QUERY_LATENT_BY_VOCABULARY: (usize, usize) = (48, 128_256);
 
-/// Architectures in which every so-many-th block is of another kind: by a window, by positions, by a recurrent mixer.
-const PERIODS: [(&str, usize); 11] = [
-    ("gemma2", 2),
-    ("gemma3", 6),
-    ("gemma3n", 5),
-    ("cohere2", 4),
-    ("llama4", 4),
-    ("gpt-oss", 2),
-    ("exaone4", 4),
-    ("smollm3", 4),
-    ("qwen3next", 4),
-    ("qwen35", 4),
-    ("qwen35moe", 4),
-];
-
-/// Numbers of blocks by which llama.cpp tells the 27B models, whose attention has another scale.
-const SCALE_BY_DEPTH: [(&str, usize); 2] = [("gemma2", 46), ("gemma3", 62)];
-
-/// Arrays that are of no blocks, whatever their length.
-const OTHER_ARRAYS: [&str; 3] = ["rope.dimension_sections", "classifier.output_labels", "rope.scaling.long_factors"];
-
-/// Arrays with an item for each block.
-const PER_BLOCK: [&str; 8] = [
-    "attention.head_count",
-    "attention.head_count_kv",
-    "feed_forward_length",
-    "attention.sliding_window_pattern",
-    "attention.recurrent_layers",
-    "swiglu_clamp_exp",
-    "swiglu_clamp_shexp",
-    "expert_feed_forward_length",
-];
+/// What the layers along a path are, where a key says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Kinds {
+    /// Which layers have the window, where that is not what llama.cpp takes from their numbers.
+    pub(super) windowed: Option<Vec<bool>>,
+    /// Dense layers before those with experts.
+    pub(super) dense: usize,
+    /// Whether the file must say that queries come out of no latent.
+    pub(super) names_no_query_latent: bool,
+}
 
 /// Refuses a path of which llama.cpp would make another model.
-pub(super) fn check(architecture: &str, path: &LayerPath) -> Result<()> {
-    if path.is_baseline() {
-        return Ok(());
+pub(super) fn check(architecture: &str, config: &DecoderConfig, path: &LayerPath) -> Result<Kinds> {
+    let Some(architecture) = GgufArchitecture::named(architecture) else {
+        let reason = format!("it is not known here what llama.cpp derives from a layer's number in {architecture}");
+        return Err(unsayable("gguf", path, format!("{reason}; export to hf")));
+    };
+    kinds(architecture, config, path).map_err(|reason| {
+        let works = |path: &LayerPath| kinds(architecture, config, path).is_ok();
+        unsayable("gguf", path, format!("{reason}; export to hf{}", advice(path, works)))
+    })
+}
+
+/// What the layers along a path are; the error says why llama.cpp would see others.
+fn kinds(architecture: &GgufArchitecture, config: &DecoderConfig, path: &LayerPath) -> Result<Kinds, String> {
+    let layers: Vec<&LayerConfig> = path.layers().into_iter().filter_map(|layer| config.layers.get(layer)).collect();
+    let count = layers.len();
+    if count > MOST_LAYERS {
+        return Err(format!("llama.cpp opens at most {MOST_LAYERS} layers, and the path has {count} visits"));
     }
-    let (depth, len) = (path.depth(), path.len());
-    let refuse = |reason: String| Err(unsayable("gguf", path, reason));
-    if len > MOST_LAYERS {
-        return refuse(format!("llama.cpp opens at most {MOST_LAYERS} layers, and the path has {len} visits"));
+    let name = architecture.name;
+    if let Some(period) = architecture.no_rope_period {
+        let fits = |(place, layer): (usize, &&LayerConfig)| {
+            ((place + 1) % period == 0) == (layer.attention.rope.rotary_dim == 0)
+        };
+        if !layers.iter().enumerate().all(fits) {
+            return Err(format!(
+                "in {name} llama.cpp gives every {period}th layer no rotary positions by its number, no key of the file says \
+                 otherwise, and along this path other layers have none"
+            ));
+        }
     }
-    if let Some((_, special)) = SCALE_BY_DEPTH.iter().find(|(name, _)| *name == architecture)
-        && depth != len
-        && (depth == *special || len == *special)
-    {
-        return refuse(format!(
-            "llama.cpp tells the 27B model of {architecture} by its {special} layers and scales its attention otherwise; with \
-             {len} instead of {depth} layers the file would load and compute something else; export to hf"
-        ));
+    if let Some(depth) = architecture.scale_depth {
+        check_scale(architecture, config, &layers, depth)?;
     }
-    if let Some((_, period)) = PERIODS.iter().find(|(name, _)| *name == architecture) {
-        return keep_period(architecture, path, *period);
-    }
-    if !PLAIN.contains(&architecture) {
-        return refuse(format!(
-            "it is not known here what llama.cpp derives from a layer's number in {architecture}; export to hf"
+    let kinds = Kinds {
+        windowed: windowed(architecture, &layers),
+        dense: dense(architecture, &layers)?,
+        names_no_query_latent: query_latent(config, &layers)?,
+    };
+    Ok(kinds)
+}
+
+/// Gemma's scores are scaled by the width of a head, but in the 27B models, which are told by their layers.
+fn check_scale(
+    architecture: &GgufArchitecture,
+    config: &DecoderConfig,
+    layers: &[&LayerConfig],
+    depth: usize,
+) -> Result<(), String> {
+    let expected = |attention: &AttentionConfig| {
+        let is_27b = layers.len() == depth;
+        let scalar = if is_27b { config.hidden_size / attention.heads.max(1) } else { attention.head_dim };
+        (scalar as f64).powf(-0.5)
+    };
+    let differs = |layer: &&&LayerConfig| (layer.attention.scale / expected(&layer.attention) - 1.0).abs() > 1e-6;
+    if layers.iter().any(|layer| differs(&layer)) {
+        let (name, count) = (architecture.name, layers.len());
+        return Err(format!(
+            "llama.cpp tells the 27B model of {name} by its {depth} layers and scales its attention by another width than \
+             that of a head; with {count} layers the file would load and scale scores otherwise than this model"
         ));
     }
     Ok(())
 }
 
-/// Every visit must stand where the layer's number has the same remainder.
-fn keep_period(what: &str, path: &LayerPath, period: usize) -> Result<()> {
-    let keeps =
-        |path: &LayerPath| path.layers().iter().enumerate().all(|(place, layer)| place % period == layer % period);
-    if period < 2 || keeps(path) {
-        return Ok(());
-    }
-    let reason = format!(
-        "in {what} llama.cpp makes every {period}th layer another kind by its number, and no key of the file says otherwise; \
-         repeat a multiple of {period} layers, or export to hf{}",
-        advice(path, keeps)
-    );
-    Err(unsayable("gguf", path, reason))
+/// Which layers along the path have the window, where their numbers say something else.
+fn windowed(architecture: &GgufArchitecture, layers: &[&LayerConfig]) -> Option<Vec<bool>> {
+    let period = architecture.window_period?;
+    let windowed: Vec<bool> = layers.iter().map(|layer| layer.attention.window.is_some()).collect();
+    let is_usual = windowed.iter().enumerate().all(|(place, windowed)| *windowed == (place % period < period - 1));
+    (!is_usual).then_some(windowed)
 }
 
-/// The keys of a file for a path.
-pub(super) fn rewrite<'a>(
-    keys: impl Iterator<Item = (&'a str, &'a [u8])>,
-    architecture: &str,
-    path: &LayerPath,
-    file: &Path,
-    notes: &mut Vec<String>,
-) -> Result<Meta> {
-    let mut meta = Meta::default();
-    let prefix = format!("{architecture}.");
-    for (key, value) in keys {
-        if key.starts_with("split.") {
-            continue;
-        }
-        let name = key.strip_prefix(&prefix);
-        match name.filter(|_| !path.is_baseline()) {
-            None => meta.raw(key, value.to_vec()),
-            Some(name) => rewrite_key(&mut meta, key, name, value, path, file, notes)?,
-        }
+fn dense(architecture: &GgufArchitecture, layers: &[&LayerConfig]) -> Result<usize, String> {
+    let is_dense = |layer: &&&LayerConfig| layer.mlp.experts.is_none();
+    let leading = layers.iter().take_while(is_dense).count();
+    let others = layers.iter().skip(leading).filter(is_dense).count();
+    if others == 0 && (architecture.dense_first || leading == 0 || leading == layers.len()) {
+        return Ok(leading);
     }
-    Ok(meta)
+    Err(format!(
+        "in {} llama.cpp knows dense layers {}, and along this path they come back between those with experts",
+        architecture.name,
+        if architecture.dense_first { "before the others only" } else { "in files without experts only" }
+    ))
 }
 
-fn rewrite_key(
-    meta: &mut Meta,
-    key: &str,
-    name: &str,
-    value: &[u8],
-    path: &LayerPath,
-    file: &Path,
-    notes: &mut Vec<String>,
-) -> Result<()> {
-    let refuse = |problem: String| Err(SurgeryError::key(file, key, problem));
-    let depth = path.depth();
-    match (name, Stored::read(value)) {
-        ("block_count", _) => meta.u32(key, path.len() as u32),
-        (_, Stored::Items(kind, size, items)) if !OTHER_ARRAYS.contains(&name) => {
-            let count = items.len() / size;
-            if PER_BLOCK.contains(&name) && count == depth {
-                meta.raw(key, Stored::picked(kind, size, items, &path.layers()));
-            } else if PER_BLOCK.contains(&name) || count == depth {
-                return refuse(format!(
-                    "has {count} items for {depth} layers, and what they mean is not known here; export the model's folder instead"
-                ));
-            } else {
-                meta.raw(key, value.to_vec());
-            }
-        }
-        ("nextn_predict_layers", Stored::Number(count)) if count > 0 => {
-            return refuse(format!(
-                "is {count}: the last blocks draft tokens ahead and count as layers, which a path does not run; use a file \
-                 without them"
-            ));
-        }
-        ("attention.shared_kv_layers", Stored::Number(count)) if count > 0 => {
-            return refuse(format!(
-                "is {count}: the last layers use the keys and values of earlier ones, chosen by number"
-            ));
-        }
-        ("leading_dense_block_count", Stored::Number(count)) if count > 0 => {
-            let layers = path.layers();
-            let dense = |layer: &usize| (*layer as i64) < count;
-            let leading = layers.iter().take_while(|layer| dense(layer)).count();
-            if layers.iter().skip(leading).any(dense) {
-                return refuse(format!(
-                    "says that the first {count} layers are dense, and along this path dense layers come back"
-                ));
-            }
-            meta.u32(key, leading as u32);
-        }
-        (
-            "full_attention_interval"
-            | "interleave_moe_layer_step"
-            | "moe_every_n_layers"
-            | "attention.sliding_window_pattern",
-            Stored::Number(period),
-        ) if period > 1 => {
-            keep_period(key, path, usize::try_from(period).unwrap_or(usize::MAX))?;
-            notes.push(format!(
-                "`{key}` is kept: the path leaves every layer where its number has the same remainder by {period}"
-            ));
-            meta.raw(key, value.to_vec());
-        }
-        _ => meta.raw(key, value.to_vec()),
+/// Whether the file must say that queries come out of no latent.
+fn query_latent(config: &DecoderConfig, layers: &[&LayerConfig]) -> Result<bool, String> {
+    let Some(latent) = layers.iter().find_map(|layer| layer.attention.latent) else { return Ok(false) };
+    let count = layers.len();
+    let is_lite = WITHOUT_QUERY_LATENT.contains(&count)
+        || (count, config.vocab_size) == WITHOUT_QUERY_LATENT_BY_VOCABULARY;
+    match (latent.q_rank.is_some(), is_lite) {
+        (true, true) => Err(format!(
+            "llama.cpp tells the DeepSeek models whose queries come out of no latent by their {count} layers, and along this \
+             path the model would have as many"
+        )),
+        (true, false) => Ok(false),
+        (false, _) => Ok(!is_lite),
     }
-    Ok(())
+}
+
+/// A remark on windows that only newer versions of llama.cpp read.
+pub(super) fn listed_windows(key: &str) -> String {
+    format!(
+        "`{key}` lists which layers have the window, for along this path their numbers do not say it: llama.cpp reads that \
+         list since 2026 (llama-cpp-python 0.3.36 does), older versions go by the numbers and compute something else"
+    )
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
-    fn message(architecture: &str, path: &str, depth: usize) -> String {
-        check(architecture, &LayerPath::parse(path, depth).unwrap())
-            .map_or_else(|error| error.to_string(), |()| "fine".into())
+    /// A model of an architecture with so many layers, all values but these by default.
+    fn config(model_type: &str, layers: usize, more: &str) -> DecoderConfig {
+        let json = format!(
+            r#"{{"model_type": "{model_type}", "num_hidden_layers": {layers}, "hidden_size": 64, "num_attention_heads": 4,
+                "num_key_value_heads": 4, "head_dim": 16, "vocab_size": 100, "intermediate_size": 64{more}}}"#
+        );
+        DecoderConfig::from_json(json.as_bytes(), Path::new("config.json")).unwrap()
+    }
+
+    fn message(architecture: &str, config: &DecoderConfig, path: &str) -> String {
+        let path = LayerPath::parse(path, config.num_layers()).unwrap();
+        check(architecture, config, &path).map_or_else(|error| error.to_string(), |_| "fine".into())
     }
 
     #[test]
     fn paths_that_llama_cpp_would_misread_are_refused() {
-        assert_eq!(message("llama", "(3,6)", 12), "fine");
-        assert_eq!(message("qwen3next", "(4,8)", 12), "fine");
-        assert!(message("qwen3next", "(4,7)", 12).contains("the nearest block that works is (3, 7)"));
-        assert_eq!(message("gemma3", "(6,12)", 26), "fine");
-        assert!(message("gemma3", "(6,11)", 26).contains("every 6th layer"));
-        // A factor on every logit of attention, and no warning.
-        assert!(message("gemma3", "(0,6)", 62).contains("27B"));
-        assert!(message("gemma2", "(0,2)", 44).contains("27B"));
-        assert!(message("unheard-of", "(3,6)", 12).contains("not known here"));
-        assert_eq!(message("unheard-of", "..", 12), "fine");
-        assert!(message("llama", "..,..x50", 12).contains("at most 512"));
+        let llama = config("llama", 12, "");
+        assert_eq!(message("llama", &llama, "(3,6)"), "fine");
+        assert!(message("llama", &llama, "..,..x50").contains("at most 512"));
+        assert!(message("unheard-of", &llama, "(3,6)").contains("not known here"));
+        let gemma = config("gemma3_text", 26, r#", "query_pre_attn_scalar": 16"#);
+        assert_eq!(message("gemma3", &gemma, "(6,11)"), "fine");
+        let smollm = config("smollm3", 12, "");
+        assert_eq!(message("smollm3", &smollm, "(4,8)"), "fine");
+        let refused = message("smollm3", &smollm, "(4,7)");
+        assert!(refused.contains("no rotary positions"), "{refused}");
+        assert!(refused.contains("the nearest block that works is (3, 7)"), "{refused}");
+    }
+
+    /// A factor on every logit of attention, and no warning.
+    #[test]
+    fn the_27b_models_are_told_by_their_layers() {
+        let scaled = |layers: usize, scalar: usize| {
+            config("gemma2", layers, &format!(r#", "hidden_size": 96, "query_pre_attn_scalar": {scalar}"#))
+        };
+        // Heads of 16, a width of 96 in 4 heads.
+        assert_eq!(message("gemma2", &scaled(26, 16), "(0,2)"), "fine");
+        assert!(message("gemma2", &scaled(26, 24), "..").contains("27B"));
+        assert!(message("gemma2", &scaled(44, 16), "(0,2)").contains("27B"));
+        assert_eq!(message("gemma2", &scaled(46, 24), ".."), "fine");
+        assert!(message("gemma2", &scaled(46, 24), "(0,2)").contains("27B"));
+        assert_eq!(message("gemma2", &scaled(44, 16), "(0,4)"), "fine");
     }
 
     #[test]
-    fn keys_by_block_follow_the_path() {
-        let path = LayerPath::parse("0..2,1..3", 4).unwrap();
-        let mut source = Meta::default();
-        source.text("general.architecture", "llama");
-        source.u32("llama.block_count", 4);
-        source.i32s("llama.attention.head_count_kv", &[1, 2, 3, 4]);
-        source.u32("llama.leading_dense_block_count", 1);
-        source.u32("split.count", 3);
-        let run = |source: &Meta| {
-            let keys: Vec<_> = source.pairs().collect();
-            rewrite(keys.into_iter(), "llama", &path, Path::new("m.gguf"), &mut Vec::new())
-        };
-        let mut expected = Meta::default();
-        expected.text("general.architecture", "llama");
-        expected.u32("llama.block_count", 6);
-        expected.i32s("llama.attention.head_count_kv", &[1, 2, 3, 2, 3, 4]);
-        expected.u32("llama.leading_dense_block_count", 1);
-        assert_eq!(run(&source).unwrap(), expected);
-        for (key, value) in [
-            ("llama.nextn_predict_layers", 1),
-            ("llama.attention.shared_kv_layers", 2),
-            ("llama.leading_dense_block_count", 2),
-        ] {
-            let mut source = source.clone();
-            source.u32(key, value);
-            assert!(run(&source).unwrap_err().to_string().contains(key));
-        }
-        let mut unknown = source.clone();
-        unknown.i32s("llama.strange", &[1, 2, 3, 4]);
-        assert!(run(&unknown).unwrap_err().to_string().contains("not known here"));
+    fn windows_are_listed_where_numbers_do_not_say_them() {
+        let gemma = config("gemma2", 6, r#", "query_pre_attn_scalar": 16"#);
+        let windowed = |path: &str| check("gemma2", &gemma, &LayerPath::parse(path, 6).unwrap()).unwrap().windowed;
+        assert_eq!(windowed(".."), None);
+        assert_eq!(windowed("(0,2)"), None);
+        assert_eq!(windowed("0,0,1,3"), Some(vec![true, true, false, false]));
+        assert_eq!(windowed("1,3,5"), Some(vec![false; 3]));
+    }
+
+    #[test]
+    fn dense_layers_come_first_or_not_at_all() {
+        let more = r#", "n_routed_experts": 4, "num_experts_per_tok": 2, "first_k_dense_replace": 2, "q_lora_rank": null"#;
+        let deepseek = config("deepseek_v2", 25, more);
+        let kinds = |path: &str| check("deepseek2", &deepseek, &LayerPath::parse(path, 25).unwrap());
+        assert_eq!(kinds("..").unwrap().dense, 2);
+        assert_eq!(kinds("0,1,1,2..").unwrap().dense, 3);
+        assert!(kinds("..,1..").unwrap_err().to_string().contains("before the others only"));
+        assert!(kinds("..").unwrap().names_no_query_latent);
+        assert!(!kinds("0..24,24").unwrap().names_no_query_latent);
+        let mixed = config("qwen3_moe", 4, r#", "decoder_sparse_step": 2, "num_experts": 4, "num_experts_per_tok": 2"#);
+        assert!(message("qwen3moe", &mixed, "..").contains("without experts only"));
+        assert_eq!(message("qwen3moe", &mixed, "1,3,1"), "fine");
     }
 }

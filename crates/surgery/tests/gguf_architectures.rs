@@ -1,0 +1,264 @@
+//! Every architecture as a GGUF file and back: the file is described as the folder, computes what the folder computes, and
+//! a path of it is the path of the folder; what GGUF cannot say is refused by reason.
+#![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use common::{checkpoint, fixture, fixtures, logits};
+use neuro_checkpoint::{Checkpoint, GgufArchitecture, LayerConfig, NormKind, RopeScaling};
+use neuro_path::LayerPath;
+use neuro_surgery::gguf::{GgufExport, Numbers, export};
+use neuro_surgery::hf::Exported;
+use neuro_surgery::verify::Probe;
+use neuro_surgery::{Quiet, SurgeryError};
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+/// Settings of a fixture with which llama.cpp can run it: `null` takes a key away. Weights whose names hold one of the
+/// given parts are left out.
+struct Case {
+    fixture: &'static str,
+    settings: Value,
+    without: &'static [&'static str],
+    /// Paths that the file can say; the first is its baseline where the model has one.
+    paths: &'static [&'static str],
+}
+
+fn case(fixture: &'static str, settings: Value, paths: &'static [&'static str]) -> Case {
+    Case { fixture, settings, without: &[], paths }
+}
+
+const BLOCK: &[&str] = &["..", "(1,3)", "0,2,1,3,3"];
+
+fn cases() -> Vec<Case> {
+    let yarn = |more: Value| {
+        let mut yarn = json!({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16});
+        yarn.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        yarn
+    };
+    let plain = json!({});
+    let oss = json!({"rope_scaling": {"rope_type": "default"}, "swiglu_limit": 7.0});
+    vec![
+        case("llama-default", plain.clone(), BLOCK),
+        case("llama-llama3", plain.clone(), BLOCK),
+        case(
+            "llama-yarn-attention-factor",
+            json!({"rope_scaling": yarn(json!({"original_max_position_embeddings": 24, "attention_factor": 1.3}))}),
+            BLOCK,
+        ),
+        case("llama-linear", json!({"hidden_act": "silu"}), BLOCK),
+        case("mistral-window", json!({"sliding_window": null}), BLOCK),
+        case("mixtral-default", json!({"sliding_window": null}), BLOCK),
+        case("qwen2-default", plain.clone(), BLOCK),
+        case("qwen3-default", plain.clone(), BLOCK),
+        case("qwen2_moe-sparse-step", json!({"use_sliding_window": false}), &["0,2", "2,0,0,2"]),
+        case("qwen3_moe-dense-layers", plain.clone(), &["1,3", "3,1,1"]),
+        case("gemma2-default", json!({"query_pre_attn_scalar": 12}), BLOCK),
+        case("gemma3-local-rope", json!({"query_pre_attn_scalar": 12}), BLOCK),
+        case("gemma3-by-type", plain.clone(), BLOCK),
+        case("phi3-longrope-long", json!({"sliding_window": null}), BLOCK),
+        case("phi3-longrope-short-partial", plain.clone(), BLOCK),
+        case("granite-multipliers", plain.clone(), BLOCK),
+        Case { without: &[".bias"], ..case("olmo2-default", json!({"attention_bias": false}), BLOCK) },
+        case("olmo3-yarn", json!({"rope_theta": 500_000.0, "rope_scaling": yarn(json!({}))}), BLOCK),
+        case("glm4-default", plain.clone(), BLOCK),
+        case("glm4_moe-groups", plain.clone(), &["..", "0,0,1..3,2", "0,1,3,3"]),
+        case("smollm3-no-rope", json!({"no_rope_layers": [1, 1, 1, 0]}), &["..", "(0,4)", "1,1,0,3,2"]),
+        case("stablelm-sequential", plain.clone(), BLOCK),
+        case("stablelm-parallel", plain.clone(), BLOCK),
+        case("gpt_neox-parallel", plain.clone(), BLOCK),
+        case("gpt2-default", plain.clone(), BLOCK),
+        case("gpt_oss-yarn", oss.clone(), BLOCK),
+        case("gpt_oss-mxfp4", oss, BLOCK),
+        case("minimax_m2-default", plain.clone(), BLOCK),
+        case("deepseek_v2-lite", plain, &["..", "0,0,1..3,2", "0,1,3,3"]),
+        Case {
+            without: &[".bias"],
+            ..case(
+                "deepseek_v2-groups",
+                json!({"attention_bias": false, "topk_method": "greedy",
+                       "rope_scaling": yarn(json!({"mscale": 0.8, "mscale_all_dim": 1.2}))}),
+                BLOCK,
+            )
+        },
+        case(
+            "deepseek_v3-yarn",
+            json!({"rope_scaling": yarn(json!({"mscale": 1.0, "mscale_all_dim": 1.0}))}),
+            &["..", "0,0,1..3,2"],
+        ),
+        // Without `mscale_all_dim` cos and sin grow and scores do not.
+        case("deepseek_v3-yarn", json!({"rope_scaling": yarn(json!({}))}), &[".."]),
+    ]
+}
+
+/// The fixture with other settings, in a folder of its own.
+fn variant(case: &Case) -> (TempDir, Arc<Checkpoint>) {
+    let (source, place) = (fixture(case.fixture), tempfile::tempdir().unwrap());
+    let mut config: Map<String, Value> =
+        serde_json::from_slice(&fs::read(source.join("config.json")).unwrap()).unwrap();
+    for (key, value) in case.settings.as_object().unwrap() {
+        config.insert(key.clone(), value.clone());
+    }
+    fs::write(place.path().join("config.json"), serde_json::to_vec(&config).unwrap()).unwrap();
+    for file in source.read_dir().unwrap().map(|file| file.unwrap().path()) {
+        let name = file.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.starts_with("model") {
+            fs::write(place.path().join(&name), without(&fs::read(&file).unwrap(), case.without)).unwrap();
+        }
+    }
+    let opened = Arc::new(Checkpoint::open(place.path()).unwrap());
+    (place, opened)
+}
+
+/// A safetensors file without the tensors whose names hold one of the parts.
+fn without(bytes: &[u8], parts: &[&str]) -> Vec<u8> {
+    if parts.is_empty() {
+        return bytes.to_vec();
+    }
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: Map<String, Value> = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
+    let (mut kept, mut data) = (Map::new(), Vec::new());
+    for (name, mut entry) in header {
+        if parts.iter().any(|part| name.contains(part)) || name == "__metadata__" {
+            continue;
+        }
+        let offset = |at: usize| entry["data_offsets"][at].as_u64().unwrap() as usize;
+        let (start, end) = (offset(0), offset(1));
+        entry["data_offsets"] = json!([data.len(), data.len() + end - start]);
+        data.extend_from_slice(&bytes[8 + length + start..8 + length + end]);
+        kept.insert(name, entry);
+    }
+    let header = serde_json::to_vec(&kept).unwrap();
+    [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat()
+}
+
+fn run(checkpoint: &Arc<Checkpoint>, path: &str, numbers: Option<Numbers>, out: &Path) -> Result<Exported, SurgeryError> {
+    let path = LayerPath::parse(path, checkpoint.config.num_layers()).unwrap();
+    let probe = Probe::new(None, None, checkpoint.config.vocab_size).unwrap();
+    let export_ = GgufExport { checkpoint, source: "org/base", path: &path, numbers, text: None, probe: &probe };
+    export(&export_, out, &mut Quiet)
+}
+
+/// A layer with every number as near as single precision, and norms as they are stored in GGUF.
+fn as_described(layer: &LayerConfig) -> LayerConfig {
+    let mut layer = layer.clone();
+    let round = |number: &mut f64| *number = (*number * 1e4).round();
+    if layer.norms.kind == NormKind::RmsAroundOne {
+        layer.norms.kind = NormKind::Rms;
+    }
+    round(&mut layer.branch_scale);
+    round(&mut layer.attention.scale);
+    round(&mut layer.attention.rope.theta);
+    layer.attention.softcap.iter_mut().for_each(round);
+    if let Some(experts) = &mut layer.mlp.experts {
+        round(&mut experts.scale);
+    }
+    match &mut layer.attention.rope.scaling {
+        RopeScaling::Linear { factor } => round(factor),
+        RopeScaling::Yarn { factor, attention_factor, .. } => [factor, attention_factor].into_iter().for_each(round),
+        RopeScaling::LongRope { short, long, attention_factor, .. } => {
+            short.iter_mut().chain(long).chain([attention_factor]).for_each(round);
+        }
+        // What Llama 3's numbers mean as divisors is compared by the logits.
+        scaling @ (RopeScaling::Llama3 { .. } | RopeScaling::Factors { .. }) => *scaling = RopeScaling::Default,
+        _ => {}
+    }
+    if layer.attention.rope.rotary_dim == 0 {
+        layer.attention.rope.theta = 0.0;
+    }
+    layer
+}
+
+#[test]
+fn files_are_described_as_the_folders_and_compute_their_paths() {
+    let mut seen = Vec::new();
+    for case in cases() {
+        let (_folder, source) = variant(&case);
+        let place = tempfile::tempdir().unwrap();
+        let mut whole: Option<Arc<Checkpoint>> = None;
+        for (number, path) in case.paths.iter().enumerate() {
+            let what = format!("{} {path}", case.fixture);
+            let out = place.path().join(format!("{number}.gguf"));
+            let exported = run(&source, path, Some(Numbers::F32), &out).unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert!(exported.comparison.passed(), "{what}: {:?}", exported.comparison);
+            let written = Arc::new(Checkpoint::open(&out).unwrap());
+            let path = LayerPath::parse(path, source.config.num_layers()).unwrap();
+            let expected: Vec<_> = path.layers().iter().map(|&layer| as_described(&source.config.layers[layer])).collect();
+            let found: Vec<_> = written.config.layers.iter().map(as_described).collect();
+            assert_eq!(found, expected, "{what}");
+            let (one, other) = (&source.config, &written.config);
+            assert_eq!(
+                (one.vocab_size, one.hidden_size, one.max_position_embeddings, one.tie_word_embeddings),
+                (other.vocab_size, other.hidden_size, other.max_position_embeddings, other.tie_word_embeddings),
+                "{what}"
+            );
+            // The same from the file of the baseline, bit for bit.
+            if path.is_baseline() {
+                whole = Some(written);
+            } else if let Some(whole) = &whole {
+                let again = place.path().join(format!("{number}-again.gguf"));
+                let copied = run(whole, &path.to_string(), None, &again).unwrap_or_else(|error| panic!("{what}: {error}"));
+                assert_eq!(copied.comparison.largest, 0.0, "{what}");
+                let tokens: Vec<u32> = (0..24).map(|token| token * 7 % 39).collect();
+                let baseline = LayerPath::baseline(path.len()).unwrap();
+                let [direct, copied] =
+                    [&out, &again].map(|file| logits(&Checkpoint::open(file).unwrap(), &baseline, &tokens));
+                assert_eq!(direct, copied, "{what}");
+            }
+        }
+        seen.push(GgufArchitecture::of_model_type(&source.config.model_type).unwrap().name);
+    }
+    seen.sort_unstable();
+    seen.dedup();
+    let mut all: Vec<_> = GgufArchitecture::ALL.iter().map(|known| known.name).collect();
+    // Written as `llama`, read only.
+    all.retain(|name| *name != "mistral3");
+    all.sort_unstable();
+    assert_eq!(seen, all);
+}
+
+/// What is said of every committed fixture as it is, along `(1,3)`.
+#[test]
+fn what_gguf_cannot_say_is_refused_by_reason() {
+    let place = tempfile::tempdir().unwrap();
+    let mut said = Map::new();
+    for name in fixtures() {
+        let out = place.path().join(format!("{name}.gguf"));
+        let found = match run(&checkpoint(&name), "(1,3)", None, &out) {
+            Ok(exported) => {
+                assert!(exported.comparison.passed(), "{name}: {exported:?}");
+                "written".to_owned()
+            }
+            Err(error) => {
+                assert!(!out.exists(), "{name}");
+                let message = error.to_string();
+                message.split_once(": ").unwrap().1.to_owned()
+            }
+        };
+        said.insert(name, found.into());
+    }
+    insta::assert_snapshot!(serde_json::to_string_pretty(&said).unwrap());
+}
+
+#[test]
+fn experts_and_fused_matrices_are_quantised_row_by_row() {
+    let place = tempfile::tempdir().unwrap();
+    // Rows of 32 numbers, and of 24 in the experts' last matrices. Each row takes all experts: rounding must choose no others.
+    let settings = json!({"sliding_window": null, "num_experts_per_tok": 5});
+    let (_folder, source) = variant(&case("mixtral-default", settings, BLOCK));
+    for (numbers, format) in [(Numbers::Q8_0, "Q8_0"), (Numbers::Q4K, "Q8_0")] {
+        let out = place.path().join(format!("{numbers:?}.gguf"));
+        let exported = run(&source, "(1,3)", Some(numbers), &out).unwrap();
+        assert!(exported.comparison.passed() && exported.comparison.largest > 0.0, "{numbers:?}: {exported:?}");
+        let written = Checkpoint::open(&out).unwrap();
+        let of = |name: &str| written.weights.block_format(&format!("model.layers.0.{name}.weight")).unwrap().name();
+        assert_eq!((of("self_attn.q_proj"), of("mlp.experts.4.up_proj")), (format, format));
+        assert_eq!((of("mlp.experts.0.down_proj"), of("mlp.gate"), of("input_layernorm")), ("F16", "F32", "F32"));
+        let blocks = written.weights.read_blocks("model.layers.1.mlp.experts.3.up_proj.weight", &[24, 32], 5..7);
+        assert_eq!(blocks.unwrap().len(), 2 * 34);
+    }
+}
