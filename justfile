@@ -52,6 +52,16 @@ parity-llama-cpp +files:
     cargo build --release
     "$venv/bin/python" fixtures/gguf_llama_cpp.py target/release/neuro {{files}}
 
+# Export every architecture as GGUF, baseline and paths, and compare logits and greedy text with llama.cpp.
+parity-gguf *fixtures:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    venv="${XDG_CACHE_HOME:-$HOME/.cache}/neuroanatomy/bench-llama"
+    [[ -d "$venv" ]] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet llama-cpp-python==0.3.36 numpy
+    cargo build --release
+    "$venv/bin/python" fixtures/gguf_architectures.py target/release/neuro {{fixtures}}
+
 # Export every fixture, run what was written in other programs, and write docs/reference/exports.md.
 exports *options:
     #!/usr/bin/env bash

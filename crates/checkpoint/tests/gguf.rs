@@ -252,3 +252,201 @@ fn stories_are_the_same_in_both_formats() {
     }
     assert_eq!(gguf.generation.eos_token_ids, plain.generation.eos_token_ids);
 }
+
+fn rename(file: &mut Gguf, architecture: &str) {
+    for (key, _) in &mut file.metadata {
+        *key = key.replace("llama.", &format!("{architecture}."));
+    }
+    file.set("general.architecture", text(architecture));
+}
+
+/// Numbers of a tensor of the file, as stored.
+fn numbers_of(file: &Gguf, name: &str) -> Vec<f32> {
+    let tensor = file.tensors.iter().find(|tensor| tensor.name == name.as_bytes()).unwrap();
+    tensor.bytes.as_chunks::<4>().0.iter().map(|number| f32::from_le_bytes(*number)).collect()
+}
+
+fn all(checkpoint: &Checkpoint) -> Vec<(String, Vec<f32>)> {
+    let tensors = checkpoint.config.expected_tensors().into_iter();
+    let read = |(name, shape): (String, Vec<usize>)| {
+        let numbers = checkpoint.weights.read_f32(&name, &shape).unwrap();
+        // Rows one by one, and as bytes, are the same numbers.
+        if let [height, columns] = shape[..] {
+            let rows: Vec<u32> = (0..height as u32).rev().collect();
+            let reversed = checkpoint.weights.read_rows_f32(&name, &shape, &rows).unwrap();
+            assert!(numbers.chunks(columns).rev().flatten().eq(&reversed), "{name}");
+        }
+        let view = checkpoint.weights.view(&name).unwrap();
+        assert!(
+            view.bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).eq(numbers.iter().copied())
+        );
+        (name, numbers)
+    };
+    tensors.map(read).collect()
+}
+
+#[test]
+fn tensors_that_are_stored_together_are_those_that_are_stored_apart() {
+    let apart = open(|_| ()).unwrap();
+    let together = open(|file| {
+        let names = ["attn_q", "attn_k", "attn_v"].map(|name| format!("blk.0.{name}.weight"));
+        let numbers: Vec<f32> = names.iter().flat_map(|name| numbers_of(file, name)).collect();
+        file.tensors.retain(|tensor| !names.iter().any(|name| tensor.name == name.as_bytes()));
+        file.push("blk.0.attn_qkv.weight", &[8, 16], &numbers);
+    })
+    .unwrap();
+    assert_eq!(all(&apart), all(&together));
+    assert_eq!(apart.config, together.config);
+    assert_eq!(apart.weights.total_bytes(), together.weights.total_bytes());
+    let wrong = open(|file| {
+        file.tensors.retain(|tensor| !tensor.name.starts_with(b"blk.0.attn_q."));
+        file.push("blk.0.attn_qkv.weight", &[8, 12], &[0.0; 96]);
+    });
+    let message = wrong.unwrap_err().to_string();
+    assert!(message.contains("`blk.0.attn_qkv.weight` has shape [12, 8], expected [16, 8]"), "{message}");
+}
+
+#[test]
+fn experts_are_read_from_one_tensor_and_from_one_each() {
+    let projections = [("gate", [8_u64, 12]), ("up", [8, 12]), ("down", [12, 8])];
+    let sparse = |file: &mut Gguf| {
+        file.set("llama.expert_count", number(3));
+        file.set("llama.expert_used_count", number(2));
+        file.tensors.retain(|tensor| {
+            !projections.iter().any(|(name, _)| tensor.name == format!("blk.0.ffn_{name}.weight").as_bytes())
+        });
+        file.push("blk.0.ffn_gate_inp.weight", &[8, 3], &[0.5; 24]);
+    };
+    let numbers =
+        |expert: usize, at: usize| (0..96).map(move |number| (number + 100 * expert + 1000 * at) as f32 / 512.0);
+    let one = open(|file| {
+        sparse(file);
+        for (at, (name, [columns, rows])) in projections.into_iter().enumerate() {
+            let all: Vec<f32> = (0..3).flat_map(|expert| numbers(expert, at)).collect();
+            file.push(&format!("blk.0.ffn_{name}_exps.weight"), &[columns, rows, 3], &all);
+        }
+    })
+    .unwrap();
+    let each = open(|file| {
+        sparse(file);
+        for (at, (name, shape)) in projections.into_iter().enumerate() {
+            for expert in 0..3 {
+                let numbers: Vec<f32> = numbers(expert, at).collect();
+                file.push(&format!("blk.0.ffn_{name}.{expert}.weight"), &shape, &numbers);
+            }
+        }
+    })
+    .unwrap();
+    assert_eq!((one.config.model_type.as_str(), &one.config), ("mixtral", &each.config));
+    assert_eq!(all(&one), all(&each));
+    let up = one.weights.read_f32("model.layers.0.mlp.experts.2.up_proj.weight", &[12, 8]).unwrap();
+    assert_eq!(up[..2], [1200.0 / 512.0, 1201.0 / 512.0]);
+}
+
+#[test]
+fn blocks_that_predict_further_tokens_are_left_out() {
+    let checkpoint = open(|file| {
+        rename(file, "glm4");
+        file.set("glm4.block_count", number(2));
+        file.set("glm4.nextn_predict_layers", number(1));
+        file.set("glm4.rope.dimension_count", number(2));
+        file.tensors.retain(|tensor| !tensor.name.starts_with(b"blk.0.ffn_"));
+        for name in ["post_attention_norm", "ffn_norm", "post_ffw_norm"] {
+            file.push(&format!("blk.0.{name}.weight"), &[8], &[1.0; 8]);
+        }
+        let numbers: Vec<f32> = (0..192).map(|number| number as f32).collect();
+        file.push("blk.0.ffn_up.weight", &[8, 24], &numbers);
+        file.push("blk.0.ffn_down.weight", &[12, 8], &[0.5; 96]);
+        file.push("blk.1.attn_norm.weight", &[8], &[1.0; 8]);
+        file.push("blk.1.nextn.eh_proj.weight", &[16, 8], &[0.5; 128]);
+    })
+    .unwrap();
+    let config = &checkpoint.config;
+    assert_eq!((config.num_layers(), config.layers[0].attention.rope.rotary_dim), (1, 2));
+    assert!(config.layers[0].attention.rope.interleaved);
+    // Gate first, then up.
+    let first =
+        |name: &str| checkpoint.weights.read_f32(&format!("model.layers.0.mlp.{name}.weight"), &[12, 8]).unwrap()[0];
+    assert_eq!((first("gate_proj"), first("up_proj")), (0.0, 96.0));
+    assert_eq!(checkpoint.weights.names().iter().filter(|name| name.contains(".1.")).count(), 0);
+}
+
+/// llama.cpp has keys for YaRN's bounds and reads them in few architectures; elsewhere they are 32 and 1.
+#[test]
+fn bounds_of_yarn_are_read_where_llama_cpp_reads_them() {
+    let bounds = |architecture: &str| {
+        let checkpoint = open(|file| {
+            file.set("llama.rope.scaling.type", text("yarn"));
+            file.set("llama.rope.scaling.factor", float(4.0));
+            file.set("llama.rope.scaling.yarn_beta_fast", float(8.0));
+            file.set("llama.rope.scaling.yarn_beta_slow", float(2.0));
+            rename(file, architecture);
+        });
+        let RopeScaling::Yarn { beta_fast, beta_slow, .. } =
+            checkpoint.unwrap().config.layers[0].attention.rope.scaling
+        else {
+            panic!("no yarn")
+        };
+        (beta_fast, beta_slow)
+    };
+    assert_eq!((bounds("llama"), bounds("mistral3")), ((32.0, 1.0), (8.0, 2.0)));
+}
+
+/// DeepSeek's keys and values as one matrix, as files of 2024 have it, as two, and both.
+#[test]
+fn keys_and_values_of_a_latent_are_one_matrix_or_two() {
+    let (heads, nope, v, rank) = (2, 3, 5, 4);
+    let whole: Vec<f32> = (0..heads * (nope + v) * rank).map(|number| number as f32).collect();
+    let row = |head: usize, row: usize| &whole[(head * (nope + v) + row) * rank..][..rank];
+    let keys: Vec<f32> = (0..heads)
+        .flat_map(|head| (0..rank).flat_map(move |column| (0..nope).map(move |at| (head, at, column))))
+        .map(|(head, at, column)| row(head, at)[column])
+        .collect();
+    let values: Vec<f32> =
+        (0..heads).flat_map(|head| (nope..nope + v).flat_map(move |at| row(head, at).to_vec())).collect();
+    let open = |one: bool, two: bool| {
+        open(|file| {
+            rename(file, "deepseek2");
+            file.set("deepseek2.attention.layer_norm_rms_epsilon", float(1e-6));
+            for (key, value) in [
+                ("attention.head_count_kv", if two { 1 } else { 2 }),
+                ("feed_forward_length", 12),
+                ("rope.dimension_count", 2),
+                ("attention.kv_lora_rank", 4),
+                ("expert_count", 2),
+                ("expert_used_count", 1),
+                ("expert_shared_count", 1),
+                ("expert_feed_forward_length", 6),
+                ("leading_dense_block_count", 1),
+                (if two { "attention.key_length_mla" } else { "attention.key_length" }, 5),
+                (if two { "attention.value_length_mla" } else { "attention.value_length" }, 5),
+            ] {
+                file.set(&format!("deepseek2.{key}"), number(value));
+            }
+            file.tensors
+                .retain(|tensor| !tensor.name.starts_with(b"blk.0.attn_") || tensor.name.ends_with(b"norm.weight"));
+            file.push("blk.0.attn_q.weight", &[8, 10], &[0.5; 80]);
+            file.push("blk.0.attn_kv_a_mqa.weight", &[8, 6], &[0.5; 48]);
+            file.push("blk.0.attn_kv_a_norm.weight", &[4], &[1.0; 4]);
+            file.push("blk.0.attn_output.weight", &[10, 8], &[0.5; 80]);
+            if one {
+                file.push("blk.0.attn_kv_b.weight", &[4, 16], &whole);
+            }
+            if two {
+                file.push("blk.0.attn_k_b.weight", &[3, 4, 2], &keys);
+                file.push("blk.0.attn_v_b.weight", &[4, 5, 2], &values);
+            }
+        })
+        .unwrap()
+    };
+    let one = open(true, false);
+    assert_eq!(one.config.model_type, "deepseek_v2");
+    let kv_b = |checkpoint: &Checkpoint| {
+        checkpoint.weights.read_f32("model.layers.0.self_attn.kv_b_proj.weight", &[16, 4]).unwrap()
+    };
+    assert_eq!(kv_b(&one), whole);
+    for other in [open(false, true), open(true, true)] {
+        assert_eq!(other.config, one.config);
+        assert_eq!(all(&other), all(&one));
+    }
+}

@@ -170,7 +170,11 @@ fn metadata_that_describe_no_model() {
         let all: Vec<&str> = std::iter::once(name.as_str()).chain(parts.iter().copied()).collect();
         attack(|file| file.set(key, value), &all);
     };
-    key("general.architecture", text("mamba"), &["is \"mamba\", which is not supported; known: llama, qwen2, qwen3, mistral3, qwen2moe"]);
+    key(
+        "general.architecture",
+        text("mamba"),
+        &["is \"mamba\", which is not supported; known: llama, qwen2, qwen3, mistral3, qwen2moe"],
+    );
     key("general.architecture", number(1), &["is 1, expected a string"]);
     attack(|file| file.remove("general.architecture"), &["`general.architecture` is missing", "llama, qwen2, qwen3"]);
     for name in ["context_length", "embedding_length", "block_count", "feed_forward_length", "attention.head_count"] {

@@ -18,96 +18,34 @@ use neuro_surgery::{Quiet, SurgeryError};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-/// Settings of a fixture with which llama.cpp can run it: `null` takes a key away. Weights whose names hold one of the
-/// given parts are left out.
+/// A fixture with settings that llama.cpp has words for; `fixtures/gguf_architectures.py` compares the same with llama.cpp.
+#[derive(serde::Deserialize)]
 struct Case {
-    fixture: &'static str,
-    settings: Value,
-    without: &'static [&'static str],
+    fixture: String,
+    #[serde(default)]
+    settings: Map<String, Value>,
+    /// Parts of names of weights that are left out.
+    #[serde(default)]
+    without: Vec<String>,
     /// Paths that the file can say; the first is its baseline where the model has one.
-    paths: &'static [&'static str],
+    paths: Vec<String>,
 }
-
-fn case(fixture: &'static str, settings: Value, paths: &'static [&'static str]) -> Case {
-    Case { fixture, settings, without: &[], paths }
-}
-
-const BLOCK: &[&str] = &["..", "(1,3)", "0,2,1,3,3"];
 
 fn cases() -> Vec<Case> {
-    let yarn = |more: Value| {
-        let mut yarn = json!({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16});
-        yarn.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        yarn
-    };
-    let plain = json!({});
-    let oss = json!({"rope_scaling": {"rope_type": "default"}, "swiglu_limit": 7.0});
-    vec![
-        case("llama-default", plain.clone(), BLOCK),
-        case("llama-llama3", plain.clone(), BLOCK),
-        case(
-            "llama-yarn-attention-factor",
-            json!({"rope_scaling": yarn(json!({"original_max_position_embeddings": 24, "attention_factor": 1.3}))}),
-            BLOCK,
-        ),
-        case("llama-linear", json!({"hidden_act": "silu"}), BLOCK),
-        case("mistral-window", json!({"sliding_window": null}), BLOCK),
-        case("mixtral-default", json!({"sliding_window": null}), BLOCK),
-        case("qwen2-default", plain.clone(), BLOCK),
-        case("qwen3-default", plain.clone(), BLOCK),
-        case("qwen2_moe-sparse-step", json!({"use_sliding_window": false}), &["0,2", "2,0,0,2"]),
-        case("qwen3_moe-dense-layers", plain.clone(), &["1,3", "3,1,1"]),
-        case("gemma2-default", json!({"query_pre_attn_scalar": 12}), BLOCK),
-        case("gemma3-local-rope", json!({"query_pre_attn_scalar": 12}), BLOCK),
-        case("gemma3-by-type", plain.clone(), BLOCK),
-        case("phi3-longrope-long", json!({"sliding_window": null}), BLOCK),
-        case("phi3-longrope-short-partial", plain.clone(), BLOCK),
-        case("granite-multipliers", plain.clone(), BLOCK),
-        Case { without: &[".bias"], ..case("olmo2-default", json!({"attention_bias": false}), BLOCK) },
-        case("olmo3-yarn", json!({"rope_theta": 500_000.0, "rope_scaling": yarn(json!({}))}), BLOCK),
-        case("glm4-default", plain.clone(), BLOCK),
-        case("glm4_moe-groups", plain.clone(), &["..", "0,0,1..3,2", "0,1,3,3"]),
-        case("smollm3-no-rope", json!({"no_rope_layers": [1, 1, 1, 0]}), &["..", "(0,4)", "1,1,0,3,2"]),
-        case("stablelm-sequential", plain.clone(), BLOCK),
-        case("stablelm-parallel", plain.clone(), BLOCK),
-        case("gpt_neox-parallel", plain.clone(), BLOCK),
-        case("gpt2-default", plain.clone(), BLOCK),
-        case("gpt_oss-yarn", oss.clone(), BLOCK),
-        case("gpt_oss-mxfp4", oss, BLOCK),
-        case("minimax_m2-default", plain.clone(), BLOCK),
-        case("deepseek_v2-lite", plain, &["..", "0,0,1..3,2", "0,1,3,3"]),
-        Case {
-            without: &[".bias"],
-            ..case(
-                "deepseek_v2-groups",
-                json!({"attention_bias": false, "topk_method": "greedy",
-                       "rope_scaling": yarn(json!({"mscale": 0.8, "mscale_all_dim": 1.2}))}),
-                BLOCK,
-            )
-        },
-        case(
-            "deepseek_v3-yarn",
-            json!({"rope_scaling": yarn(json!({"mscale": 1.0, "mscale_all_dim": 1.0}))}),
-            &["..", "0,0,1..3,2"],
-        ),
-        // Without `mscale_all_dim` cos and sin grow and scores do not.
-        case("deepseek_v3-yarn", json!({"rope_scaling": yarn(json!({}))}), &[".."]),
-    ]
+    serde_json::from_slice(&fs::read(fixture("gguf/architectures.json")).unwrap()).unwrap()
 }
 
 /// The fixture with other settings, in a folder of its own.
 fn variant(case: &Case) -> (TempDir, Arc<Checkpoint>) {
-    let (source, place) = (fixture(case.fixture), tempfile::tempdir().unwrap());
+    let (source, place) = (fixture(&case.fixture), tempfile::tempdir().unwrap());
     let mut config: Map<String, Value> =
         serde_json::from_slice(&fs::read(source.join("config.json")).unwrap()).unwrap();
-    for (key, value) in case.settings.as_object().unwrap() {
-        config.insert(key.clone(), value.clone());
-    }
+    config.extend(case.settings.clone());
     fs::write(place.path().join("config.json"), serde_json::to_vec(&config).unwrap()).unwrap();
     for file in source.read_dir().unwrap().map(|file| file.unwrap().path()) {
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
         if name.starts_with("model") {
-            fs::write(place.path().join(&name), without(&fs::read(&file).unwrap(), case.without)).unwrap();
+            fs::write(place.path().join(&name), without(&fs::read(&file).unwrap(), &case.without)).unwrap();
         }
     }
     let opened = Arc::new(Checkpoint::open(place.path()).unwrap());
@@ -115,7 +53,7 @@ fn variant(case: &Case) -> (TempDir, Arc<Checkpoint>) {
 }
 
 /// A safetensors file without the tensors whose names hold one of the parts.
-fn without(bytes: &[u8], parts: &[&str]) -> Vec<u8> {
+fn without(bytes: &[u8], parts: &[String]) -> Vec<u8> {
     if parts.is_empty() {
         return bytes.to_vec();
     }
@@ -123,7 +61,7 @@ fn without(bytes: &[u8], parts: &[&str]) -> Vec<u8> {
     let header: Map<String, Value> = serde_json::from_slice(&bytes[8..8 + length]).unwrap();
     let (mut kept, mut data) = (Map::new(), Vec::new());
     for (name, mut entry) in header {
-        if parts.iter().any(|part| name.contains(part)) || name == "__metadata__" {
+        if parts.iter().any(|part| name.contains(part.as_str())) || name == "__metadata__" {
             continue;
         }
         let offset = |at: usize| entry["data_offsets"][at].as_u64().unwrap() as usize;
@@ -136,7 +74,12 @@ fn without(bytes: &[u8], parts: &[&str]) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], &header, &data].concat()
 }
 
-fn run(checkpoint: &Arc<Checkpoint>, path: &str, numbers: Option<Numbers>, out: &Path) -> Result<Exported, SurgeryError> {
+fn run(
+    checkpoint: &Arc<Checkpoint>,
+    path: &str,
+    numbers: Option<Numbers>,
+    out: &Path,
+) -> Result<Exported, SurgeryError> {
     let path = LayerPath::parse(path, checkpoint.config.num_layers()).unwrap();
     let probe = Probe::new(None, None, checkpoint.config.vocab_size).unwrap();
     let export_ = GgufExport { checkpoint, source: "org/base", path: &path, numbers, text: None, probe: &probe };
@@ -183,11 +126,13 @@ fn files_are_described_as_the_folders_and_compute_their_paths() {
         for (number, path) in case.paths.iter().enumerate() {
             let what = format!("{} {path}", case.fixture);
             let out = place.path().join(format!("{number}.gguf"));
-            let exported = run(&source, path, Some(Numbers::F32), &out).unwrap_or_else(|error| panic!("{what}: {error}"));
+            let exported =
+                run(&source, path, Some(Numbers::F32), &out).unwrap_or_else(|error| panic!("{what}: {error}"));
             assert!(exported.comparison.passed(), "{what}: {:?}", exported.comparison);
             let written = Arc::new(Checkpoint::open(&out).unwrap());
             let path = LayerPath::parse(path, source.config.num_layers()).unwrap();
-            let expected: Vec<_> = path.layers().iter().map(|&layer| as_described(&source.config.layers[layer])).collect();
+            let expected: Vec<_> =
+                path.layers().iter().map(|&layer| as_described(&source.config.layers[layer])).collect();
             let found: Vec<_> = written.config.layers.iter().map(as_described).collect();
             assert_eq!(found, expected, "{what}");
             let (one, other) = (&source.config, &written.config);
@@ -201,7 +146,8 @@ fn files_are_described_as_the_folders_and_compute_their_paths() {
                 whole = Some(written);
             } else if let Some(whole) = &whole {
                 let again = place.path().join(format!("{number}-again.gguf"));
-                let copied = run(whole, &path.to_string(), None, &again).unwrap_or_else(|error| panic!("{what}: {error}"));
+                let copied =
+                    run(whole, &path.to_string(), None, &again).unwrap_or_else(|error| panic!("{what}: {error}"));
                 assert_eq!(copied.comparison.largest, 0.0, "{what}");
                 let tokens: Vec<u32> = (0..24).map(|token| token * 7 % 39).collect();
                 let baseline = LayerPath::baseline(path.len()).unwrap();
@@ -248,8 +194,8 @@ fn what_gguf_cannot_say_is_refused_by_reason() {
 fn experts_and_fused_matrices_are_quantised_row_by_row() {
     let place = tempfile::tempdir().unwrap();
     // Rows of 32 numbers, and of 24 in the experts' last matrices. Each row takes all experts: rounding must choose no others.
-    let settings = json!({"sliding_window": null, "num_experts_per_tok": 5});
-    let (_folder, source) = variant(&case("mixtral-default", settings, BLOCK));
+    let mixtral = json!({"fixture": "mixtral-default", "settings": {"sliding_window": null, "num_experts_per_tok": 5}, "paths": []});
+    let (_folder, source) = variant(&serde_json::from_value(mixtral).unwrap());
     for (numbers, format) in [(Numbers::Q8_0, "Q8_0"), (Numbers::Q4K, "Q8_0")] {
         let out = place.path().join(format!("{numbers:?}.gguf"));
         let exported = run(&source, "(1,3)", Some(numbers), &out).unwrap();

@@ -148,11 +148,7 @@ impl GgufArchitecture {
         Self {
             name: "mistral3",
             in_pairs: true,
-            reads: &[
-                "rope.scaling.yarn_log_multiplier",
-                "rope.scaling.yarn_beta_fast",
-                "rope.scaling.yarn_beta_slow",
-            ],
+            reads: &["rope.scaling.yarn_log_multiplier", "rope.scaling.yarn_beta_fast", "rope.scaling.yarn_beta_slow"],
             ..Self::BASE
         },
         Self { name: "qwen2moe", model_types: &["qwen2_moe"], ..Self::BASE },

@@ -81,9 +81,6 @@ const NEUTRAL: [(&str, f64); 5] = [
     ("attention.shared_kv_layers", 0.0),
 ];
 
-/// Beyond, the number of layers is refused by the config itself.
-const MOST_BLOCKS: u64 = 2 * MAX_LAYERS as u64;
-
 /// The model that a file holds.
 pub(super) fn describe(keys: Keys<'_>, weights: &GgufWeights, file: &Path) -> Result<DecoderConfig, CheckpointError> {
     let reader = Reader { keys, architecture: architecture(keys)? };
@@ -170,7 +167,10 @@ impl Reader<'_> {
     /// The words of a `config.json`.
     fn json(&self, weights: &GgufWeights) -> Result<Map<String, Json>, CheckpointError> {
         let mut json = Map::new();
-        json.insert("model_type".to_owned(), self.architecture.model_types.first().copied().unwrap_or("mistral").into());
+        json.insert(
+            "model_type".to_owned(),
+            self.architecture.model_types.first().copied().unwrap_or("mistral").into(),
+        );
         for (name, word) in REQUIRED {
             json.insert(word.to_owned(), self.require(name)?.into());
         }
@@ -205,7 +205,8 @@ impl Reader<'_> {
     fn layers(&self, weights: &GgufWeights) -> Result<u64, CheckpointError> {
         let blocks = self.require("block_count")?;
         let tensors = weights.names().count();
-        if blocks <= MOST_BLOCKS && blocks > tensors as u64 {
+        // More layers than any path is long are refused by the config itself.
+        if blocks <= MAX_LAYERS as u64 && blocks > tensors as u64 {
             let problem = format!("is {blocks}, but the file holds {tensors} tensors");
             return Err(self.refuse("block_count", problem));
         }

@@ -13,6 +13,7 @@ mod header;
 mod keys;
 mod layout;
 mod pieces;
+mod places;
 mod split;
 mod tokenizer;
 mod value;

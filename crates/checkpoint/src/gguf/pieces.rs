@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use super::places::Place;
 use super::weights::GgufWeights;
 use crate::config::DecoderConfig;
 use crate::error::CheckpointError;
@@ -85,7 +86,7 @@ impl GgufWeights {
         name: &str,
         shape: &[usize],
         used: &mut BTreeSet<String>,
-    ) -> Result<Option<super::weights::Place>, CheckpointError> {
+    ) -> Result<Option<Place>, CheckpointError> {
         let Some((layer, "self_attn.kv_b_proj.weight")) = layer_of(name) else { return Ok(None) };
         let Some(layer_config) = config.layers.get(layer) else { return Ok(None) };
         let (attention, &[_, rank]) = (&layer_config.attention, shape) else { return Ok(None) };

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
-use super::blocks;
 use super::architecture::GgufArchitecture;
+use super::blocks;
 use super::format::BlockFormat;
 use super::header::{GgufHeader, GgufTensor};
 use super::pieces::{KeysAndValues, Piece, layer_of};
+use super::places::{Place, Runs, read_run};
 use super::value::Value;
 use crate::config::DecoderConfig;
 use crate::convert;
@@ -43,24 +44,12 @@ pub(super) struct Part {
     pub(super) header: GgufHeader,
 }
 
-/// Where a tensor is.
-#[derive(Clone)]
-pub(super) struct Place {
-    part: usize,
-    stored: String,
-    /// Which of the stored numbers, where they are not all of the tensor and no others.
-    piece: Option<Piece>,
-    /// Heads, where the rows of each lie in the order of rotated pairs: 0, half, 1, half + 1, …
-    heads: Option<usize>,
-}
-
 impl GgufWeights {
     pub(super) fn new(parts: Vec<Part>) -> Result<Self, CheckpointError> {
         let named = parts.first().and_then(|part| part.header.metadata.get("general.architecture"));
         let named = if let Some(Value::Text(name)) = named { GgufArchitecture::named(name) } else { None };
-        let canonical = |stored: &str| {
-            named.and_then(|known| known.canonical(stored)).unwrap_or_else(|| stored.to_owned())
-        };
+        let canonical =
+            |stored: &str| named.and_then(|known| known.canonical(stored)).unwrap_or_else(|| stored.to_owned());
         let mut places: BTreeMap<String, Place> = BTreeMap::new();
         for (number, part) in parts.iter().enumerate() {
             for stored in part.header.tensors.keys() {
@@ -300,52 +289,6 @@ impl GgufWeights {
         Ok(bytes)
     }
 
-    /// As [`GgufWeights::read`], of DeepSeek's keys and values: head by head, the keys turned.
-    fn read_keys_and_values(
-        &self,
-        place: &Place,
-        keys: &GgufTensor,
-        piece: &KeysAndValues,
-        first: usize,
-        values: &mut [f32],
-        buffer: &mut Vec<u8>,
-    ) -> Result<u64, CheckpointError> {
-        let KeysAndValues { values: (part, stored), rows: (of_keys, of_values), shape } = piece;
-        let rank = shape.get(1).copied().unwrap_or(1).max(1);
-        let of_head = (of_keys + of_values) * rank;
-        let end = first + values.len();
-        let mut bytes = 0;
-        let mut whole = vec![0.0; of_head];
-        for head in first / of_head..end.div_ceil(of_head) {
-            let (turned, straight) = whole.split_at_mut(of_keys * rank);
-            let mut columns = vec![0.0; turned.len()];
-            let mut read = |part: usize, stored: &str, tensor: &GgufTensor, values: &mut [f32]| {
-                let file = &self.parts[part].file;
-                let run = read_run(file, tensor, head * values.len(), values, buffer);
-                let (wrong, read) = run.map_err(|error| CheckpointError::read(file.path(), stored, error))?;
-                bytes += read as u64;
-                match wrong {
-                    None => Ok(()),
-                    Some(at) => {
-                        let problem = convert::not_finite(values[at], head * values.len() + at, &tensor.shape);
-                        Err(CheckpointError::tensor(file.path(), stored, problem))
-                    }
-                }
-            };
-            read(place.part, &place.stored, keys, &mut columns)?;
-            let values_tensor = self.parts[*part].header.tensors.get(stored).ok_or_else(|| self.missing(stored))?;
-            read(*part, stored, values_tensor, straight)?;
-            for (row, numbers) in turned.chunks_exact_mut(rank).enumerate() {
-                for (column, number) in numbers.iter_mut().enumerate() {
-                    *number = columns[column * of_keys + row];
-                }
-            }
-            let (from, to) = ((head * of_head).max(first), ((head + 1) * of_head).min(end));
-            values[from - first..to - first].copy_from_slice(&whole[from - head * of_head..to - head * of_head]);
-        }
-        Ok(bytes)
-    }
-
     /// The stored bytes of some rows of a matrix, in their order. Every number in them has been decoded once and is finite.
     ///
     /// # Errors
@@ -410,86 +353,6 @@ impl GgufWeights {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         Ok(TensorView { name, dtype: Dtype::F32, shape, bytes: Cow::Owned(bytes) })
     }
-}
-
-impl Place {
-    /// The canonical shape.
-    fn shape<'a>(&'a self, tensor: &'a GgufTensor) -> &'a [usize] {
-        self.piece.as_ref().map_or(&tensor.shape, Piece::shape)
-    }
-
-    /// The flat position in the stored tensor at which it begins; none where it does not lie together.
-    fn start(&self) -> Option<usize> {
-        match &self.piece {
-            None => Some(0),
-            Some(Piece::Slice { start, .. }) => Some(*start),
-            Some(Piece::KeysAndValues(_)) => None,
-        }
-    }
-
-    /// Where a row lies in the file. llama.cpp's conversion puts the rows of a head, which rotate as halves, into pairs
-    /// (`permute` in its `convert_hf_to_gguf.py`).
-    fn stored_row(&self, row: usize, height: usize) -> usize {
-        let Some(heads) = self.heads else { return row };
-        let head_dim = height / heads;
-        let (head, inside) = (row / head_dim, row % head_dim);
-        let (half, pair) = (inside / (head_dim / 2), inside % (head_dim / 2));
-        head * head_dim + 2 * pair + half
-    }
-}
-
-/// Cuts a run of numbers of a tensor into runs that lie together in the file: where they begin there, and their place.
-struct Runs<'a, 'v> {
-    rest: &'v mut [f32],
-    place: &'a Place,
-    shape: &'a [usize],
-    at: usize,
-}
-
-impl<'v> Iterator for Runs<'_, 'v> {
-    type Item = (usize, &'v mut [f32]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let shape = self.shape;
-        let start = self.place.start().unwrap_or(0);
-        let (height, columns) = (shape.first().copied().unwrap_or(1), shape.get(1).copied().unwrap_or(1));
-        let (start, count) = if self.place.heads.is_some() {
-            let (row, column) = (self.at / columns, self.at % columns);
-            (start + self.place.stored_row(row, height) * columns + column, self.rest.len().min(columns - column))
-        } else {
-            (start + self.at, self.rest.len())
-        };
-        let (run, rest) = std::mem::take(&mut self.rest).split_at_mut(count);
-        self.rest = rest;
-        self.at += count;
-        Some((start, run))
-    }
-}
-
-/// Reads numbers that lie together from the one at a flat position of the file's own order on. Gives the position of the
-/// first that is not finite, and the bytes read.
-fn read_run(
-    file: &WeightFile,
-    tensor: &GgufTensor,
-    start: usize,
-    values: &mut [f32],
-    buffer: &mut Vec<u8>,
-) -> std::io::Result<(Option<usize>, usize)> {
-    let (format, block) = (tensor.format, tensor.format.block_len());
-    let (first, last) = (start / block, (start + values.len()).div_ceil(block));
-    let from = tensor.range.start + first * format.block_bytes();
-    let bytes = file.read(from..from + (last - first) * format.block_bytes(), buffer)?;
-    let lead = start - first * block;
-    if lead == 0 && values.len().is_multiple_of(block) {
-        return Ok((blocks::to_f32(format, bytes, values), bytes.len()));
-    }
-    let mut whole = vec![0.0; (last - first) * block];
-    blocks::to_f32(format, bytes, &mut whole);
-    values.copy_from_slice(&whole[lead..lead + values.len()]);
-    Ok((convert::first_not_finite(values), bytes.len()))
 }
 
 /// Whether a tensor only repeats what the metadata say (`attn_rot_embd`, in files of 2023).

@@ -55,7 +55,13 @@ pub(super) fn plan(export: &GgufExport<'_>) -> Result<Plan> {
     meta.text("neuro.layer_path", &path.to_string());
     meta.text("neuro.source", export.source);
     meta.u32("neuro.source_block_count", path.depth() as u32);
-    Ok(Plan { meta, alignment, tensors: tensors(export, &layouts, predictors)?, notes, tolerance: crate::verify::EXACT })
+    Ok(Plan {
+        meta,
+        alignment,
+        tensors: tensors(export, &layouts, predictors)?,
+        notes,
+        tolerance: crate::verify::EXACT,
+    })
 }
 
 /// Tensors of no block in the order of the files, then those of each visit.

@@ -90,6 +90,12 @@ fn check_scale(
     let differs = |layer: &&&LayerConfig| (layer.attention.scale / expected(&layer.attention) - 1.0).abs() > 1e-6;
     if layers.iter().any(|layer| differs(&layer)) {
         let (name, count) = (architecture.name, layers.len());
+        if count != depth && config.num_layers() != depth {
+            return Err(format!(
+                "llama.cpp scales scores by the width of a head in {name}, and the model by another number \
+                 (`query_pre_attn_scalar`)"
+            ));
+        }
         return Err(format!(
             "llama.cpp tells the 27B model of {name} by its {depth} layers and scales its attention by another width than \
              that of a head; with {count} layers the file would load and scale scores otherwise than this model"
@@ -124,8 +130,8 @@ fn dense(architecture: &GgufArchitecture, layers: &[&LayerConfig]) -> Result<usi
 fn query_latent(config: &DecoderConfig, layers: &[&LayerConfig]) -> Result<bool, String> {
     let Some(latent) = layers.iter().find_map(|layer| layer.attention.latent) else { return Ok(false) };
     let count = layers.len();
-    let is_lite = WITHOUT_QUERY_LATENT.contains(&count)
-        || (count, config.vocab_size) == WITHOUT_QUERY_LATENT_BY_VOCABULARY;
+    let is_lite =
+        WITHOUT_QUERY_LATENT.contains(&count) || (count, config.vocab_size) == WITHOUT_QUERY_LATENT_BY_VOCABULARY;
     match (latent.q_rank.is_some(), is_lite) {
         (true, true) => Err(format!(
             "llama.cpp tells the DeepSeek models whose queries come out of no latent by their {count} layers, and along this \
@@ -187,7 +193,7 @@ mod tests {
         };
         // Heads of 16, a width of 96 in 4 heads.
         assert_eq!(message("gemma2", &scaled(26, 16), "(0,2)"), "fine");
-        assert!(message("gemma2", &scaled(26, 24), "..").contains("27B"));
+        assert!(message("gemma2", &scaled(26, 24), "..").contains("query_pre_attn_scalar"));
         assert!(message("gemma2", &scaled(44, 16), "(0,2)").contains("27B"));
         assert_eq!(message("gemma2", &scaled(46, 24), ".."), "fine");
         assert!(message("gemma2", &scaled(46, 24), "(0,2)").contains("27B"));
@@ -206,7 +212,8 @@ mod tests {
 
     #[test]
     fn dense_layers_come_first_or_not_at_all() {
-        let more = r#", "n_routed_experts": 4, "num_experts_per_tok": 2, "first_k_dense_replace": 2, "q_lora_rank": null"#;
+        let more =
+            r#", "n_routed_experts": 4, "num_experts_per_tok": 2, "first_k_dense_replace": 2, "q_lora_rank": null"#;
         let deepseek = config("deepseek_v2", 25, more);
         let kinds = |path: &str| check("deepseek2", &deepseek, &LayerPath::parse(path, 25).unwrap());
         assert_eq!(kinds("..").unwrap().dense, 2);

@@ -5,6 +5,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::Reader;
 use super::rope::THETA;
+use crate::config::LatentConfig;
 use crate::error::CheckpointError;
 use crate::gguf::weights::{GgufWeights, ROPE_LONG, ROPE_SHORT};
 
@@ -238,6 +239,11 @@ impl Reader<'_> {
             let problem = "is above 1 beside a softmax over experts: llama.cpp scores groups by their two best experts, \
                            the model by one; this is not supported";
             return Err(self.refuse("expert_group_count", problem));
+        }
+        let eps = "attention.layer_norm_rms_epsilon";
+        if let Some(found) = self.number(eps)?.filter(|found| (found / LatentConfig::NORM_EPS - 1.0).abs() > 1e-3) {
+            let problem = format!("is {found}, expected {}: norms of latents have no other", LatentConfig::NORM_EPS);
+            return Err(self.refuse(eps, problem));
         }
         let rotated = self.require("rope.dimension_count")?;
         let length = |own: &'static str, common: &'static str| {

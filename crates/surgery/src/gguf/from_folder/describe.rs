@@ -1,6 +1,8 @@
 //! The layers along the path as keys.
 
-use neuro_checkpoint::{Activation, AttentionConfig, LatentConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm};
+use neuro_checkpoint::{
+    Activation, AttentionConfig, LatentConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm,
+};
 
 use super::Writer;
 use crate::Result;
@@ -9,6 +11,9 @@ use crate::gguf::rules::Kinds;
 
 /// What gpt-oss's gate and up are clamped with, which llama.cpp has as numbers in its code (`LLM_FFN_SWIGLU_OAI_MOE`).
 const GPT_OSS: Activation = Activation::ClampedSwiglu { alpha: 1.702, limit: 7.0 };
+
+/// Architectures whose projections llama.cpp expects as wide as the model (`load_arch_tensors`).
+const AS_WIDE_AS_THE_MODEL: [&str; 6] = ["olmo2", "stablelm", "gptneox", "gpt2", "phi3", "qwen2moe"];
 
 impl Writer<'_> {
     /// Refuses what no key says and llama.cpp's code does not do by itself.
@@ -37,7 +42,9 @@ impl Writer<'_> {
             return Err(self.refuse("llama.cpp caps logits and scores in gemma2, and the model does not"));
         }
         if self.is("gemma2") && !self.config.tie_word_embeddings {
-            return Err(self.refuse("llama.cpp takes gemma2's embedding as its head, and the model has a head of its own"));
+            return Err(
+                self.refuse("llama.cpp takes gemma2's embedding as its head, and the model has a head of its own")
+            );
         }
         if self.is("gpt2") && self.config.learned_positions != Some(self.config.max_position_embeddings) {
             return Err(self.refuse("its table of positions is not as long as its context"));
@@ -57,10 +64,10 @@ impl Writer<'_> {
         }
         let expected = self.usual_activation();
         if mlp.activation != expected {
-            return Err(self.refuse(format!(
-                "llama.cpp runs this architecture with {expected:?}, and the model has {:?}",
-                mlp.activation
-            )));
+            let [expected, found] = [expected, mlp.activation].map(name_of);
+            return Err(
+                self.refuse(format!("llama.cpp runs this architecture with {expected}, and the model has {found}"))
+            );
         }
         if attention.softcap.is_some() && !self.is("gemma2") {
             return refuse("its scores are capped, which llama.cpp does not do in this architecture");
@@ -74,6 +81,13 @@ impl Writer<'_> {
         if layer.branch_scale != 1.0 && !self.is("granite") {
             return refuse("its branches are scaled, which llama.cpp does not do in this architecture");
         }
+        if AS_WIDE_AS_THE_MODEL.contains(&self.architecture.name)
+            && attention.heads * attention.head_dim != self.config.hidden_size
+        {
+            return refuse(
+                "its heads together are not as wide as the model, and llama.cpp does not load that in this architecture",
+            );
+        }
         if attention.rope.rotary_dim > 0 && !self.rotates(attention) {
             return refuse("it rotates a part of each head, or in another order than llama.cpp in this architecture");
         }
@@ -83,7 +97,9 @@ impl Writer<'_> {
         if let Some(latent) = attention.latent
             && (latent.bias || self.config.norm_eps != LatentConfig::NORM_EPS)
         {
-            return refuse("its latents have biases, or norms with another epsilon than the others, which GGUF cannot say");
+            return refuse(
+                "its latents have biases, or norms with another epsilon than the others, which GGUF cannot say",
+            );
         }
         Ok(())
     }
@@ -128,8 +144,8 @@ impl Writer<'_> {
         let (qkv, all) = (q_bias || k_bias || v_bias, q_bias && k_bias && v_bias);
         let mlp = layer.mlp.bias;
         let fits = match self.architecture.name {
-            "llama" | "granite" | "smollm3" => true,
-            "qwen2" | "qwen2moe" | "glm4" | "glm4moe" | "stablelm" => !o_bias && !mlp,
+            "llama" | "granite" => true,
+            "qwen2" | "qwen2moe" | "glm4" | "glm4moe" | "stablelm" | "smollm3" => !o_bias && !mlp,
             "gptneox" | "gpt2" => all && o_bias && mlp,
             "gpt-oss" => all && o_bias,
             _ => !qkv && !o_bias && !mlp,
@@ -193,7 +209,8 @@ impl Writer<'_> {
             meta.flag(&self.key("use_parallel_residual"), first.parallel);
         }
         if self.is("gptneox") {
-            notes.push("llama.cpp computes GELU by its tanh approximation, the model by the function itself".to_owned());
+            notes
+                .push("llama.cpp computes GELU by its tanh approximation, the model by the function itself".to_owned());
         }
         self.describe_windows(meta, kinds, notes)?;
         if let Some(layer) = self.first(|layer| layer.mlp.experts.is_some()) {
@@ -248,6 +265,16 @@ impl Writer<'_> {
             meta.flags(&key, windowed);
         }
         Ok(())
+    }
+}
+
+fn name_of(activation: Activation) -> String {
+    match activation {
+        Activation::Silu => "SiLU".to_owned(),
+        Activation::Gelu => "GELU".to_owned(),
+        Activation::GeluTanh => "the tanh approximation of GELU".to_owned(),
+        Activation::Relu => "ReLU".to_owned(),
+        Activation::ClampedSwiglu { alpha, limit } => format!("gates clamped at {limit} with a sharpness of {alpha}"),
     }
 }
 

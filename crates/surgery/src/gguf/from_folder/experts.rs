@@ -31,7 +31,9 @@ impl Writer<'_> {
             "gpt-oss" => *scores == RouterScores::SoftmaxOfChosen && *router_bias && shared.is_none(),
             "minimax-m2" => *scores == RouterScores::Sigmoid && *normalised && *correction_bias && shared.is_none(),
             "glm4moe" => *scores == RouterScores::Sigmoid && *correction_bias,
-            "deepseek2" => *scores != RouterScores::SoftmaxOfChosen && (*scores == RouterScores::Sigmoid || !correction_bias),
+            "deepseek2" => {
+                *scores != RouterScores::SoftmaxOfChosen && (*scores == RouterScores::Sigmoid || !correction_bias)
+            }
             _ => false,
         };
         let grouped = ["glm4moe", "deepseek2"].contains(&self.architecture.name);

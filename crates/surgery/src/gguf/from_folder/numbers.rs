@@ -42,7 +42,9 @@ pub(super) enum Order {
     Straight,
     /// Those of heads, which rotate as halves, as rotated pairs: 0, half, 1, half + 1, … (`permute` in llama.cpp's
     /// conversion).
-    Pairs { heads: usize },
+    Pairs {
+        heads: usize,
+    },
     /// As columns.
     Turned,
 }
@@ -87,11 +89,7 @@ pub(in crate::gguf) fn copy(
 }
 
 /// Calls `emit` with the numbers of a piece, whole rows of the file at once.
-fn each_part(
-    checkpoint: &Checkpoint,
-    piece: &Piece,
-    emit: &mut impl FnMut(Vec<f32>) -> Result<()>,
-) -> Result<()> {
+fn each_part(checkpoint: &Checkpoint, piece: &Piece, emit: &mut impl FnMut(Vec<f32>) -> Result<()>) -> Result<()> {
     let weights = &checkpoint.weights;
     let Piece { canonical, shape, rows, order } = piece;
     let &[_, columns] = shape.as_slice() else {

@@ -73,7 +73,8 @@ impl Writer<'_> {
         if self.is("llama") || self.is("granite") {
             return Ok(());
         }
-        Err(self.refuse("llama.cpp runs this architecture without divisors of single frequencies (llama3); export to hf"))
+        Err(self
+            .refuse("llama.cpp runs this architecture without divisors of single frequencies (llama3); export to hf"))
     }
 
     /// Rotary positions that windowed layers have for themselves.
@@ -81,7 +82,8 @@ impl Writer<'_> {
         let local = &other.rope;
         let is_local = |layer: &&&LayerConfig| {
             let attention = &layer.attention;
-            attention.rope.rotary_dim == 0 || attention.rope == if attention.window.is_some() { local.clone() } else { full.clone() }
+            attention.rope.rotary_dim == 0
+                || attention.rope == if attention.window.is_some() { local.clone() } else { full.clone() }
         };
         let plain = local.scaling == RopeScaling::Default && local.rotary_dim == full.rotary_dim;
         let known = match self.architecture.name {
@@ -109,7 +111,10 @@ impl Writer<'_> {
             return Ok(());
         };
         if !truncate {
-            return Err(self.refuse("llama.cpp rounds the ends of YaRN's ramp, and this model does not (`truncate`)"));
+            return Err(self.refuse(
+                "llama.cpp rounds the ends of YaRN's ramp, and this model does not (`truncate`); export to hf, or from a GGUF \
+                 file of the model, which llama.cpp runs with rounded ends",
+            ));
         }
         if (*beta_fast, *beta_slow) != YARN_BOUNDS {
             return Err(self.refuse(format!(
@@ -145,7 +150,9 @@ impl Writer<'_> {
     fn check_latent_scale(&self, attention: &AttentionConfig, expected: f64) -> Result<()> {
         let usual = (attention.head_dim as f64).powf(-0.5);
         if (attention.scale / usual / expected - 1.0).abs() > 1e-6 {
-            return Err(self.refuse("its scores are scaled in a way that llama.cpp has no key for in this architecture"));
+            return Err(
+                self.refuse("its scores are scaled in a way that llama.cpp has no key for in this architecture")
+            );
         }
         Ok(())
     }

@@ -3,9 +3,9 @@
 use neuro_checkpoint::{AttentionConfig, BlockFormat, GgufArchitecture};
 use neuro_path::{BranchScales, Scale};
 
+use super::Writer;
 use super::numbers::{Order, Piece, Place};
 use super::rope::Factors;
-use super::Writer;
 use crate::gguf::{Numbers, Planned, Source};
 use crate::{Result, fold};
 
@@ -46,7 +46,12 @@ impl Writer<'_> {
         for (name, values) in factors {
             let place = Place { computed: Some(values.clone()), ..Place::default() };
             let source = Source::Folder(place);
-            tensors.push(Planned { name: name.to_owned(), format: BlockFormat::F32, shape: vec![values.len()], source });
+            tensors.push(Planned {
+                name: name.to_owned(),
+                format: BlockFormat::F32,
+                shape: vec![values.len()],
+                source,
+            });
         }
         for (place, visit) in self.export.path.visits().into_iter().enumerate() {
             let parts = &by_layer[visit.layer];
@@ -117,10 +122,10 @@ impl Writer<'_> {
         let Some(written) = self.architecture.stored_part(&joined.name) else {
             return Err(self.refuse(format!("`{}` has no name in GGUF", joined.name)));
         };
-        let pieces = joined.parts.iter().map(|(rest, shape)| Piece {
-            order: self.order(rest, attention),
-            ..Piece::whole(canonical(rest), shape)
-        });
+        let pieces = joined
+            .parts
+            .iter()
+            .map(|(rest, shape)| Piece { order: self.order(rest, attention), ..Piece::whole(canonical(rest), shape) });
         let scale = match joined.name.rsplit_once('.').map(|(module, _)| module) {
             Some("self_attn.o_proj") => scales.attn,
             Some("mlp.down_proj") => scales.mlp,

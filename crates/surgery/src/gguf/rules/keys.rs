@@ -30,8 +30,7 @@ const PER_BLOCK: [&str; 8] = [
 const PATTERN: &str = "attention.sliding_window_pattern";
 
 /// Keys that name a period of layers.
-const PERIODS: [&str; 4] =
-    ["full_attention_interval", "interleave_moe_layer_step", "moe_every_n_layers", PATTERN];
+const PERIODS: [&str; 4] = ["full_attention_interval", "interleave_moe_layer_step", "moe_every_n_layers", PATTERN];
 
 /// What the file's blocks are, and what the path makes of them.
 pub(in crate::gguf) struct Rewriting<'a> {
@@ -166,8 +165,13 @@ mod tests {
         let kinds = Kinds { dense: 1, ..Kinds::default() };
         let run = |source: &Meta| {
             let keys: Vec<_> = source.pairs().collect();
-            let rewriting =
-                Rewriting { architecture: "llama", path: &path, kinds: &kinds, predictors: 1, file: Path::new("m.gguf") };
+            let rewriting = Rewriting {
+                architecture: "llama",
+                path: &path,
+                kinds: &kinds,
+                predictors: 1,
+                file: Path::new("m.gguf"),
+            };
             rewrite(keys.into_iter(), &rewriting, &mut Vec::new())
         };
         let mut expected = Meta::default();
