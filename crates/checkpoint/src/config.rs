@@ -2,8 +2,10 @@
 
 mod architecture;
 mod experts;
+mod keys;
 mod layer;
 mod parse;
+mod quantization;
 mod rope;
 mod stored_form;
 
@@ -55,6 +57,9 @@ pub struct DecoderConfig {
     pub eos_token_ids: Vec<u32>,
     /// The number format that the config claims for the weights; the files decide.
     pub dtype: Option<Dtype>,
+    /// Rows and columns of the blocks that share a scale where matrices are stored as eight-bit floats; `None` where the
+    /// config does not say so.
+    pub weight_blocks: Option<[usize; 2]>,
 }
 
 impl DecoderConfig {
@@ -69,6 +74,23 @@ impl DecoderConfig {
         self.layers.len()
     }
 
+    /// The layer under whose number the weights of a layer are stored: its own, unless the layer repeats an earlier one.
+    #[must_use]
+    pub fn weights_of(&self, layer: usize) -> usize {
+        let back = |layer: usize| layer.checked_sub(self.layers.get(layer)?.repeats.filter(|&back| back > 0)?);
+        std::iter::successors(Some(layer), |&layer| back(layer)).last().unwrap_or(layer)
+    }
+
+    /// The first layer before this one that computes the same with the same weights.
+    #[must_use]
+    pub fn twin_of(&self, layer: usize) -> Option<usize> {
+        let is_normed = |layer: usize| self.layers.get(layer).map(|layer| layer.enters_normed);
+        let same =
+            |&other: &usize| self.weights_of(other) == self.weights_of(layer) && is_normed(other) == is_normed(layer);
+        self.layers.get(layer)?.repeats?;
+        (0..layer).find(same)
+    }
+
     /// Every tensor that the forward pass reads, by canonical name, with its shape (rows first): embedding, layers, norm, head.
     /// A tied head is not listed.
     #[must_use]
@@ -77,7 +99,7 @@ impl DecoderConfig {
         if let Some(positions) = self.learned_positions {
             tensors.push((POSITIONS.to_owned(), vec![positions, self.hidden_size]));
         }
-        for (index, layer) in self.layers.iter().enumerate() {
+        for (index, layer) in self.layers.iter().enumerate().filter(|(_, layer)| layer.repeats.is_none()) {
             layer.each_tensor(self.hidden_size, |module, part, shape| {
                 tensors.push((format!("model.layers.{index}.{module}.{part}"), shape.to_vec()));
             });
@@ -95,7 +117,7 @@ impl DecoderConfig {
     #[must_use]
     pub fn parameters(&self) -> u64 {
         let mut total = 0_u64;
-        for layer in &self.layers {
+        for layer in self.layers.iter().filter(|layer| layer.repeats.is_none()) {
             layer.each_tensor(self.hidden_size, |_, _, shape| total = total.saturating_add(elements(shape)));
         }
         let embedding = elements(&[self.vocab_size, self.hidden_size]);

@@ -1,7 +1,10 @@
 //! Typed access to a JSON object of a foreign file. A missing key takes the caller's default; `null` is allowed only
 //! where it has a meaning; everything else that is not plausible is an error that names file and key.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -20,16 +23,19 @@ pub(crate) fn parse_object(bytes: &[u8], file: &Path) -> Result<Map<String, Valu
     }
 }
 
-/// An object of a JSON file, and where it stands in it.
+/// An object of a JSON file, and where it stands in it. Remembers which keys were asked for, so that what nobody reads can be
+/// told.
 pub(crate) struct Fields<'a> {
     object: &'a Map<String, Value>,
     file: &'a Path,
     prefix: String,
+    /// The keys that were asked for, dotted; shared with the objects within.
+    asked: Rc<RefCell<BTreeSet<String>>>,
 }
 
 impl<'a> Fields<'a> {
     pub(crate) fn root(object: &'a Map<String, Value>, file: &'a Path) -> Self {
-        Self { object, file, prefix: String::new() }
+        Self { object, file, prefix: String::new(), asked: Rc::default() }
     }
 
     /// An error about one key.
@@ -45,26 +51,44 @@ impl<'a> Fields<'a> {
         self.refuse(key, format!("is {}, expected {expected}", describe(found)))
     }
 
+    /// The same object, to look at without that counting as reading.
+    pub(crate) fn aside(&self) -> Self {
+        Self { object: self.object, file: self.file, prefix: self.prefix.clone(), asked: Rc::default() }
+    }
+
+    /// The keys of this object that nobody has asked for, with their values.
+    pub(crate) fn unread(&self) -> Vec<(&'a str, &'a Value)> {
+        let asked = self.asked.borrow();
+        let is_unread = |key: &str| !asked.contains(&format!("{}{key}", self.prefix));
+        self.object.iter().map(|(key, value)| (key.as_str(), value)).filter(|(key, _)| is_unread(key)).collect()
+    }
+
+    /// The value of a key, `null` too.
+    fn get(&self, key: &str) -> Option<&'a Value> {
+        self.asked.borrow_mut().insert(format!("{}{key}", self.prefix));
+        self.object.get(key)
+    }
+
     /// Whether the key is there at all, even as `null`.
     pub(crate) fn has(&self, key: &str) -> bool {
-        self.object.contains_key(key)
+        self.get(key).is_some()
     }
 
     /// The value of a key; `None` when missing or `null`.
     pub(crate) fn value(&self, key: &str) -> Option<&'a Value> {
-        self.object.get(key).filter(|value| !value.is_null())
+        self.get(key).filter(|value| !value.is_null())
     }
 
     /// Whether the value of a key is a number, be it plausible or not.
     pub(crate) fn is_number(&self, key: &str) -> bool {
-        self.object.get(key).is_some_and(Value::is_number)
+        self.get(key).is_some_and(Value::is_number)
     }
 
     /// Every nested object, whatever its key.
     pub(crate) fn objects(&self) -> impl Iterator<Item = Fields<'a>> {
         self.object.iter().filter_map(|(key, value)| {
             let prefix = format!("{}{}.", self.prefix, shorten(key));
-            Some(Fields { object: value.as_object()?, file: self.file, prefix })
+            Some(Fields { object: value.as_object()?, file: self.file, prefix, asked: self.asked.clone() })
         })
     }
 
@@ -73,7 +97,8 @@ impl<'a> Fields<'a> {
         match self.value(key) {
             None => Ok(None),
             Some(Value::Object(object)) => {
-                Ok(Some(Fields { object, file: self.file, prefix: format!("{}{key}.", self.prefix) }))
+                let (file, asked) = (self.file, self.asked.clone());
+                Ok(Some(Fields { object, file, prefix: format!("{}{key}.", self.prefix), asked }))
             }
             Some(other) => Err(self.wrong(key, other, "an object")),
         }
@@ -92,17 +117,17 @@ impl<'a> Fields<'a> {
 
     /// A size of at least 1.
     pub(crate) fn size(&self, key: &str, default: usize) -> Result<usize, CheckpointError> {
-        self.object.get(key).map_or(Ok(default), |value| self.integer(key, value, 1))
+        self.get(key).map_or(Ok(default), |value| self.integer(key, value, 1))
     }
 
     /// A count that may be 0.
     pub(crate) fn count(&self, key: &str, default: usize) -> Result<usize, CheckpointError> {
-        self.object.get(key).map_or(Ok(default), |value| self.integer(key, value, 0))
+        self.get(key).map_or(Ok(default), |value| self.integer(key, value, 0))
     }
 
     /// A size that may be absent: `default` when the key is missing, `None` when it is `null`.
     pub(crate) fn optional_size(&self, key: &str, default: Option<usize>) -> Result<Option<usize>, CheckpointError> {
-        match self.object.get(key) {
+        match self.get(key) {
             None => Ok(default),
             Some(Value::Null) => Ok(None),
             Some(value) => self.integer(key, value, 1).map(Some),
@@ -128,7 +153,7 @@ impl<'a> Fields<'a> {
 
     /// `true` or `false`.
     pub(crate) fn flag(&self, key: &str, default: bool) -> Result<bool, CheckpointError> {
-        match self.object.get(key) {
+        match self.get(key) {
             None => Ok(default),
             Some(Value::Bool(flag)) => Ok(*flag),
             Some(other) => Err(self.wrong(key, other, "true or false")),
@@ -176,7 +201,7 @@ impl<'a> Fields<'a> {
 }
 
 /// A value as it is shown in a message: scalars in full, the rest by kind.
-fn describe(value: &Value) -> String {
+pub(crate) fn describe(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(flag) => flag.to_string(),

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::config::{DecoderConfig, renamed, stored_forms};
 use crate::dtype::Dtype;
 use crate::error::CheckpointError;
+use crate::fp8::Blocks;
 use crate::names;
 use crate::stored::StoredWeights;
 
@@ -40,6 +41,7 @@ pub(crate) fn fit(
             return Err(CheckpointError::tensor(weights.file_of(&name), &name, "is stored twice, under two spellings"));
         }
     }
+    take_scales(weights, config)?;
     settle_head(weights, config);
     let expected = config.expected_tensors();
     take_apart(weights, config, &expected)?;
@@ -49,6 +51,45 @@ pub(crate) fn fit(
     }
     for (name, shape) in &expected {
         check_tensor(weights, name, shape, place)?;
+    }
+    Ok(())
+}
+
+/// What the scales of a matrix of eight-bit floats are called, behind its own name.
+const SCALES: &str = "_scale_inv";
+
+/// Puts matrices of eight-bit floats and their scales together, and forgets the latter.
+fn take_scales(weights: &mut StoredWeights, config: &DecoderConfig) -> Result<(), CheckpointError> {
+    let Some([rows, columns]) = config.weight_blocks else { return Ok(()) };
+    let is_float8 = |name: &str| weights.entry(name).is_some_and(|entry| entry.dtype == safetensors::Dtype::F8_E4M3);
+    let matrices: Vec<String> = weights.places.keys().filter(|name| is_float8(name)).cloned().collect();
+    for name in matrices {
+        let scales_name = format!("{name}{SCALES}");
+        let refuse = |name: &str, problem: String| CheckpointError::tensor(weights.file_of(name), name, problem);
+        let (Some(entry), Some(place)) = (weights.entry(&name), weights.places.get(&name)) else { continue };
+        let &[height, width] = entry.shape.as_slice() else {
+            return Err(refuse(&name, format!("has shape {:?} of F8_E4M3, expected a matrix", entry.shape)));
+        };
+        let blocks = Blocks { rows, columns, width };
+        let (Some(scales), Some(scales_place)) = (weights.entry(&scales_name), weights.places.get(&scales_name)) else {
+            let problem =
+                "is stored as F8_E4M3, but its scales, `…_scale_inv`, are not there; the checkpoint is incomplete";
+            return Err(refuse(&name, problem.to_owned()));
+        };
+        let expected = blocks.scales(height);
+        if scales.shape != expected {
+            let found = &scales.shape;
+            let problem = format!(
+                "has shape {found:?}, expected {expected:?}: one for each block of {rows} rows and {columns} columns"
+            );
+            return Err(refuse(&scales_name, problem));
+        }
+        if readable(scales.dtype).is_none() {
+            return Err(refuse(&scales_name, format!("is stored as {}, expected F32, F16 or BF16", scales.dtype)));
+        }
+        let place = place.in_blocks(blocks, scales_place);
+        weights.places.remove(&scales_name);
+        weights.places.insert(name, place);
     }
     Ok(())
 }
@@ -126,7 +167,7 @@ fn check_tensor(weights: &StoredWeights, name: &str, shape: &[usize], place: &Pa
     }
     if readable(entry.dtype).is_none() && !weights.is_packed(name) {
         return refuse(format!(
-            "is stored as {}, expected F32, F16 or BF16; use an unquantised checkpoint",
+            "is stored as {}, expected F32, F16 or BF16, or F8_E4M3 with `quantization_config`; use an unquantised checkpoint",
             entry.dtype
         ));
     }

@@ -15,6 +15,7 @@ mod dtype;
 mod error;
 mod fields;
 mod fit;
+mod fp8;
 mod generation;
 mod gguf;
 mod header;

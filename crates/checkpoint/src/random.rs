@@ -46,7 +46,7 @@ impl RandomWeights {
     pub(crate) fn draw(&self, name: &str, first: usize, values: &mut [f32]) {
         /// Words that the generator spends on a pair.
         const WORDS: u128 = 4;
-        if name.ends_with("norm.weight") {
+        if name.contains("norm") && name.ends_with(".weight") {
             return values.fill(1.0);
         }
         if name.ends_with(".bias") {

@@ -12,6 +12,7 @@ use crate::disk::{WeightFile, read_bounded};
 use crate::dtype::Dtype;
 use crate::error::{CheckpointError, shorten};
 use crate::fit::readable;
+use crate::fp8::Blocks;
 use crate::header::{Header, TensorEntry};
 use crate::index::{INDEX_FILE, ShardIndex};
 use crate::mxfp4;
@@ -38,6 +39,8 @@ pub(crate) struct Place {
     stored: String,
     /// Which of the stored numbers, where they are not all of a tensor in its own order.
     part: Option<Part>,
+    /// Blocks of eight-bit floats, and shard and name of their scales.
+    blocks: Option<(Blocks, usize, String)>,
 }
 
 /// Some of the numbers of a stored tensor.
@@ -61,6 +64,11 @@ impl Place {
     pub(crate) fn part(&self, shape: &[usize], view: View, scales: Option<&Self>) -> Self {
         let scales = scales.map(|scales| (scales.shard, scales.stored.clone()));
         Self { part: Some(Part { shape: shape.to_vec(), view, scales }), ..self.clone() }
+    }
+
+    /// The same numbers as eight-bit floats with scales elsewhere.
+    pub(crate) fn in_blocks(&self, blocks: Blocks, scales: &Self) -> Self {
+        Self { blocks: Some((blocks, scales.shard, scales.stored.clone())), ..self.clone() }
     }
 }
 
@@ -103,7 +111,7 @@ impl StoredWeights {
         for (number, shard) in shards.iter().enumerate() {
             for stored in shard.header.tensors().keys() {
                 nested |= names::is_nested(stored);
-                let place = Place { shard: number, stored: stored.clone(), part: None };
+                let place = Place { shard: number, stored: stored.clone(), part: None, blocks: None };
                 if let Some(twin) = places.insert(names::canonical(stored), place) {
                     let (other, twin) = (shards[twin.shard].file.path().display(), shorten(&twin.stored));
                     let problem = format!("appears twice: `{twin}` in {other} stands for the same tensor");
@@ -126,13 +134,32 @@ impl StoredWeights {
         self.places.contains_key(name)
     }
 
+    /// What is read, by shard and stored name: tensors, and scales of their blocks.
+    fn stored_places(&self) -> BTreeSet<(usize, &str)> {
+        let scales = self.places.values().flat_map(|place| {
+            let of_part = place.part.as_ref().and_then(|part| part.scales.as_ref());
+            let of_part = of_part.map(|(shard, name)| (*shard, name.as_str()));
+            of_part.into_iter().chain(place.blocks.as_ref().map(|(_, shard, name)| (*shard, name.as_str())))
+        });
+        self.places.values().map(|place| (place.shard, place.stored.as_str())).chain(scales).collect()
+    }
+
     /// What is stored; a tensor that stands for several, once.
     pub(crate) fn entries(&self) -> impl Iterator<Item = &TensorEntry> {
-        let scales = self.places.values().filter_map(|place| place.part.as_ref()?.scales.as_ref());
-        let scales = scales.map(|(shard, name)| (*shard, name.as_str()));
-        let places = self.places.values().map(|place| (place.shard, place.stored.as_str()));
-        let stored: BTreeSet<(usize, &str)> = places.chain(scales).collect();
-        stored.into_iter().filter_map(|(shard, stored)| self.shards[shard].header.tensors().get(stored))
+        let places = self.stored_places().into_iter();
+        places.filter_map(|(shard, stored)| self.shards[shard].header.tensors().get(stored))
+    }
+
+    /// The stored names of what is in the files and not read, sorted.
+    pub(crate) fn left_out(&self) -> Vec<&str> {
+        let read = self.stored_places();
+        let mut names = Vec::new();
+        for (number, shard) in self.shards.iter().enumerate() {
+            let stored = shard.header.tensors().keys().map(String::as_str);
+            names.extend(stored.filter(|name| !read.contains(&(number, *name))));
+        }
+        names.sort_unstable();
+        names
     }
 
     /// The entry of a canonical name, whole where that is a part of it.
@@ -169,6 +196,15 @@ impl StoredWeights {
             return Err(refuse(format!("has shape {shape:?}, which has no number {first}")));
         }
         let stored = Stored { shard: &self.shards[place.shard], entry, dtype };
+        if let Some((blocks, shard, scales)) = &place.blocks {
+            let scales = self.stored(*shard, scales).ok_or_else(|| refuse("has no scales".to_owned()))?;
+            let read = stored.read_fp8(&scales, *blocks, place.part.as_ref(), first, values, buffer);
+            let read = read.map_err(|error| CheckpointError::read(stored.shard.file.path(), name, error))?;
+            return match read {
+                Ok(bytes) => Ok(bytes),
+                Err(position) => Err(refuse(convert::not_finite(values[position], first + position, shape))),
+            };
+        }
         let read = match &place.part {
             None => stored.read(first, values, buffer),
             Some(part) => match part.scales.as_ref().and_then(|(shard, name)| self.tensor(*shard, name)) {
@@ -204,15 +240,23 @@ impl StoredWeights {
         self.places.get(name).and_then(|place| place.part.as_ref()).map_or(&entry.shape, |part| &part.shape)
     }
 
-    /// Whether the numbers of a canonical name lie in blocks of four-bit numbers.
+    /// Whether the numbers of a canonical name lie in blocks with scales of their own.
     pub(crate) fn is_packed(&self, name: &str) -> bool {
-        self.places.get(name).and_then(|place| place.part.as_ref()).is_some_and(|part| part.scales.is_some())
+        let has_scales =
+            |place: &Place| place.blocks.is_some() || place.part.as_ref().is_some_and(|part| part.scales.is_some());
+        self.places.get(name).is_some_and(has_scales)
     }
 
     /// A stored tensor, bytes as they are.
     fn tensor(&self, shard: usize, stored: &str) -> Option<Stored<'_>> {
         let shard = self.shards.get(shard)?;
         Some(Stored { shard, entry: shard.header.tensors().get(stored)?, dtype: Dtype::F32 })
+    }
+
+    /// A stored tensor in a format that is read.
+    fn stored(&self, shard: usize, stored: &str) -> Option<Stored<'_>> {
+        let found = self.tensor(shard, stored)?;
+        Some(Stored { dtype: readable(found.entry.dtype)?, ..found })
     }
 
     /// The file of a canonical name, or the first file.
@@ -228,16 +272,17 @@ impl StoredWeights {
         let stored = self.bytes(name).ok_or_else(|| refuse("lies beyond the end of its file"))?;
         let (name, place) =
             self.places.get_key_value(name).ok_or_else(|| refuse("does not exist in this checkpoint"))?;
-        let Some(part) = &place.part else {
-            return Ok(TensorView { name, dtype, shape: &entry.shape, bytes: Cow::Borrowed(stored) });
-        };
-        let Part { shape, view, scales } = part;
-        if scales.is_some() {
-            let mut values = vec![0.0; shape.iter().product()];
+        let shape = place.part.as_ref().map_or(&entry.shape, |part| &part.shape);
+        if self.is_packed(name) {
+            let mut values = convert::zeroed(shape).map_err(|problem| refuse(&problem))?;
             self.read(name, 0, &mut values, &mut Vec::new())?;
             let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             return Ok(TensorView { name, dtype, shape, bytes: Cow::Owned(bytes) });
         }
+        let Some(part) = &place.part else {
+            return Ok(TensorView { name, dtype, shape, bytes: Cow::Borrowed(stored) });
+        };
+        let view = &part.view;
         let (rows, columns) = (shape[0], part.columns());
         let mut bytes = Vec::with_capacity(rows * columns * dtype.size());
         for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
@@ -300,6 +345,48 @@ impl Stored<'_> {
             position += run;
         }
         Ok(None)
+    }
+
+    /// As [`Stored::read`], of eight-bit floats, whole or a part of them: bytes read, or the position of the first that is
+    /// not finite.
+    fn read_fp8(
+        &self,
+        scales: &Self,
+        blocks: Blocks,
+        part: Option<&Part>,
+        first: usize,
+        values: &mut [f32],
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<Result<u64, usize>> {
+        let (mut position, end, mut bytes_read) = (first, first + values.len(), 0);
+        let mut of_scales = Vec::new();
+        while position < end {
+            // As far as numbers lie behind one another.
+            let (from, run) = match part {
+                None => (position, end - position),
+                Some(part) => {
+                    let (row, column) = (position / part.columns(), position % part.columns());
+                    let run = if part.view.column_stride == 1 { part.columns() - column } else { 1 };
+                    (part.view.at(row, column), run.min(end - position))
+                }
+            };
+            let at = self.entry.range.start + from;
+            if at + run > self.entry.range.end {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let needed = blocks.scales_between(from, from + run);
+            of_scales.resize(needed.len(), 0.0);
+            // A scale that is no number shows in what it multiplies.
+            scales.read(needed.start, &mut of_scales, buffer)?;
+            let bytes = self.shard.file.read(at..at + run, buffer)?;
+            let run_of_values = &mut values[position - first..position - first + run];
+            if let Some(wrong) = blocks.unpack(from, bytes, &of_scales, run_of_values) {
+                return Ok(Err(position - first + wrong));
+            }
+            bytes_read += (run + needed.len() * scales.dtype.size()) as u64;
+            position += run;
+        }
+        Ok(Ok(bytes_read))
     }
 
     /// As [`Stored::read`], of a part with the given number of columns.

@@ -243,6 +243,16 @@ impl Weights {
         }
     }
 
+    /// Stored names of tensors that the decoder does not read, sorted: layers that predict further tokens, parts that see
+    /// pictures, buffers that are computed, a head that is the embedding. None of GGUF files and of random weights.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<&str> {
+        match &self.source {
+            Source::Files(weights) => weights.left_out(),
+            Source::Gguf(_) | Source::Random { .. } => Vec::new(),
+        }
+    }
+
     /// Bytes of all tensors as stored.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {

@@ -106,6 +106,52 @@ fn deepseek() {
     refused(json!({"model_type": "deepseek_v3", "num_key_value_heads": 8}), &["num_key_value_heads", "128 heads"]);
 }
 
+/// 24 layers that are run 4 times: 96 to take paths from, with the weights of 24, and the model's norm between times.
+#[test]
+fn ouro() {
+    let shape = json!({
+        "model_type": "ouro", "hidden_size": 2048, "num_hidden_layers": 24, "num_attention_heads": 16,
+        "num_key_value_heads": 16, "intermediate_size": 5632, "vocab_size": 49_152, "max_position_embeddings": 65_536,
+        "rope_theta": 1e6, "early_exit_threshold": 1.0
+    });
+    let config = describe(shape.clone());
+    assert_eq!((config.num_layers(), billions(&config)), (96, 1.43));
+    assert_eq!(layers(&config, |layer| layer.enters_normed), [24, 48, 72]);
+    assert_eq!(layers(&config, |layer| layer.repeats.is_none()), (0..24).collect::<Vec<_>>());
+    assert_eq!([0, 23, 24, 30, 95].map(|layer| config.weights_of(layer)), [0, 23, 0, 6, 23]);
+    // The first of each later round enters through the norm; the others compute what their first does.
+    assert_eq!(
+        [0, 24, 25, 48, 49, 72].map(|layer| config.twin_of(layer)),
+        [None, None, Some(1), Some(24), Some(1), Some(24)]
+    );
+    let once = describe(with(shape.clone(), "total_ut_steps", json!(1)));
+    assert_eq!((once.num_layers(), once.parameters()), (24, config.parameters()));
+    assert_eq!(once.layers, config.layers[..24]);
+    let tensors = config.expected_tensors();
+    assert!(tensors.iter().all(|(name, _)| !name.starts_with("model.layers.24.")));
+    assert!(tensors.iter().any(|(name, _)| name == "model.layers.23.post_attention_layernorm_2.weight"));
+    refused(with(shape, "total_ut_steps", json!(0)), &["total_ut_steps", "from 1"]);
+}
+
+fn with(mut config: Value, key: &str, value: Value) -> Value {
+    config[key] = value;
+    config
+}
+
+/// Each head of queries and keys has a norm with a weight of its own.
+#[test]
+fn stablelm_2_12b() {
+    let config = describe(json!({
+        "model_type": "stablelm", "hidden_size": 5120, "num_hidden_layers": 40, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "intermediate_size": 13_824, "vocab_size": 100_352, "qk_layernorm": true,
+        "use_parallel_residual": true
+    }));
+    assert_eq!(billions(&config), 12.14);
+    let tensors = config.expected_tensors();
+    let norms = |part: &str| tensors.iter().filter(|(name, _)| name.contains(part)).count();
+    assert_eq!([norms("q_layernorm.norms."), norms("k_layernorm.norms.")], [40 * 32, 40 * 8]);
+}
+
 #[test]
 fn patterns_of_missing_keys_are_those_of_transformers() {
     let windows = |config: &DecoderConfig| layers(config, |layer| layer.attention.window.is_some());
@@ -177,7 +223,7 @@ fn what_another_architecture_reads_is_not_ignored() {
         ("kv_lora_rank", json!(512)),
         ("use_parallel_residual", json!(true)),
     ] {
-        refused(llama(key, value), &[key, "llama models do not read it"]);
+        refused(llama(key, value), &[key, "llama models do not read it", "remove it from the file"]);
     }
     for (key, value) in [
         ("final_logit_softcapping", json!(null)),
@@ -196,7 +242,7 @@ fn settings_that_cannot_be() {
     refused(json!({"model_type": "smollm3", "num_hidden_layers": 1, "no_rope_layers": [2]}), &["holds 2", "1 or 0"]);
     refused(json!({"model_type": "glm4", "partial_rotary_factor": 0.01}), &["partial_rotary_factor", "rotates 1"]);
     refused(json!({"model_type": "glm4", "partial_rotary_factor": 1.5}), &["partial_rotary_factor", "at most 1"]);
-    refused(json!({"model_type": "stablelm", "qk_layernorm": true}), &["qk_layernorm", "not supported"]);
+    refused(json!({"model_type": "stablelm", "qk_layernorm": 1}), &["qk_layernorm", "true or false"]);
     refused(json!({"model_type": "mixtral", "num_experts_per_tok": 9}), &["num_experts_per_tok", "8 experts"]);
     refused(json!({"model_type": "mixtral", "num_local_experts": 1_000_000}), &["num_local_experts", "4096"]);
     refused(json!({"model_type": "glm4_moe", "n_group": 7}), &["n_group", "is 7", "128"]);

@@ -54,12 +54,16 @@ fn missing_keys_take_the_defaults_of_the_configuration_class() {
 
 #[test]
 fn each_architecture_has_its_own_biases_and_norms() {
-    let with_bias = json!({"attention_bias": true, "mlp_bias": true});
-    let described = |model_type: &str| describe(&with(architecture(model_type), with_bias.clone()));
-    assert_eq!(biases(&described("llama")), [true; 5]);
-    assert_eq!(biases(&described("mistral")), [false; 5]);
-    assert_eq!(biases(&described("qwen2")), [true, true, true, false, false]);
-    assert_eq!(biases(&described("qwen3")), [true, true, true, true, false]);
+    let with_bias = |model_type: &str, key: &str| with(architecture(model_type), json!({key: true}));
+    assert_eq!(biases(&describe(&with(with_bias("llama", "mlp_bias"), json!({"attention_bias": true})))), [true; 5]);
+    assert_eq!(biases(&describe(&with_bias("qwen3", "attention_bias"))), [true, true, true, true, false]);
+    assert_eq!(biases(&describe(&architecture("mistral"))), [false; 5]);
+    for (model_type, key) in
+        [("mistral", "attention_bias"), ("mistral", "mlp_bias"), ("qwen2", "attention_bias"), ("qwen3", "mlp_bias")]
+    {
+        let refusal = refusal(&with_bias(model_type, key));
+        assert!(refusal.contains(&format!("`{key}` is true, but {model_type} models do not read it")), "{refusal}");
+    }
     assert_eq!(biases(&describe(&architecture("llama"))), [false; 5]);
     assert_eq!(biases(&describe(&architecture("qwen2"))), [true, true, true, false, false]);
     let normed = |model_type: &str| describe(&architecture(model_type)).layers[0].attention.qk_norm != QkNorm::None;
@@ -80,8 +84,8 @@ fn a_head_is_as_wide_as_said_or_its_share_of_the_hidden_size() {
 #[test]
 fn windows_follow_the_architecture() {
     let sliding = json!({"sliding_window": 5, "use_sliding_window": true, "max_window_layers": 1});
-    assert_eq!(windows(&with(architecture("llama"), sliding.clone())), [None, None]);
-    assert_eq!(windows(&with(architecture("mistral"), sliding.clone())), [Some(5), Some(5)]);
+    assert!(refusal(&with(architecture("llama"), sliding.clone())).contains("llama models do not read it"));
+    assert_eq!(windows(&with(architecture("mistral"), json!({"sliding_window": 5}))), [Some(5), Some(5)]);
     assert_eq!(windows(&with(architecture("mistral"), json!({"sliding_window": null}))), [None, None]);
     for model_type in ["qwen2", "qwen3"] {
         let base = with(architecture(model_type), sliding.clone());
@@ -218,7 +222,12 @@ fn words_for_dtypes_activations_and_tokens() {
 fn tensors_and_parameters_are_counted_alike() {
     for model_type in ["llama", "mistral", "qwen2", "qwen3"] {
         for tied in [false, true] {
-            let changes = json!({"attention_bias": true, "mlp_bias": true, "tie_word_embeddings": tied});
+            let keys = match model_type {
+                "llama" => json!({"attention_bias": true, "mlp_bias": true}),
+                "qwen3" => json!({"attention_bias": true}),
+                _ => json!({}),
+            };
+            let changes = with(keys, json!({"tie_word_embeddings": tied}));
             let config = describe(&with(architecture(model_type), changes));
             let tensors = config.expected_tensors();
             let total: usize = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();

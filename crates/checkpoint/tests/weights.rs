@@ -259,3 +259,75 @@ proptest! {
         }
     }
 }
+
+/// Layers that predict further tokens stand behind the last (DeepSeek-V3, section 2.2); they are left out and named.
+#[test]
+fn layers_that_predict_further_tokens_are_left_out() {
+    let config = json!({"model_type": "glm4_moe", "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+        "num_key_value_heads": 1, "head_dim": 4, "intermediate_size": 6, "first_k_dense_replace": 1, "vocab_size": 16,
+        "tie_word_embeddings": true, "num_nextn_predict_layers": 1});
+    let mut case = Case::new(config);
+    case.push("model.layers.1.eh_proj.weight", &[8, 16]);
+    case.push("model.layers.1.mlp.experts.0.up_proj.weight", &[3, 8]);
+    let folder = case.write();
+    let checkpoint = Checkpoint::open(folder.path()).unwrap();
+    let left_out = ["model.layers.1.eh_proj.weight", "model.layers.1.mlp.experts.0.up_proj.weight"];
+    assert_eq!(checkpoint.weights.left_out(), left_out);
+    assert!(!checkpoint.weights.names().iter().any(|name| name.contains("layers.1.")));
+    assert!(
+        checkpoint.weights.total_bytes() < std::fs::metadata(folder.path().join("model.safetensors")).unwrap().len()
+    );
+    let whole = Case::new(tiny_config()).write();
+    assert_eq!(Checkpoint::open(whole.path()).unwrap().weights.left_out(), [""; 0]);
+}
+
+/// What is wrong with matrices of eight-bit floats is said of them, or of their scales.
+#[test]
+fn eight_bit_floats_need_scales_that_fit() {
+    let blocks = json!({"quant_method": "fp8", "fmt": "e4m3", "weight_block_size": [4, 8]});
+    let config = with(tiny_config(), json!({"quantization_config": blocks}));
+    let matrix = "model.layers.0.mlp.up_proj.weight";
+    let open = |shape: Option<&[usize]>, dtype: &str, byte: u8| {
+        let mut case = Case::new(config.clone());
+        // The matrix, (12, 8), becomes one byte per number at the end of the file.
+        let mut fresh = Case::with_tensors(config.clone(), &[]);
+        for (name, expected) in common::describe(&config).expected_tensors() {
+            if name == matrix {
+                let start = fresh.data.len();
+                fresh.data.extend(vec![byte; 96]);
+                let entry = json!({"dtype": dtype, "shape": expected, "data_offsets": [start, start + 96]});
+                fresh.header.insert(name, entry);
+            } else {
+                fresh.push(&name, &expected);
+            }
+        }
+        if let Some(shape) = shape {
+            fresh.push(&format!("{matrix}_scale_inv"), shape);
+        }
+        std::mem::swap(&mut case, &mut fresh);
+        let folder = case.write();
+        Checkpoint::open(folder.path()).and_then(|checkpoint| checkpoint.weights.read_f32(matrix, &[12, 8]))
+    };
+    let values = open(Some(&[3, 1]), "F8_E4M3", 0x38).unwrap();
+    // Each scale, as the helper writes them, times one.
+    assert!(values[0] != values[32] && values[..32].iter().all(|value| *value == values[0]));
+    for (shape, dtype, byte, words) in [
+        (None, "F8_E4M3", 0x38, "its scales"),
+        (Some(&[1, 3][..]), "F8_E4M3", 0x38, "expected [3, 1]: one for each block of 4 rows and 8 columns"),
+        (Some(&[3, 1]), "F8_E4M3", 0x7f, "NaN at [0, 0]"),
+        (Some(&[3, 1]), "F8_E5M2", 0x38, "belongs to quantised weights"),
+    ] {
+        let refused = open(shape, dtype, byte).unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
+    }
+    for (settings, words) in [
+        (json!({"quant_method": "fp8", "fmt": "e5m2", "weight_block_size": [4, 8]}), "expected e4m3"),
+        (json!({"quant_method": "fp8", "weight_block_size": null}), "is not two sizes above 0"),
+        (json!({"quant_method": "fp8", "weight_block_size": [0, 8]}), "is not two sizes above 0"),
+        (json!({"quant_method": "awq", "bits": 4}), "block-wise fp8"),
+        (json!({"quant_method": "mxfp4"}), "block-wise fp8"),
+    ] {
+        let refused = common::refusal(&with(tiny_config(), json!({"quantization_config": settings})));
+        assert!(refused.contains(words), "{refused}");
+    }
+}

@@ -52,6 +52,11 @@ impl Attention {
         let norm = |part: &str, heads: usize| {
             let width = match config.qk_norm {
                 QkNorm::None => return Ok(None),
+                QkNorm::EachHead => {
+                    let (part, shape) = (part.replace("norm", "layernorm"), (heads, head_dim));
+                    let name = format!("{name}.{part}");
+                    return Norm::load_of_heads(source, &name, shape, norm_kind.1, kernels).map(Some);
+                }
                 QkNorm::Head => head_dim,
                 QkNorm::Row => heads * head_dim,
             };

@@ -135,6 +135,8 @@ impl Decoder {
 /// One decoder layer: two branches that add to the residual stream. It has no position and no state.
 #[derive(Debug)]
 pub struct DecoderLayer {
+    /// What the residual stream passes on its way in, where there is such a norm.
+    entry: Option<Norm>,
     before_attention: Option<Norm>,
     self_attn: Attention,
     after_attention: Option<Norm>,
@@ -178,15 +180,17 @@ impl DecoderLayer {
         kernels: Kernels,
     ) -> Result<Self> {
         let (hidden, eps) = (config.hidden_size, config.norm_eps);
-        let LayerConfig { attention, mlp, norms, parallel, branch_scale } = &config.layers[index];
-        let name = format!("model.layers.{index}");
+        let LayerConfig { attention, mlp, norms, parallel, branch_scale, enters_normed, .. } = &config.layers[index];
+        let name = format!("model.layers.{}", config.weights_of(index));
         let norm_kind = (norms.kind, eps);
         let norm = |part: Option<&str>| {
             part.map(|part| Norm::load(source, &format!("{name}.{part}"), hidden, norm_kind, kernels)).transpose()
         };
         let attention_name = format!("{name}.self_attn");
         let mlp_name = format!("{name}.mlp");
+        let entry = || Norm::load(source, "model.norm", hidden, (config.norm, eps), kernels);
         Ok(Self {
+            entry: enters_normed.then(entry).transpose()?,
             before_attention: norm(norms.before_attention)?,
             self_attn: Attention::load(source, &attention_name, (hidden, norm_kind), attention, rope, kernels)?,
             after_attention: norm(norms.after_attention)?,
@@ -207,7 +211,7 @@ impl DecoderLayer {
     }
 
     fn bytes(&self) -> usize {
-        let norms = [&self.before_attention, &self.after_attention, &self.before_mlp, &self.after_mlp];
+        let norms = [&self.entry, &self.before_attention, &self.after_attention, &self.before_mlp, &self.after_mlp];
         let norms: usize = norms.into_iter().flatten().map(Norm::bytes).sum();
         norms + self.self_attn.bytes() + self.mlp.bytes()
     }
@@ -228,6 +232,7 @@ impl DecoderLayer {
         let BranchScales { attn, mlp } = visit.scales;
         batch.check(&resid_pre, slots.len())?;
 
+        let resid_pre = normed(&self.entry, &resid_pre)?;
         tap.tap(visit, Site::ResidPre, &resid_pre)?;
         let read = normed(&self.before_attention, &resid_pre)?;
         let angles = self.self_attn.remember(&read, batch, slots)?;
@@ -379,7 +384,8 @@ impl Decoder {
     /// Bytes of weights held; none where they are streamed. No path changes them.
     pub fn weight_bytes(&self) -> usize {
         let Residence::Held { embedding, layers, head } = &self.weights else { return 0 };
-        layers.iter().map(|layer| layer.bytes()).sum::<usize>() + embedding.bytes() + head.bytes()
+        let own = layers.iter().enumerate().filter(|(index, _)| self.config.twin_of(*index).is_none());
+        own.map(|(_, layer)| layer.bytes()).sum::<usize>() + embedding.bytes() + head.bytes()
     }
 }
 
@@ -389,10 +395,14 @@ fn layers(
     ropes: &[Arc<Rope>],
     kernels: Kernels,
 ) -> Result<Vec<Arc<DecoderLayer>>> {
-    let layer = |(index, rope): (usize, &Arc<Rope>)| {
-        Ok(Arc::new(DecoderLayer::load(source, config, index, rope.clone(), kernels)?))
-    };
-    ropes.iter().enumerate().map(layer).collect()
+    let mut layers: Vec<Arc<DecoderLayer>> = Vec::with_capacity(ropes.len());
+    for (index, rope) in ropes.iter().enumerate() {
+        layers.push(match config.twin_of(index) {
+            Some(twin) => layers[twin].clone(),
+            None => Arc::new(DecoderLayer::load(source, config, index, rope.clone(), kernels)?),
+        });
+    }
+    Ok(layers)
 }
 
 /// The rope of each layer; equal ones are shared.

@@ -12,6 +12,8 @@ pub(crate) struct Norm {
     weight: Tensor,
     /// Where the mean is taken away first.
     bias: Option<Tensor>,
+    /// Multiplies what comes out, where each head has a weight of its own: `(heads, width)`.
+    of_heads: Option<Tensor>,
     eps: f32,
     kernels: Kernels,
 }
@@ -31,11 +33,34 @@ impl Norm {
             NormKind::RmsAroundOne => ((weight + 1.0)?, None),
             NormKind::Layer => (weight, Some(bias()?)),
         };
-        Ok(Self { weight, bias, eps: eps as f32, kernels })
+        Ok(Self { weight, bias, of_heads: None, eps: eps as f32, kernels })
     }
 
-    /// `(…, width)` → `(…, width)`; the input must be contiguous.
+    /// A LayerNorm of each head with a weight of its own and no bias (transformers' `StableLmLayerNormPerHead`).
+    pub(crate) fn load_of_heads(
+        source: &dyn ParameterSource,
+        name: &str,
+        (heads, width): (usize, usize),
+        eps: f64,
+        kernels: Kernels,
+    ) -> Result<Self> {
+        let weight = |head: usize| source.parameter(&format!("{name}.norms.{head}.weight"), &[width]);
+        let weights = (0..heads).map(weight).collect::<Result<Vec<_>>>()?;
+        let of_heads = Tensor::stack(&weights, 0)?;
+        let one = Tensor::ones(width, of_heads.dtype(), of_heads.device())?;
+        Ok(Self { bias: Some(one.zeros_like()?), weight: one, of_heads: Some(of_heads), eps: eps as f32, kernels })
+    }
+
+    /// `(…, width)` → `(…, width)`; the input must be contiguous. With a weight for each head `(…, heads, width)`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let normed = self.normed(x)?;
+        match &self.of_heads {
+            None => Ok(normed),
+            Some(weights) => Ok(normed.broadcast_mul(weights)?),
+        }
+    }
+
+    fn normed(&self, x: &Tensor) -> Result<Tensor> {
         if let (Kernels::Fused, Some(values), Some(weight)) = (self.kernels, Values::of(x), Values::of(&self.weight)) {
             let mut out = vec![0.0; x.elem_count()];
             match self.bias.as_ref().map(Values::of) {
@@ -59,6 +84,6 @@ impl Norm {
 
     pub(crate) fn bytes(&self) -> usize {
         let bytes = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
-        bytes(&self.weight) + self.bias.as_ref().map_or(0, bytes)
+        bytes(&self.weight) + [&self.bias, &self.of_heads].into_iter().flatten().map(bytes).sum::<usize>()
     }
 }

@@ -31,14 +31,17 @@ impl WeightBytes {
         let mlp_bytes = |mlp: &MlpConfig, width: usize| {
             linear(hidden, if mlp.gated { 2 * width } else { width }, mlp.bias) + linear(width, hidden, mlp.bias)
         };
-        let layer = |LayerConfig { attention, mlp, norms, .. }: &LayerConfig| {
+        let layer = |LayerConfig { attention, mlp, norms, enters_normed, .. }: &LayerConfig| {
             let (q, kv) = (attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim);
             let qk_norms = match attention.qk_norm {
                 QkNorm::None => 0,
                 QkNorm::Head => 2 * attention.head_dim,
                 QkNorm::Row => q + kv,
+                // And what each of both norms multiplies and adds before.
+                QkNorm::EachHead => q + kv + 4 * attention.head_dim,
             };
-            let norms = norms.names().count() * norms.kind.parts().len() * hidden + qk_norms;
+            let entry = if *enters_normed { config.norm.parts().len() * hidden } else { 0 };
+            let norms = norms.names().count() * norms.kind.parts().len() * hidden + qk_norms + entry;
             let sinks = if attention.sinks { attention.heads } else { 0 };
             let mlp = match &mlp.experts {
                 None => mlp_bytes(mlp, mlp.intermediate_size),
@@ -73,7 +76,8 @@ impl WeightBytes {
             };
             projections + mlp + (norms + sinks) as u64 * float
         };
-        let layers: Vec<u64> = config.layers.iter().map(layer).collect();
+        let own = config.layers.iter().enumerate().filter(|(index, _)| config.twin_of(*index).is_none());
+        let layers: Vec<u64> = own.map(|(_, described)| layer(described)).collect();
         let head = linear(hidden, vocab, false) + (config.norm.parts().len() * hidden) as u64 * float;
         let shared = |mlp: &MlpConfig| mlp.experts.as_ref().and_then(|experts| experts.shared);
         let widest = |mlp: &MlpConfig| mlp.intermediate_size.max(shared(mlp).map_or(0, |mlp| mlp.intermediate_size));

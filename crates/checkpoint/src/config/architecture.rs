@@ -16,6 +16,7 @@ mod mistral;
 mod mixtral;
 mod olmo2;
 mod olmo3;
+mod ouro;
 mod phi3;
 mod qwen2;
 mod qwen2_moe;
@@ -27,6 +28,7 @@ mod stablelm;
 use serde_json::Value;
 
 use super::experts::ExpertsConfig;
+use super::keys::Only;
 use super::layer::{Activation, LatentConfig, LayerNorms, QkNorm};
 use super::parse::Sizes;
 use super::rope::RopeTraits;
@@ -50,6 +52,7 @@ pub(super) const KNOWN: &[Architecture] = &[
     gemma3::ARCHITECTURE,
     olmo2::ARCHITECTURE,
     olmo3::ARCHITECTURE,
+    ouro::ARCHITECTURE,
     granite::ARCHITECTURE,
     glm4::ARCHITECTURE,
     glm4_moe::ARCHITECTURE,
@@ -72,8 +75,8 @@ pub(super) struct Architecture {
     pub(super) defaults: Defaults,
     /// What the architecture's code decides, given the config and its sizes.
     pub(super) traits: fn(&Fields<'_>, &Sizes) -> Result<Traits, CheckpointError>,
-    /// Those of the keys that change the computation which it reads, beside the ones that all share.
-    pub(super) reads: &'static [&'static str],
+    /// Keys of which its code computes one value only, whatever `traits` reads.
+    pub(super) fixed: &'static [(&'static str, Only)],
     /// What stored names begin with where a base model is a part of one with a head.
     pub(super) prefix: &'static str,
     /// Parts of stored names, `model.` before them, and what they stand for; each replaces its first occurrence, in this
@@ -81,6 +84,8 @@ pub(super) struct Architecture {
     pub(super) renames: &'static [(&'static str, &'static str)],
     /// Tensors that are stored in another form than the forward pass reads.
     pub(super) fused: &'static [Fused],
+    /// What canonical names begin with of stored tensors that the description leaves out.
+    pub(super) unused: &'static [&'static str],
     /// Whether layers beyond the last are stored that predict further tokens; they are left out, as in transformers.
     pub(super) predictors: bool,
 }
@@ -92,10 +97,11 @@ impl Architecture {
         keys: Keys::HUGGING_FACE,
         defaults: Defaults::BASE,
         traits: |_, sizes| Ok(Traits::plain(sizes)),
-        reads: &[],
+        fixed: &[],
         prefix: "model.",
         renames: &[],
         fused: &[],
+        unused: &[],
         predictors: false,
     };
 }
@@ -186,6 +192,8 @@ pub(super) struct Traits {
     pub(super) latent: Option<LatentConfig>,
     pub(super) norms: LayerNorms,
     pub(super) parallel: bool,
+    /// How many times the stack is run; 1 in most models.
+    pub(super) rounds: usize,
     pub(super) branch_scale: f64,
     /// Whether MLPs have a `gate_proj`.
     pub(super) gated: bool,
@@ -216,6 +224,7 @@ impl Traits {
             latent: None,
             norms: LayerNorms::BEFORE,
             parallel: false,
+            rounds: 1,
             branch_scale: 1.0,
             gated: true,
             activation: None,

@@ -16,6 +16,10 @@ pub struct LayerConfig {
     pub parallel: bool,
     /// Multiplies what each branch adds; 1 in most models.
     pub branch_scale: f64,
+    /// How many layers before this one stands the layer whose weights it runs with; `None` where it has weights of its own.
+    pub repeats: Option<usize>,
+    /// Whether the residual stream passes the model's norm before it enters the layer.
+    pub enters_normed: bool,
 }
 
 /// The norms of a layer by the checkpoint's names; `None` where there is no such norm.
@@ -177,6 +181,8 @@ pub enum QkNorm {
     Head,
     /// All heads of a row together.
     Row,
+    /// Each head by itself: a LayerNorm without a bias, with a weight of its own (`q_layernorm.norms.0`, …).
+    EachHead,
 }
 
 /// The MLP branch of a layer: `down_proj(activation(gate_proj(x)) · up_proj(x))`, or with experts a weighted sum of some
@@ -228,7 +234,15 @@ impl LayerConfig {
     /// A layer of two branches with RMSNorms before them.
     #[must_use]
     pub fn new(attention: AttentionConfig, mlp: MlpConfig) -> Self {
-        Self { attention, mlp, norms: LayerNorms::BEFORE, parallel: false, branch_scale: 1.0 }
+        Self {
+            attention,
+            mlp,
+            norms: LayerNorms::BEFORE,
+            parallel: false,
+            branch_scale: 1.0,
+            repeats: None,
+            enters_normed: false,
+        }
     }
 
     /// Calls `emit` with module, part (`weight` or `bias`) and shape of every tensor of the layer.
@@ -258,6 +272,14 @@ impl LayerConfig {
         }
         let widths = match attention.qk_norm {
             QkNorm::None => None,
+            QkNorm::EachHead => {
+                for (module, heads) in [("q_layernorm", attention.heads), ("k_layernorm", attention.kv_heads)] {
+                    for head in 0..heads {
+                        emit(&format!("self_attn.{module}.norms.{head}"), "weight", &[attention.head_dim]);
+                    }
+                }
+                None
+            }
             QkNorm::Head => Some((attention.head_dim, attention.head_dim)),
             QkNorm::Row => Some((q_rows, kv_rows)),
         };

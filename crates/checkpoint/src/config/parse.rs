@@ -2,12 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::architecture::{Architecture, KNOWN, Keys, Traits};
 use super::rope::{self, RopeByLayerType};
-use super::stored_form::Fused;
-use super::{Activation, AttentionConfig, DecoderConfig, LayerConfig, MAX_LAYERS, MlpConfig};
+use super::{Activation, AttentionConfig, DecoderConfig, LayerConfig, MAX_LAYERS, MlpConfig, keys, quantization};
 use crate::dtype::Dtype;
 use crate::error::{CheckpointError, shorten};
 use crate::fields::{Fields, LARGEST_SIZE, parse_object};
@@ -39,46 +36,6 @@ const SIZES: [&str; 17] = [
 /// Keys whose values are numbers above 0.
 const POSITIVE: [&str; 3] = ["rms_norm_eps", "rope_theta", "partial_rotary_factor"];
 
-/// Keys that change the computation where an architecture reads them. In a file of another architecture they say that the
-/// file is not what it claims, unless their value changes nothing.
-const COMPUTING: [&str; 28] = [
-    "attention_multiplier",
-    "attn_logit_softcapping",
-    "embedding_multiplier",
-    "final_logit_softcapping",
-    "first_k_dense_replace",
-    "kv_lora_rank",
-    "linear_num_value_heads",
-    "logit_scale",
-    "logits_scaling",
-    "mlp_only_layers",
-    "moe_intermediate_size",
-    "n_routed_experts",
-    "no_rope_layers",
-    "num_experts",
-    "num_local_experts",
-    "parallel_attn",
-    "q_lora_rank",
-    "qk_layernorm",
-    "query_pre_attn_scalar",
-    "residual_multiplier",
-    "rope_local_base_freq",
-    "rotary_pct",
-    "scale_depth",
-    "scale_emb",
-    "swiglu_limit",
-    "use_bidirectional_attention",
-    "use_parallel_residual",
-    "use_qk_norm",
-];
-
-/// Keys that change the computation in a way that no architecture here knows.
-const UNSUPPORTED: [(&str, &str); 3] = [
-    ("quantization_config", "quantised weights are not read; use the unquantised checkpoint (f32, f16 or bf16)"),
-    ("compression_config", "compressed weights are not read; use the uncompressed checkpoint (f32, f16 or bf16)"),
-    ("per_layer_config", "layers with settings of their own are not supported"),
-];
-
 impl DecoderConfig {
     /// Reads a `config.json` as transformers 4.x or 5.x writes it. Of a nested config only `text_config` is described.
     ///
@@ -94,16 +51,13 @@ impl DecoderConfig {
         if text_config.is_some() {
             check_outer(&outer)?;
         }
-        for fields in [&outer, fields] {
-            refuse_unsupported(fields)?;
-        }
         let architecture = find_architecture(fields)?;
-        refuse_unread(fields, architecture)?;
+        let of_outer = quantization::weight_blocks(&outer, architecture)?;
+        let weight_blocks = quantization::weight_blocks(fields, architecture)?.or(of_outer);
         let sizes = Sizes::read(fields, architecture)?;
         check_unused(fields, sizes.layers)?;
         let traits = (architecture.traits)(fields, &sizes)?;
         let layers = describe_layers(fields, architecture, &sizes, &traits)?;
-        let keys = &architecture.keys;
         // A wrapper may hold these keys beside `text_config`.
         let holder = |key: &str| if fields.has(key) { fields } else { &outer };
         let token_ids = |key: &str, default: Option<u32>| {
@@ -118,7 +72,7 @@ impl DecoderConfig {
             vocab_size: sizes.vocab,
             hidden_size: sizes.hidden,
             max_position_embeddings: sizes.context,
-            norm_eps: fields.positive(keys.norm_eps)?.unwrap_or(architecture.defaults.norm_eps),
+            norm_eps: fields.positive(architecture.keys.norm_eps)?.unwrap_or(architecture.defaults.norm_eps),
             norm: traits.norms.kind,
             embedding_scale: traits.embedding_scale,
             learned_positions: traits.learned_positions.then_some(sizes.context),
@@ -131,7 +85,9 @@ impl DecoderConfig {
             bos_token_id: token_ids("bos_token_id", architecture.defaults.bos_token_id)?.first().copied(),
             eos_token_ids: token_ids("eos_token_id", architecture.defaults.eos_token_id)?,
             dtype: dtype(fields)?.or(dtype(&outer)?),
+            weight_blocks,
         };
+        keys::refuse_unread(fields, architecture)?;
         let parameters = config.parameters();
         if parameters > MOST_PARAMETERS {
             let problem =
@@ -142,23 +98,10 @@ impl DecoderConfig {
     }
 }
 
-fn refuse_unsupported(fields: &Fields<'_>) -> Result<(), CheckpointError> {
-    let reads_blocks = |architecture: &&Architecture| architecture.fused.contains(&Fused::GptOssBlocks);
-    let model_type = fields.text("model_type").ok().flatten();
-    let of_file = KNOWN.iter().find(|known| model_type == Some(known.model_type)).filter(reads_blocks);
-    let is_read = |key: &str| {
-        let method = fields.object(key).ok().flatten().and_then(|object| object.text("quant_method").ok().flatten());
-        of_file.is_some() && method == Some("mxfp4")
-    };
-    match UNSUPPORTED.iter().find(|(key, _)| fields.value(key).is_some() && !is_read(key)) {
-        Some((key, advice)) => Err(fields.refuse(key, format!("is set; {advice}"))),
-        None => Ok(()),
-    }
-}
-
 /// Checks what lies beside `text_config` and is not used: numbers under the keys of a decoder. Other kinds of values are
 /// left alone, because a larger model may give these keys another meaning.
 fn check_outer(outer: &Fields<'_>) -> Result<(), CheckpointError> {
+    let outer = &outer.aside();
     let is_number = |key: &&&str| outer.is_number(key);
     for key in SIZES.iter().filter(is_number) {
         outer.optional_size(key, None)?;
@@ -217,7 +160,13 @@ impl Sizes {
         }
         let kv_heads = match keys.has_kv_heads {
             true => fields.optional_size("num_key_value_heads", defaults.kv_heads)?.unwrap_or(heads),
-            false => heads,
+            false => match fields.optional_size("num_key_value_heads", None)? {
+                Some(found) if found != heads => {
+                    let problem = format!("is {found}, expected one for each of the {heads} heads");
+                    return Err(fields.refuse("num_key_value_heads", problem));
+                }
+                _ => heads,
+            },
         };
         if heads % kv_heads != 0 {
             let problem = format!("is {kv_heads}, which does not divide `num_attention_heads`, which is {heads}");
@@ -254,6 +203,7 @@ impl Sizes {
 
 /// Checks keys that only some architectures use: a file that lies in one is not to be trusted in the others.
 fn check_unused(fields: &Fields<'_>, layers: usize) -> Result<(), CheckpointError> {
+    let fields = &fields.aside();
     fields.optional_size("sliding_window", None)?;
     fields.count("max_window_layers", 0)?;
     fields.number("attention_dropout", "a number from 0 to 1", |number| (0.0..=1.0).contains(&number))?;
@@ -306,34 +256,25 @@ fn describe_layers(
             (mlp.intermediate_size, mlp.experts) = (*intermediate_size, Some(experts.clone()));
         }
         let (norms, parallel, branch_scale) = (traits.norms, traits.parallel, traits.branch_scale);
-        Ok(LayerConfig { attention, mlp, norms, parallel, branch_scale })
+        Ok(LayerConfig { norms, parallel, branch_scale, ..LayerConfig::new(attention, mlp) })
     };
-    traits.windows.iter().enumerate().map(layer).collect()
+    let layers: Vec<LayerConfig> = traits.windows.iter().enumerate().map(layer).collect::<Result<_, _>>()?;
+    repeated(fields, layers, traits.rounds)
 }
 
-/// Refuses keys that other architectures read, unless their value changes nothing.
-fn refuse_unread(fields: &Fields<'_>, architecture: &Architecture) -> Result<(), CheckpointError> {
-    let changes = |key: &&&str| !architecture.reads.contains(*key) && fields.value(key).is_some_and(changes_something);
-    match COMPUTING.iter().find(changes) {
-        Some(key) => {
-            let problem = format!(
-                "is set, but {} models do not read it; is `model_type` right? Remove the key if it means nothing",
-                architecture.model_type
-            );
-            Err(fields.refuse(key, problem))
-        }
-        None => Ok(()),
+/// The stack and, behind it, what each further round runs: the same weights, behind the model's norm.
+fn repeated(fields: &Fields<'_>, stack: Vec<LayerConfig>, rounds: usize) -> Result<Vec<LayerConfig>, CheckpointError> {
+    let depth = stack.len();
+    if depth.saturating_mul(rounds) > MAX_LAYERS {
+        let problem = format!("is {rounds}: {depth} layers that often are more than {MAX_LAYERS}");
+        return Err(fields.refuse("total_ut_steps", problem));
     }
-}
-
-/// Whether a value of a key that multiplies, counts, caps or switches on differs from leaving the key out.
-fn changes_something(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::Number(number) => number.as_f64().is_none_or(|number| number != 0.0 && number != 1.0),
-        Value::Array(items) => !items.is_empty(),
-        _ => true,
+    let mut layers = stack;
+    for position in depth..depth * rounds {
+        let layer = layers[position % depth].clone();
+        layers.push(LayerConfig { repeats: Some(depth), enters_normed: position % depth == 0, ..layer });
     }
+    Ok(layers)
 }
 
 /// Standard deviation of random weights; the bound keeps every drawn value finite in all formats, f16 included.

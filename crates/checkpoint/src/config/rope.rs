@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 
+use super::keys::refuse_unread_of_rope;
 use crate::error::{CheckpointError, shorten};
 use crate::fields::Fields;
 
@@ -271,6 +272,7 @@ impl Reader {
                 ));
             }
         };
+        refuse_unread_of_rope(fields)?;
         Ok(RopeConfig { theta, rotary_dim, interleaved: self.interleaved, scaling })
     }
 }

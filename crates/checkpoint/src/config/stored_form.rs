@@ -73,6 +73,9 @@ pub(crate) fn renamed(config: &DecoderConfig, name: &str) -> Option<String> {
     for (part, replacement) in architecture.renames {
         name = name.replacen(part, replacement, 1);
     }
+    if architecture.unused.iter().any(|unused| name.starts_with(unused)) {
+        return None;
+    }
     let beyond = architecture.predictors && layer_of(&name).is_some_and(|(layer, _)| layer >= config.num_layers());
     (!beyond).then_some(name)
 }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::{collections::HashMap, fs};
 
 use candle_core::safetensors;
-use neuro_checkpoint::{Checkpoint, DecoderConfig, NormKind};
+use neuro_checkpoint::{Checkpoint, DecoderConfig, LayerConfig, NormKind};
 use neuro_model::{Batch, DType, Decoder, Device, Kernels, State, Tensor};
 use neuro_path::LayerPath;
 use serde_json::Value;
@@ -87,7 +87,11 @@ impl Fixture {
     pub(crate) fn unrolled(&self, path: &LayerPath) -> Decoder {
         let config = self.decoder.config();
         let unrolled = DecoderConfig {
-            layers: path.layers().into_iter().map(|layer| config.layers[layer].clone()).collect(),
+            layers: path
+                .layers()
+                .into_iter()
+                .map(|layer| LayerConfig { repeats: None, ..config.layers[layer].clone() })
+                .collect(),
             ..config.clone()
         };
         let mut tensors = HashMap::new();
@@ -98,8 +102,10 @@ impl Fixture {
                 tensors.insert(name, tensor);
                 continue;
             };
-            for (position, visit) in path.visits().iter().enumerate().filter(|(_, visit)| visit.layer == layer) {
-                let norms = &config.layers[layer].norms;
+            for (position, visit) in
+                path.visits().iter().enumerate().filter(|(_, visit)| config.weights_of(visit.layer) == layer)
+            {
+                let norms = &config.layers[visit.layer].norms;
                 let factor = |scale: neuro_path::Scale| scale.billionths() as f64 / 1e9;
                 let is = |name: Option<&str>| name.is_some_and(|name| part.starts_with(&format!("{name}.")));
                 // A norm behind a branch forgets how long its input was; it is the one that can be scaled.

@@ -3,20 +3,18 @@
 
 use super::glm4_moe::{expert_groups, shared_experts, sigmoid_experts};
 use super::{Architecture, Defaults, Traits, expert_counts};
+use crate::config::keys::Only;
 use crate::config::parse::Sizes;
 use crate::config::rope::RopeTraits;
 use crate::config::{ExpertsConfig, LatentConfig, RouterScores};
 use crate::error::{CheckpointError, shorten};
 use crate::fields::{Fields, LARGEST_SIZE};
 
-const READS: &[&str] =
-    &["first_k_dense_replace", "kv_lora_rank", "moe_intermediate_size", "n_routed_experts", "q_lora_rank"];
-
 pub(super) const V2: Architecture = Architecture {
     model_type: "deepseek_v2",
     defaults: Defaults { vocab_size: 102_400, bos_token_id: Some(1), eos_token_id: Some(2), ..Defaults::BASE },
     traits: v2,
-    reads: READS,
+    fixed: &[("moe_layer_freq", Only::Number(1)), ("scoring_func", Only::Word("softmax"))],
     ..Architecture::BASE
 };
 
@@ -34,7 +32,11 @@ pub(super) const V3: Architecture = Architecture {
         ..Defaults::BASE
     },
     traits: v3,
-    reads: READS,
+    fixed: &[
+        ("moe_layer_freq", Only::Number(1)),
+        ("scoring_func", Only::Word("sigmoid")),
+        ("topk_method", Only::Word("noaux_tc")),
+    ],
     predictors: true,
     ..Architecture::BASE
 };
@@ -99,6 +101,10 @@ fn latent(
         bias: attention_bias,
     };
     let head_dim = latent.nope_dim + latent.rope_dim;
+    if let Some(found) = fields.optional_size("qk_head_dim", None)?.filter(|&found| found != head_dim) {
+        let problem = format!("is {found}, expected {head_dim}: `qk_nope_head_dim` and `qk_rope_head_dim` together");
+        return Err(fields.refuse("qk_head_dim", problem));
+    }
     if !latent.rope_dim.is_multiple_of(2) {
         let problem = format!("is {}, expected an even number: RoPE turns pairs", latent.rope_dim);
         return Err(fields.refuse("qk_rope_head_dim", problem));

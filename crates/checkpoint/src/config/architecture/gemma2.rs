@@ -2,6 +2,7 @@
 //! capped, every other layer windowed, embeddings times the root of their width.
 
 use super::{Architecture, Defaults, Keys, Traits, windows_by_type};
+use crate::config::keys::Only;
 use crate::config::parse::Sizes;
 use crate::config::{LayerNorms, NormKind};
 use crate::error::CheckpointError;
@@ -18,7 +19,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
             ..traits(fields, sizes, (Some(30.0), Some(50.0)))?
         })
     },
-    reads: READS,
+    fixed: &[("hidden_act", Only::Any), ("sliding_window_size", Only::As("sliding_window"))],
     ..Architecture::BASE
 };
 
@@ -36,9 +37,6 @@ pub(super) const DEFAULTS: Defaults = Defaults {
     eos_token_id: Some(1),
     ..Defaults::BASE
 };
-
-pub(super) const READS: &[&str] =
-    &["attn_logit_softcapping", "final_logit_softcapping", "query_pre_attn_scalar", "rope_local_base_freq"];
 
 const NORMS: LayerNorms = LayerNorms {
     kind: NormKind::RmsAroundOne,

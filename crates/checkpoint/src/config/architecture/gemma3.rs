@@ -1,9 +1,10 @@
 //! Gemma 3, after `Gemma3TextConfig` and `Gemma3DecoderLayer`: as Gemma 2, but queries and keys are normed, five layers of
 //! six are windowed, and those have a base period of their own without scaling. Its attention never caps scores.
 
-use super::gemma2::{self, DEFAULTS, KEYS, READS};
+use super::gemma2::{self, DEFAULTS, KEYS};
 use super::{Architecture, Defaults, Traits, windows_by_type};
 use crate::config::QkNorm;
+use crate::config::keys::Only;
 use crate::config::parse::Sizes;
 use crate::config::rope::RopeTraits;
 use crate::error::CheckpointError;
@@ -14,7 +15,8 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     keys: KEYS,
     defaults: Defaults { vocab_size: 262_208, max_position_embeddings: 131_072, ..DEFAULTS },
     traits,
-    reads: READS,
+    // What 5.x writes of a pattern beside the `layer_types` that came of it.
+    fixed: &[("hidden_act", Only::Any), ("_sliding_window_pattern", Only::Any)],
     ..Architecture::BASE
 };
 

@@ -2,6 +2,7 @@
 //! best groups, beside some that every row takes; half of each head rotated.
 
 use super::{Architecture, Defaults, Traits, expert_counts};
+use crate::config::keys::Only;
 use crate::config::parse::Sizes;
 use crate::config::rope::RopeTraits;
 use crate::config::{ExpertsConfig, QkNorm, RouterGroups, RouterScores, SharedExpertConfig};
@@ -22,7 +23,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         ..Defaults::BASE
     },
     traits,
-    reads: &["first_k_dense_replace", "moe_intermediate_size", "n_routed_experts", "use_qk_norm"],
+    fixed: &[("scoring_func", Only::Word("sigmoid")), ("topk_method", Only::Word("noaux_tc"))],
     predictors: true,
     ..Architecture::BASE
 };

@@ -2,6 +2,7 @@
 //! with their axes the other way round (`Conv1D`).
 
 use super::{Architecture, Defaults, Keys, Traits};
+use crate::config::keys::Only;
 use crate::config::parse::Sizes;
 use crate::config::stored_form::Fused;
 use crate::config::{LayerNorms, NormKind};
@@ -43,6 +44,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         (".ln_2.", ".post_attention_layernorm."),
         (".attn.", ".self_attn."),
     ],
+    fixed: &[("n_ctx", Only::Any)],
     fused: &[Fused::Gpt2],
     ..Architecture::BASE
 };

@@ -29,7 +29,6 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         ..Defaults::BASE
     },
     traits,
-    reads: &["use_parallel_residual", "rotary_pct"],
     prefix: "gpt_neox.",
     renames: &[
         ("model.embed_in.", "model.embed_tokens."),

@@ -2,6 +2,7 @@
 //! score in each head's softmax, every other layer windowed. Experts may be stored as MXFP4.
 
 use super::{Architecture, Defaults, Traits, expert_counts, windows_by_type};
+use crate::config::keys::Only;
 use crate::config::parse::Sizes;
 use crate::config::rope::RopeTraits;
 use crate::config::stored_form::Fused;
@@ -25,9 +26,13 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         ..Defaults::BASE
     },
     traits,
-    reads: &["num_local_experts", "num_experts", "swiglu_limit"],
     renames: &[("mlp.router.", "mlp.gate.")],
     fused: &[Fused::GptOssExperts, Fused::GptOssBlocks],
+    fixed: &[
+        ("num_experts", Only::As("num_local_experts")),
+        ("experts_per_token", Only::As("num_experts_per_tok")),
+        ("hidden_act", Only::Word("silu")),
+    ],
     ..Architecture::BASE
 };
 

@@ -10,7 +10,6 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     model_type: "granite",
     defaults: Defaults { bos_token_id: Some(1), eos_token_id: Some(2), ..Defaults::BASE },
     traits,
-    reads: &["attention_multiplier", "embedding_multiplier", "logits_scaling", "residual_multiplier"],
     ..Architecture::BASE
 };
 

@@ -2,6 +2,7 @@
 //! and a learned correction; queries and keys normed over all heads together; `rotary_dim` of each head rotated.
 
 use super::{Architecture, Defaults, Traits, expert_counts};
+use crate::config::keys::Only;
 use crate::config::parse::Sizes;
 use crate::config::rope::RopeTraits;
 use crate::config::{ExpertsConfig, QkNorm, RouterScores};
@@ -25,7 +26,6 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         ..Defaults::BASE
     },
     traits,
-    reads: &["num_local_experts", "num_experts", "use_qk_norm"],
     renames: &[
         ("block_sparse_moe.e_score_correction_bias", "mlp.gate.e_score_correction_bias"),
         ("block_sparse_moe.", "mlp."),
@@ -33,6 +33,19 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         (".w2.", ".down_proj."),
         (".w3.", ".up_proj."),
     ],
+    // After `MiniMaxM2Attention` and `MiniMaxM2SparseMoeBlock`; what is not theirs was MiniMax-Text-01's.
+    fixed: &[
+        ("attn_type_list", Only::Number(1)),
+        ("mlp_intermediate_size", Only::Any),
+        ("num_experts", Only::As("num_local_experts")),
+        ("qk_norm_type", Only::Word("per_layer")),
+        ("scoring_func", Only::Word("sigmoid")),
+        ("shared_intermediate_size", Only::Number(0)),
+        ("shared_moe_mode", Only::Any),
+        ("use_qk_norm", Only::True),
+        ("use_routing_bias", Only::True),
+    ],
+    predictors: true,
     ..Architecture::BASE
 };
 

@@ -2,12 +2,15 @@
 //! whatever `layer_types` says.
 
 use super::{Architecture, Defaults, Traits};
+use crate::config::keys::Only;
 use crate::config::parse::Sizes;
 use crate::error::CheckpointError;
 use crate::fields::Fields;
 
 pub(super) const ARCHITECTURE: Architecture =
-    Architecture { model_type: "mistral", defaults: DEFAULTS, traits, ..Architecture::BASE };
+    Architecture { model_type: "mistral", defaults: DEFAULTS, traits, fixed: FIXED, ..Architecture::BASE };
+
+const FIXED: &[(&str, Only)] = &[("layer_types", Only::Any)];
 
 /// Ministral's as well.
 pub(super) const DEFAULTS: Defaults = Defaults {

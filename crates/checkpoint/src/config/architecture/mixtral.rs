@@ -2,6 +2,7 @@
 //! softmax over all of them, shared among the chosen.
 
 use super::{Architecture, Defaults, Traits, expert_counts};
+use crate::config::keys::Only;
 use crate::config::parse::Sizes;
 use crate::config::rope::RopeTraits;
 use crate::config::{ExpertsConfig, RouterScores};
@@ -20,8 +21,8 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         ..Defaults::BASE
     },
     traits,
-    reads: &["num_local_experts", "num_experts"],
     renames: &[("block_sparse_moe.", "mlp."), (".w1.", ".gate_proj."), (".w2.", ".down_proj."), (".w3.", ".up_proj.")],
+    fixed: &[("num_experts", Only::As("num_local_experts"))],
     ..Architecture::BASE
 };
 

@@ -20,7 +20,6 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         ..Defaults::BASE
     },
     traits,
-    reads: &["mlp_only_layers", "moe_intermediate_size", "num_experts"],
     ..Architecture::BASE
 };
 

@@ -3,6 +3,7 @@
 
 use super::{Architecture, Defaults, Traits, qwen_windows};
 use crate::config::QkNorm;
+use crate::config::keys::Only;
 use crate::config::parse::Sizes;
 use crate::error::CheckpointError;
 use crate::fields::Fields;
@@ -18,6 +19,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         ..Defaults::BASE
     },
     traits,
+    fixed: &[("use_qk_norm", Only::True)],
     ..Architecture::BASE
 };
 

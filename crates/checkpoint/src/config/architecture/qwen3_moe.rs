@@ -2,6 +2,7 @@
 //! `use_sliding_window` says so.
 
 use super::{Architecture, Defaults, Traits, expert_counts, sparse_layers};
+use crate::config::keys::Only;
 use crate::config::parse::Sizes;
 use crate::config::{ExpertsConfig, QkNorm, RouterScores};
 use crate::error::CheckpointError;
@@ -19,7 +20,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         ..Defaults::BASE
     },
     traits,
-    reads: &["mlp_only_layers", "moe_intermediate_size", "num_experts", "num_local_experts"],
+    fixed: &[("use_qk_norm", Only::True)],
     ..Architecture::BASE
 };
 

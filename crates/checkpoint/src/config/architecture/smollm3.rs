@@ -22,7 +22,6 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         ..Defaults::BASE
     },
     traits,
-    reads: &["no_rope_layers"],
     ..Architecture::BASE
 };
 

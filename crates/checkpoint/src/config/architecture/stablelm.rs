@@ -1,10 +1,11 @@
-//! StableLM, after `StableLmConfig` and `StableLmDecoderLayer`: LayerNorms, a quarter of each head rotated, and branches
+//! StableLM, after `StableLmConfig` and `StableLmDecoderLayer`: LayerNorms, also of queries and keys where `qk_layernorm`
+//! says so, a quarter of each head rotated, and branches
 //! side by side where `use_parallel_residual` says so; both then read the one norm.
 
 use super::{Architecture, Defaults, Keys, Traits};
 use crate::config::parse::Sizes;
 use crate::config::rope::RopeTraits;
-use crate::config::{LayerNorms, NormKind};
+use crate::config::{LayerNorms, NormKind, QkNorm};
 use crate::error::CheckpointError;
 use crate::fields::Fields;
 
@@ -23,14 +24,10 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         ..Defaults::BASE
     },
     traits,
-    reads: &["use_parallel_residual", "qk_layernorm"],
     ..Architecture::BASE
 };
 
 fn traits(fields: &Fields<'_>, sizes: &Sizes) -> Result<Traits, CheckpointError> {
-    if fields.flag("qk_layernorm", false)? {
-        return Err(fields.refuse("qk_layernorm", "is true; norms with a weight for each head are not supported"));
-    }
     if sizes.head_dim != sizes.hidden / sizes.heads {
         return Err(fields.refuse("head_dim", "is not `hidden_size` over `num_attention_heads`, which StableLM needs"));
     }
@@ -38,6 +35,7 @@ fn traits(fields: &Fields<'_>, sizes: &Sizes) -> Result<Traits, CheckpointError>
     let norms = LayerNorms { kind: NormKind::Layer, ..LayerNorms::BEFORE };
     Ok(Traits {
         qkv_bias: fields.flag("use_qkv_bias", false)?,
+        qk_norm: if fields.flag("qk_layernorm", false)? { QkNorm::EachHead } else { QkNorm::None },
         norms: LayerNorms { before_mlp: norms.before_mlp.filter(|_| !parallel), ..norms },
         parallel,
         rope: RopeTraits { partial: Some(("partial_rotary_factor", 0.25)), ..RopeTraits::PLAIN },

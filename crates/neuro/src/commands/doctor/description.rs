@@ -2,7 +2,7 @@
 
 use neuro_checkpoint::{
     Activation, Checkpoint, DecoderConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm, RopeConfig,
-    RopeScaling,
+    RopeScaling, layer_of,
 };
 use neuro_path::triangle;
 use neuro_text::Text;
@@ -76,6 +76,7 @@ impl<'a> Description<'a> {
         };
         let head = if config.tie_word_embeddings { "tied to the embedding" } else { "of its own" };
         let mut text = String::new();
+        let left_out = left_out_text(config, &weights.left_out());
         for (name, value) in [
             ("weights", files),
             (
@@ -90,10 +91,13 @@ impl<'a> Description<'a> {
                 "end of text",
                 if config.eos_token_ids.is_empty() { "none".to_owned() } else { format!("{:?}", config.eos_token_ids) },
             ),
-            ("layers", config.num_layers().to_string()),
+            ("layers", layers_text(config)),
             ("blocks", format!("{} in a scan, beside the baseline", grouped(self.blocks() as u64))),
         ] {
             text.push_str(&entry(name, &value));
+        }
+        if let Some(left_out) = left_out {
+            text.push_str(&entry("left out", &left_out));
         }
         text.push('\n');
         for (first, last, layer) in equal_runs(&config.layers) {
@@ -124,6 +128,33 @@ impl<'a> Description<'a> {
             "blocks": self.blocks(),
             "layers": layers.map(|(layer, count)| layer_json(layer, *count)).collect::<Vec<_>>(),
         })
+    }
+}
+
+/// What is in the files and not in the description; `None` where nothing is.
+fn left_out_text(config: &DecoderConfig, names: &[&str]) -> Option<String> {
+    let depth = config.layers.iter().find_map(|layer| layer.repeats).unwrap_or(config.num_layers());
+    let is_beyond = |name: &&&str| layer_of(name).is_some_and(|(_, layer, _)| layer >= depth);
+    let tensors = |count: usize| format!("{count} tensor{}", if count == 1 { "" } else { "s" });
+    let beyond = names.iter().filter(is_beyond).count();
+    let others = names.len() - beyond;
+    let predictors = format!("{} of layers from {depth} on, which predict further tokens", tensors(beyond));
+    let example = names.iter().find(|name| !is_beyond(name)).copied().unwrap_or_default();
+    let rest = format!("{} that this decoder does not read, such as {example}", tensors(others));
+    let parts: Vec<String> = [(beyond, predictors), (others, rest)]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(_, text)| text)
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// How many there are, and how they come about where a stack is run more than once.
+fn layers_text(config: &DecoderConfig) -> String {
+    let count = config.num_layers();
+    match config.layers.iter().find_map(|layer| layer.repeats) {
+        Some(stack) if stack > 0 => format!("{count}: {stack} run {} times", count / stack),
+        _ => count.to_string(),
     }
 }
 
@@ -159,6 +190,7 @@ fn layer_text(layer: &LayerConfig, parameters: u64) -> String {
     match attention.qk_norm {
         QkNorm::None => {}
         QkNorm::Head => facts.push("norm on queries and keys".to_owned()),
+        QkNorm::EachHead => facts.push("norm on each head of queries and keys".to_owned()),
         QkNorm::Row => facts.push("norm on all queries and on all keys".to_owned()),
     }
     if let Some(cap) = attention.softcap {
@@ -172,6 +204,12 @@ fn layer_text(layer: &LayerConfig, parameters: u64) -> String {
     }
     if *norms != LayerNorms::BEFORE {
         facts.push(norms_text(norms));
+    }
+    if layer.enters_normed {
+        facts.push("what enters is normed".to_owned());
+    }
+    if let Some(back) = layer.repeats {
+        facts.push(format!("weights of {back} layers before"));
     }
     if *parallel {
         facts.push("attention and MLP side by side".to_owned());
