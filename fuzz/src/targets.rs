@@ -4,6 +4,7 @@ use std::path::Path;
 
 use neuro_checkpoint::{Checkpoint, DecoderConfig, GenerationConfig, Header, MAX_LAYERS, ShardIndex};
 use neuro_path::{LayerPath, MAX_VISITS};
+use neuro_surgery::import::{self, Import};
 use neuro_text::{Message, RenderOptions, Text, TextFiles};
 
 pub(crate) struct Target {
@@ -24,6 +25,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "path", run: path, words: PATH_WORDS },
     Target { name: "tokenizer", run: tokenizer, words: TOKENIZER_WORDS },
     Target { name: "template", run: template, words: TEMPLATE_WORDS },
+    Target { name: "import", run: imported, words: IMPORT_WORDS },
 ];
 
 const CONFIG_WORDS: &[&str] = &[
@@ -115,6 +117,32 @@ const PATH_WORDS: &[&str] = &[
     "  ",
     "18446744073709551616",
 ];
+const IMPORT_WORDS: &[&str] = &[
+    "\"rys_relayer\":{",
+    "\"source_num_layers\":4,",
+    "\"target_num_layers\":6,",
+    "\"layer_indices\":[0,1,2,1,2,3]",
+    "\"layer_path\":\"0..2,1..3\"",
+    "\"kind\":\"layer-path\",",
+    "\"kind\":\"scan\",",
+    "\"llmri_version\":\"1.0.0\",",
+    "\"num_layers\":",
+    "\"results\":[{\"config\":[",
+    "\"eq_score\":0.5",
+    "\"probes\":{\"a\":{\"questions\":1}}",
+    "slices:\n- sources:\n  - model: a\n    layer_range: [",
+    "[[0,8],[3,12]]",
+    "x65536",
+    "9223372036854775808",
+    "-1",
+    "1e308",
+    "null",
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+];
 const TOKENIZER_WORDS: &[&str] = &[
     "\"model\":{\"type\":\"BPE\",",
     "\"vocab\":{",
@@ -122,6 +150,9 @@ const TOKENIZER_WORDS: &[&str] = &[
     "\"added_tokens\":[",
     "\"id\":",
     "\"normalizer\":null",
+    "\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[",
+    "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aaaaaaaa\"},",
+    "{\"type\":\"Prepend\",\"prepend\":\"aa\"},",
     "\"pre_tokenizer\":{\"type\":\"ByteLevel\"}",
     "\"decoder\":null",
     "{",
@@ -267,6 +298,27 @@ fn path(bytes: &[u8]) -> String {
         }
         Err(error) => error.to_string(),
     }
+}
+
+/// A map gives a path over the model's layers, a scan rows whose paths are such; with the depth told and without.
+fn imported(bytes: &[u8]) -> String {
+    let told = [None, Some(12)].map(|layers| match import::of_bytes(bytes, Path::new("fuzz.json"), layers) {
+        Ok(Import::Map(map)) => {
+            let depth = map.path.depth();
+            assert!((1..=MAX_VISITS).contains(&map.path.len()) && map.path.layers().iter().all(|&layer| layer < depth));
+            assert_eq!(LayerPath::parse(&map.path.to_string(), depth).as_ref(), Ok(&map.path));
+            format!("a map: {}", map.form)
+        }
+        Ok(Import::Scan(scan)) => {
+            for row in &scan.rows {
+                assert!(LayerPath::parse(&row.path, scan.info.model.layers).is_ok());
+                assert!((0.0..=1.0).contains(&row.score));
+            }
+            format!("a scan of {} rows", scan.rows.len())
+        }
+        Err(error) => error.to_string(),
+    });
+    told.join(" / ")
 }
 
 fn tokenizer(bytes: &[u8]) -> String {
