@@ -99,6 +99,10 @@ calibrate:
 parity:
     NEURO_WRITE_TABLE=1 cargo test -p neuro-model --test parity
 
+# Measure how much memory loading a gigabyte of bf16 for a quantised scan takes.
+memory:
+    cargo test --release -p neuro-model --test bf16_memory -- --ignored --nocapture
+
 # Run one fuzz target for some seconds on stable Rust: `just fuzz config 60`.
 fuzz target seconds="60":
     cargo run --release --manifest-path fuzz/Cargo.toml -- {{target}} {{seconds}}
