@@ -2,7 +2,7 @@
 //!
 //! Takes the files of `fuzz/corpus/TARGET`, damages them, and feeds them to a parser until the time is over. Inputs that
 //! lead to an outcome not seen before join the corpus of the run, which is what a coverage-guided fuzzer does with
-//! branches. Three things are findings: a panic, an input that takes longer than [`SLOWEST`], and more memory than
+//! branches. Three things are findings: a panic, an input that works longer than [`SLOWEST`], and more memory than
 //! [`MOST_MEMORY`]. A finding's input is written to `fuzz/target/findings`. A run repeats with its seed.
 
 mod mutate;
@@ -22,8 +22,11 @@ use rand_chacha::ChaCha8Rng;
 use mutate::Mutator;
 use targets::{TARGETS, Target};
 
-/// Time that one input may take.
+/// Time on a processor that one input may take; where the system does not tell, time.
 const SLOWEST: Duration = Duration::from_secs(10);
+
+/// Time that one input may take even where others keep the machine busy.
+const LONGEST: Duration = Duration::from_secs(300);
 
 /// Bytes that the process may ever have held, where the system tells.
 const MOST_MEMORY: u64 = 1 << 30;
@@ -56,8 +59,8 @@ struct Run {
     seed: u64,
 }
 
-/// The input being tried and since when, for the watchdog.
-type Current = Arc<Mutex<Option<(Instant, Vec<u8>)>>>;
+/// The input being tried, since when and since how much time on a processor, for the watchdog.
+type Current = Arc<Mutex<Option<(Instant, Option<Duration>, Vec<u8>)>>>;
 
 impl Run {
     fn from_arguments(arguments: &[String]) -> Option<Self> {
@@ -115,7 +118,7 @@ impl Run {
 
     /// The outcome's class, or the finding.
     fn try_input(&self, input: &[u8], current: &Current) -> Result<String, String> {
-        *current.lock().map_err(|error| error.to_string())? = Some((Instant::now(), input.to_vec()));
+        *current.lock().map_err(|error| error.to_string())? = Some((Instant::now(), processor_time(), input.to_vec()));
         let result = panic::catch_unwind(AssertUnwindSafe(|| (self.target.run)(input)));
         *current.lock().map_err(|error| error.to_string())? = None;
         match result {
@@ -140,10 +143,11 @@ impl Run {
             loop {
                 std::thread::sleep(Duration::from_millis(500));
                 let Ok(guard) = watched.lock() else { return };
-                if let Some((since, input)) = guard.as_ref()
-                    && since.elapsed() > SLOWEST
-                {
-                    eprintln!("finding: more than {SLOWEST:?} on {}", save(name, input).display());
+                let Some((since, worked, input)) = guard.as_ref() else { continue };
+                let took =
+                    processor_time().zip(*worked).map_or(since.elapsed(), |(now, then)| now.saturating_sub(then));
+                if took > SLOWEST || since.elapsed() > LONGEST {
+                    eprintln!("finding: more than {took:?} on {}", save(name, input).display());
                     std::process::exit(1);
                 }
             }
@@ -190,6 +194,12 @@ fn save(target: &str, input: &[u8]) -> PathBuf {
         eprintln!("{}: {error}; the input is {input:?}", path.display());
     }
     path
+}
+
+/// Time that the main thread, which tries the inputs, has spent on a processor; known on Linux.
+fn processor_time() -> Option<Duration> {
+    let statistics = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    statistics.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// The most memory that this process ever held; known on Linux.
