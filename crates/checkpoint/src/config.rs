@@ -1,6 +1,7 @@
 //! A decoder described by data. Nothing here or behind it asks for an architecture's name.
 
 mod architecture;
+mod delta_net;
 mod experts;
 mod keys;
 mod layer;
@@ -11,6 +12,7 @@ mod stored_form;
 
 use crate::dtype::Dtype;
 
+pub use delta_net::DeltaNetConfig;
 pub use experts::{ExpertsConfig, RouterGroups, RouterScores, SharedExpertConfig};
 pub use layer::{Activation, AttentionConfig, LatentConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm};
 pub use rope::{RopeConfig, RopeScaling};

@@ -32,8 +32,9 @@ mod weights;
 
 pub use checkpoint::Checkpoint;
 pub use config::{
-    Activation, AttentionConfig, DecoderConfig, ExpertsConfig, LatentConfig, LayerConfig, LayerNorms, MAX_LAYERS,
-    MlpConfig, NormKind, POSITIONS, QkNorm, RopeConfig, RopeScaling, RouterGroups, RouterScores, SharedExpertConfig,
+    Activation, AttentionConfig, DecoderConfig, DeltaNetConfig, ExpertsConfig, LatentConfig, LayerConfig, LayerNorms,
+    MAX_LAYERS, MlpConfig, NormKind, POSITIONS, QkNorm, RopeConfig, RopeScaling, RouterGroups, RouterScores,
+    SharedExpertConfig,
 };
 pub use dtype::Dtype;
 pub use error::CheckpointError;

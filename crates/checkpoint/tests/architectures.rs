@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use neuro_checkpoint::{Activation, CheckpointError, DecoderConfig, LayerConfig, NormKind, QkNorm, RopeScaling};
+use neuro_checkpoint::{
+    Activation, CheckpointError, DecoderConfig, DeltaNetConfig, LayerConfig, NormKind, QkNorm, RopeScaling,
+};
 use serde_json::{Value, json};
 
 fn read(config: &Value) -> Result<DecoderConfig, CheckpointError> {
@@ -150,6 +152,75 @@ fn stablelm_2_12b() {
     let tensors = config.expected_tensors();
     let norms = |part: &str| tensors.iter().filter(|(name, _)| name.contains(part)).count();
     assert_eq!([norms("q_layernorm.norms."), norms("k_layernorm.norms.")], [40 * 32, 40 * 8]);
+}
+
+/// 64 layers, each fourth with attention, 27 billion weights as its name says. `text_config` as Qwen3.5-27B's `config.json`
+/// has it; what it is nested in (pictures) is left out.
+#[test]
+fn qwen3_5_27b() {
+    let config = describe(json!({
+        "architectures": ["Qwen3_5ForConditionalGeneration"], "model_type": "qwen3_5", "image_token_id": 248_056,
+        "tie_word_embeddings": false, "vision_config": {"model_type": "qwen3_5", "depth": 27, "hidden_size": 1152},
+        "text_config": {
+            "model_type": "qwen3_5_text", "attention_bias": false, "attention_dropout": 0.0, "attn_output_gate": true,
+            "bos_token_id": null, "eos_token_id": 248_044, "full_attention_interval": 4, "head_dim": 256,
+            "hidden_act": "silu", "hidden_size": 5120, "initializer_range": 0.02, "intermediate_size": 17_408,
+            "linear_conv_kernel_dim": 4, "linear_key_head_dim": 128, "linear_num_key_heads": 16,
+            "linear_num_value_heads": 48, "linear_value_head_dim": 128, "mamba_ssm_dtype": "float32",
+            "max_position_embeddings": 262_144, "mlp_only_layers": [], "mtp_num_hidden_layers": 1,
+            "mtp_use_dedicated_embeddings": false, "num_attention_heads": 24, "num_hidden_layers": 64,
+            "num_key_value_heads": 4, "pad_token_id": null, "partial_rotary_factor": 0.25, "rms_norm_eps": 1e-6,
+            "rope_parameters": {"mrope_interleaved": true, "mrope_section": [11, 11, 10], "partial_rotary_factor": 0.25,
+                "rope_theta": 10_000_000, "rope_type": "default"},
+            "tie_word_embeddings": false, "use_cache": true, "vocab_size": 248_320
+        }
+    }));
+    assert_eq!(config.num_layers(), 64);
+    let attention: Vec<usize> = layers(&config, |layer| layer.delta_net.is_none());
+    assert_eq!(attention, (3..64).step_by(4).collect::<Vec<_>>());
+    assert!((26.5..27.5).contains(&billions(&config)), "{}", billions(&config));
+    let delta_net = config.layers[0].delta_net.expect("is recurrent");
+    let expected = DeltaNetConfig { key_heads: 16, value_heads: 48, key_dim: 128, value_dim: 128, taps: 4 };
+    assert_eq!((delta_net, delta_net.channels()), (expected, 10_240));
+    let layer = &config.layers[63];
+    let attention = &layer.attention;
+    assert_eq!((attention.heads, attention.kv_heads, attention.head_dim, attention.output_gate), (24, 4, 256, true));
+    assert_eq!((attention.rope.rotary_dim, attention.rope.theta, attention.qk_norm), (64, 1e7, QkNorm::Head));
+    assert_eq!((layer.norms.kind, layer.mlp.intermediate_size), (NormKind::RmsAroundOne, 17_408));
+    assert_eq!((config.layers[0].attention.heads, config.eos_token_ids), (0, vec![248_044]));
+}
+
+/// 80 billion weights and 35 billion, as their names say; the defaults of transformers are their shapes.
+#[test]
+fn qwen3_next_and_qwen3_5_with_experts() {
+    let next = describe(json!({"model_type": "qwen3_next"}));
+    assert_eq!(layers(&next, |layer| layer.delta_net.is_none()), (3..48).step_by(4).collect::<Vec<_>>());
+    assert!((79.0..81.0).contains(&billions(&next)), "{}", billions(&next));
+    let experts = next.layers[3].mlp.experts.as_ref().expect("has experts");
+    assert_eq!((experts.count, experts.per_token, experts.normalised), (512, 10, true));
+    assert!(experts.shared.is_some_and(|shared| shared.gated && shared.intermediate_size == 512));
+
+    let smaller = describe(json!({"model_type": "qwen3_5_moe_text"}));
+    assert_eq!((smaller.num_layers(), smaller.vocab_size), (40, 248_320));
+    assert!((34.0..36.0).contains(&billions(&smaller)), "{}", billions(&smaller));
+
+    let hybrid = |key: &str, value: Value| json!({"model_type": "qwen3_5_text", "num_hidden_layers": 2, key: value});
+    let linear = describe(hybrid("layer_types", json!(["full_attention", "linear_attention"])));
+    assert_eq!(layers(&linear, |layer| layer.delta_net.is_some()), [1]);
+    for (key, value, parts) in [
+        ("layer_types", json!(["linear_attention", "sliding_attention"]), &["sliding_attention", "layer 1"][..]),
+        ("linear_num_value_heads", json!(33), &["is 33", "multiple", "16"]),
+        ("linear_num_key_heads", json!(0), &["linear_num_key_heads", "is 0"]),
+        ("linear_conv_kernel_dim", json!(65), &["is 65", "at most 64"]),
+        ("linear_value_head_dim", json!(2_147_483_648_u64), &["linear_value_head_dim", "at most"]),
+        ("attn_output_gate", json!(false), &["attn_output_gate", "is false"]),
+        ("output_gate_type", json!("sigmoid"), &["output_gate_type", "sigmoid", "swish"]),
+        ("hidden_act", json!("gelu"), &["hidden_act", "gelu", "silu"]),
+        ("num_experts", json!(8), &["num_experts", "qwen3_5_text models do not read it"]),
+    ] {
+        refused(hybrid(key, value), parts);
+    }
+    refused(json!({"model_type": "qwen3", "linear_num_value_heads": 32}), &["linear_num_value_heads", "do not read"]);
 }
 
 #[test]

@@ -21,12 +21,15 @@ mod phi3;
 mod qwen2;
 mod qwen2_moe;
 mod qwen3;
+mod qwen3_5;
 mod qwen3_moe;
+mod qwen3_next;
 mod smollm3;
 mod stablelm;
 
 use serde_json::Value;
 
+use super::delta_net::DeltaNetConfig;
 use super::experts::ExpertsConfig;
 use super::keys::Only;
 use super::layer::{Activation, LatentConfig, LayerNorms, QkNorm};
@@ -46,6 +49,9 @@ pub(super) const KNOWN: &[Architecture] = &[
     qwen2_moe::ARCHITECTURE,
     qwen3::ARCHITECTURE,
     qwen3_moe::ARCHITECTURE,
+    qwen3_next::ARCHITECTURE,
+    qwen3_5::DENSE,
+    qwen3_5::EXPERTS,
     phi3::ARCHITECTURE,
     smollm3::ARCHITECTURE,
     gemma2::ARCHITECTURE,
@@ -190,6 +196,10 @@ pub(super) struct Traits {
     pub(super) sinks: bool,
     /// How queries, keys and values come out of latents, where they do.
     pub(super) latent: Option<LatentConfig>,
+    /// Whether `q_proj` gives gates of what is attended to.
+    pub(super) output_gate: bool,
+    /// What stands in the place of each layer's attention; empty where nothing does.
+    pub(super) delta_nets: Vec<Option<DeltaNetConfig>>,
     pub(super) norms: LayerNorms,
     pub(super) parallel: bool,
     /// How many times the stack is run; 1 in most models.
@@ -222,6 +232,8 @@ impl Traits {
             attention_softcap: None,
             sinks: false,
             latent: None,
+            output_gate: false,
+            delta_nets: Vec::new(),
             norms: LayerNorms::BEFORE,
             parallel: false,
             rounds: 1,

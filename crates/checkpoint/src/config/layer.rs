@@ -1,13 +1,16 @@
 //! One layer, described by data.
 
+use super::delta_net::DeltaNetConfig;
 use super::experts::ExpertsConfig;
-use super::rope::RopeConfig;
+use super::rope::{RopeConfig, RopeScaling};
 
 /// One layer: two branches, attention and MLP, that add to the residual stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerConfig {
-    /// The attention branch.
+    /// The attention branch; without heads where a delta net stands in its place.
     pub attention: AttentionConfig,
+    /// What stands in the place of attention, where that is recurrent.
+    pub delta_net: Option<DeltaNetConfig>,
     /// The MLP branch.
     pub mlp: MlpConfig,
     /// The norms around the branches.
@@ -106,6 +109,9 @@ pub struct AttentionConfig {
     pub sinks: bool,
     /// How queries, keys and values come out of latents; `None` where `q_proj`, `k_proj` and `v_proj` give them.
     pub latent: Option<LatentConfig>,
+    /// Whether `q_proj` gives, behind each head's query, as many gates, whose sigmoids multiply what the head attended to
+    /// (`Qwen3NextAttention`). Not with latents.
+    pub output_gate: bool,
 }
 
 /// Attention over latents (DeepSeek-V2, arXiv 2405.04434, section 2.1): keys and values of all heads come out of one short
@@ -168,7 +174,22 @@ impl AttentionConfig {
             softcap: None,
             sinks: false,
             latent: None,
+            output_gate: false,
         }
+    }
+
+    /// What a layer has in whose attention's place something else stands.
+    #[must_use]
+    pub fn none() -> Self {
+        let rope = RopeConfig { theta: 1.0, rotary_dim: 0, interleaved: false, scaling: RopeScaling::Default };
+        Self { scale: 1.0, ..Self::new(0, 0, 0, rope) }
+    }
+
+    /// Rows of `q_proj`.
+    #[must_use]
+    pub fn q_rows(&self) -> usize {
+        let rows = self.heads.saturating_mul(self.head_dim);
+        if self.output_gate { rows.saturating_mul(2) } else { rows }
     }
 }
 
@@ -236,6 +257,7 @@ impl LayerConfig {
     pub fn new(attention: AttentionConfig, mlp: MlpConfig) -> Self {
         Self {
             attention,
+            delta_net: None,
             mlp,
             norms: LayerNorms::BEFORE,
             parallel: false,
@@ -257,14 +279,15 @@ impl LayerConfig {
             }
         };
         norm(norms.before_attention, &mut emit);
-        match &attention.latent {
-            None => {
-                linear(&mut emit, "self_attn.q_proj", q_rows, hidden, attention.q_bias);
+        match (&self.delta_net, &attention.latent) {
+            (Some(delta_net), _) => delta_net.each_tensor(hidden, &mut emit),
+            (None, None) => {
+                linear(&mut emit, "self_attn.q_proj", attention.q_rows(), hidden, attention.q_bias);
                 linear(&mut emit, "self_attn.k_proj", kv_rows, hidden, attention.k_bias);
                 linear(&mut emit, "self_attn.v_proj", kv_rows, hidden, attention.v_bias);
                 linear(&mut emit, "self_attn.o_proj", hidden, q_rows, attention.o_bias);
             }
-            Some(latent) => {
+            (None, Some(latent)) => {
                 latent.each_tensor(attention.heads, hidden, &mut emit);
                 let columns = attention.heads.saturating_mul(latent.v_dim);
                 linear(&mut emit, "self_attn.o_proj", hidden, columns, attention.o_bias);

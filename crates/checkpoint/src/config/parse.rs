@@ -237,6 +237,7 @@ fn describe_layers(
         if traits.no_rope.get(index) == Some(&true) {
             rope.rotary_dim = 0;
         }
+        let delta_net = traits.delta_nets.get(index).copied().flatten();
         let attention = AttentionConfig {
             q_bias: traits.qkv_bias,
             k_bias: traits.qkv_bias,
@@ -248,6 +249,7 @@ fn describe_layers(
             latent: traits.latent,
             softcap: traits.attention_softcap,
             sinks: traits.sinks,
+            output_gate: traits.output_gate,
             ..AttentionConfig::new(sizes.heads, kv_heads, head_dim, rope)
         };
         let mut mlp =
@@ -255,8 +257,9 @@ fn describe_layers(
         if let Some((intermediate_size, experts)) = traits.experts.get(index).and_then(Option::as_ref) {
             (mlp.intermediate_size, mlp.experts) = (*intermediate_size, Some(experts.clone()));
         }
+        let attention = if delta_net.is_some() { AttentionConfig::none() } else { attention };
         let (norms, parallel, branch_scale) = (traits.norms, traits.parallel, traits.branch_scale);
-        Ok(LayerConfig { norms, parallel, branch_scale, ..LayerConfig::new(attention, mlp) })
+        Ok(LayerConfig { delta_net, norms, parallel, branch_scale, ..LayerConfig::new(attention, mlp) })
     };
     let layers: Vec<LayerConfig> = traits.windows.iter().enumerate().map(layer).collect::<Result<_, _>>()?;
     repeated(fields, layers, traits.rounds)

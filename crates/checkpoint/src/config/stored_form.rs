@@ -1,8 +1,8 @@
 //! Tensors that some checkpoints store in another form than the forward pass reads: several in one, or with their axes
 //! the other way round.
 
-use super::DecoderConfig;
 use super::architecture::{Architecture, KNOWN};
+use super::{DecoderConfig, DeltaNetConfig};
 use crate::mxfp4::BLOCK;
 
 /// The form in which an architecture stores some of a layer's tensors.
@@ -20,6 +20,13 @@ pub(super) enum Fused {
     GptOssExperts,
     /// The same as MXFP4, `(experts, out, in / 32, 16 bytes)`, with scales in a tensor of their own.
     GptOssBlocks,
+    /// All experts' matrices in one, `(experts, out, in)`, the rows of gate before those of up.
+    ExpertsStacked,
+    /// `linear_attn.in_proj_qkvz` and `in_proj_ba`: for each key head its rows of q and k, then those of the v and z, or the b
+    /// and a, of its value heads.
+    DeltaByKeyHead,
+    /// `linear_attn.in_proj_qkv`: the rows of q, then those of k, then those of v.
+    DeltaStacked,
 }
 
 /// Where the numbers of a tensor lie among stored ones.
@@ -210,7 +217,65 @@ impl Place<'_> {
                     scales: Some((format!("mlp.experts.{stored}_scales"), vec![count, height, columns / BLOCK])),
                 })
             }
+            Fused::ExpertsStacked => {
+                let (expert, projection) = module.strip_prefix("mlp.experts.")?.split_once('.')?;
+                let expert: usize = expert.parse().ok()?;
+                let count = self.config.layers[self.layer].mlp.experts.as_ref()?.count;
+                let (stored, first, height) = match projection {
+                    "gate_proj" => ("gate_up_proj", 0, 2 * rows),
+                    "up_proj" => ("gate_up_proj", rows, 2 * rows),
+                    "down_proj" => ("down_proj", 0, rows),
+                    _ => return None,
+                };
+                Some(StoredForm {
+                    name: format!("mlp.experts.{stored}"),
+                    shape: vec![count, height, columns],
+                    view: View::rows(expert * height + first, columns),
+                    scales: None,
+                })
+            }
+            Fused::DeltaByKeyHead => self.delta_by_key_head(module, columns),
+            Fused::DeltaStacked => {
+                let delta_net = self.config.layers[self.layer].delta_net?;
+                let keys = delta_net.keys_width();
+                let first = match module {
+                    "linear_attn.in_proj_q" => 0,
+                    "linear_attn.in_proj_k" => keys,
+                    "linear_attn.in_proj_v" => 2 * keys,
+                    _ => return None,
+                };
+                let name = format!("linear_attn.in_proj_qkv.{kind}");
+                Some(StoredForm {
+                    name,
+                    shape: shape(delta_net.channels()),
+                    view: View::rows(first, columns),
+                    scales: None,
+                })
+            }
         }
+    }
+}
+
+impl Place<'_> {
+    /// A projection of a delta net whose rows are stored key head by key head.
+    fn delta_by_key_head(&self, module: &str, columns: usize) -> Option<StoredForm> {
+        let delta_net = self.config.layers[self.layer].delta_net?;
+        let DeltaNetConfig { key_heads, value_heads, key_dim, value_dim, .. } = delta_net;
+        let group = value_heads / key_heads;
+        let values = group * value_dim;
+        let each = 2 * (key_dim + values);
+        let (stored, first, block, each) = match module {
+            "linear_attn.in_proj_q" => ("in_proj_qkvz", 0, key_dim, each),
+            "linear_attn.in_proj_k" => ("in_proj_qkvz", key_dim, key_dim, each),
+            "linear_attn.in_proj_v" => ("in_proj_qkvz", 2 * key_dim, values, each),
+            "linear_attn.in_proj_z" => ("in_proj_qkvz", 2 * key_dim + values, values, each),
+            "linear_attn.in_proj_b" => ("in_proj_ba", 0, group, 2 * group),
+            "linear_attn.in_proj_a" => ("in_proj_ba", group, group, 2 * group),
+            _ => return None,
+        };
+        let view = View { block, block_stride: each * columns, ..View::rows(first, columns) };
+        let name = format!("linear_attn.{stored}.weight");
+        Some(StoredForm { name, shape: vec![key_heads * each, columns], view, scales: None })
     }
 }
 
