@@ -7,6 +7,7 @@ use neuro_checkpoint::{AttentionConfig, NormKind, QkNorm};
 use crate::Result;
 use crate::batch::Batch;
 use crate::kernels::attention;
+use crate::kernels::gated::sigmoid_times;
 use crate::kernels::values::Values;
 use crate::latent::Latent;
 use crate::linear::Linear;
@@ -65,7 +66,7 @@ impl Attention {
         Ok(Self {
             projections: match &config.latent {
                 None => Projections::Plain(Box::new([
-                    linear("q_proj", (hidden, heads * head_dim), config.q_bias)?,
+                    linear("q_proj", (hidden, config.q_rows()), config.q_bias)?,
                     linear("k_proj", (hidden, kv_heads * head_dim), config.k_bias)?,
                     linear("v_proj", (hidden, kv_heads * head_dim), config.v_bias)?,
                 ])),
@@ -120,14 +121,41 @@ impl Attention {
             Projections::Plain(plain) => plain[0].forward(&x)?,
             Projections::Latent(latent) => latent.queries(&x)?,
         };
+        let (q, gate) = self.without_gates(q)?;
         let q = self.normed(q, heads, &self.q_norm)?;
         let q = self.rope.forward(&q, &angles)?.reshape((rows, heads * head_dim))?;
         let slots: Vec<&Slot> = slots.iter().map(|slot| &**slot).collect();
         let attended = self.attend(&q, batch, &slots)?;
+        let attended = match gate {
+            None => attended,
+            Some(gate) => self.gated(&gate, &attended)?,
+        };
         match &self.projections {
             Projections::Plain(_) => self.o_proj.forward(&attended),
             Projections::Latent(latent) => self.o_proj.forward(&latent.attended(&attended)?),
         }
+    }
+
+    /// Queries, and the gates that stand behind each head's, both `(rows, heads·head_dim)`.
+    fn without_gates(&self, q: Tensor) -> Result<(Tensor, Option<Tensor>)> {
+        if !self.config.output_gate {
+            return Ok((q, None));
+        }
+        let AttentionConfig { heads, head_dim, .. } = self.config;
+        let rows = q.dim(0)?;
+        let both = q.reshape((rows, heads, 2 * head_dim))?;
+        let part = |first: usize| both.narrow(2, first, head_dim)?.contiguous()?.reshape((rows, heads * head_dim));
+        Ok((part(0)?, Some(part(head_dim)?)))
+    }
+
+    /// `sigmoid(gate) · x`, both `(rows, heads·head_dim)`.
+    fn gated(&self, gate: &Tensor, x: &Tensor) -> Result<Tensor> {
+        if let (Kernels::Fused, Some(gates), Some(values)) = (self.kernels, Values::of(gate), Values::of(x)) {
+            let mut out = gates.get().to_vec();
+            sigmoid_times(&mut out, values.get());
+            return Ok(Tensor::from_vec(out, x.shape(), x.device())?);
+        }
+        Ok((candle_nn::ops::sigmoid(gate)? * x)?)
     }
 
     /// `(rows, heads·head_dim)` → `(rows, heads, head_dim)`, normed where the model does that before RoPE.

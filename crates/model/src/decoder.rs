@@ -8,6 +8,7 @@ use neuro_path::{BranchScales, Scale, Visit};
 
 use crate::attention::Attention;
 use crate::batch::Batch;
+use crate::delta_net::DeltaNet;
 use crate::ends::{Embedding, Head};
 use crate::experts::Experts;
 use crate::kernels::norm::add;
@@ -138,7 +139,7 @@ pub struct DecoderLayer {
     /// What the residual stream passes on its way in, where there is such a norm.
     entry: Option<Norm>,
     before_attention: Option<Norm>,
-    self_attn: Attention,
+    mixer: Mixer,
     after_attention: Option<Norm>,
     before_mlp: Option<Norm>,
     mlp: MlpBranch,
@@ -146,6 +147,38 @@ pub struct DecoderLayer {
     /// Whether the MLP reads what comes into the layer.
     is_parallel: bool,
     branch_scale: f64,
+}
+
+/// What the first branch computes: the one place where a row sees others.
+#[derive(Debug)]
+enum Mixer {
+    Attention(Box<Attention>),
+    DeltaNet(Box<DeltaNet>),
+}
+
+impl Mixer {
+    /// Input `(rows, hidden)` → `(asked rows, hidden)`, and what every row leaves behind to the slots; `None` when nothing is
+    /// asked for.
+    fn forward(&self, x: &Tensor, batch: &Batch, slots: &mut [&mut Slot]) -> Result<Option<Tensor>> {
+        let is_asked = batch.asked_rows() > 0;
+        match self {
+            Self::Attention(attention) => {
+                let angles = attention.remember(x, batch, slots)?;
+                is_asked.then(|| attention.forward(x, angles, batch, slots)).transpose()
+            }
+            Self::DeltaNet(delta_net) => {
+                delta_net.remember(x, batch, slots)?;
+                is_asked.then(|| delta_net.forward(x, batch, slots)).transpose()
+            }
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Attention(attention) => attention.bytes(),
+            Self::DeltaNet(delta_net) => delta_net.bytes(),
+        }
+    }
 }
 
 /// What the second branch computes.
@@ -180,19 +213,33 @@ impl DecoderLayer {
         kernels: Kernels,
     ) -> Result<Self> {
         let (hidden, eps) = (config.hidden_size, config.norm_eps);
-        let LayerConfig { attention, mlp, norms, parallel, branch_scale, enters_normed, .. } = &config.layers[index];
+        let LayerConfig { attention, delta_net, mlp, norms, parallel, branch_scale, enters_normed, .. } =
+            &config.layers[index];
         let name = format!("model.layers.{}", config.weights_of(index));
         let norm_kind = (norms.kind, eps);
         let norm = |part: Option<&str>| {
             part.map(|part| Norm::load(source, &format!("{name}.{part}"), hidden, norm_kind, kernels)).transpose()
         };
-        let attention_name = format!("{name}.self_attn");
-        let mlp_name = format!("{name}.mlp");
+        let [attention_name, delta_name, mlp_name] =
+            ["self_attn", "linear_attn", "mlp"].map(|part| format!("{name}.{part}"));
+        let mixer = match delta_net {
+            None => Mixer::Attention(Box::new(Attention::load(
+                source,
+                &attention_name,
+                (hidden, norm_kind),
+                attention,
+                rope,
+                kernels,
+            )?)),
+            Some(config) => {
+                Mixer::DeltaNet(Box::new(DeltaNet::load(source, &delta_name, (hidden, eps), config, kernels)?))
+            }
+        };
         let entry = || Norm::load(source, "model.norm", hidden, (config.norm, eps), kernels);
         Ok(Self {
             entry: enters_normed.then(entry).transpose()?,
             before_attention: norm(norms.before_attention)?,
-            self_attn: Attention::load(source, &attention_name, (hidden, norm_kind), attention, rope, kernels)?,
+            mixer,
             after_attention: norm(norms.after_attention)?,
             before_mlp: norm(norms.before_mlp)?,
             mlp: match &mlp.experts {
@@ -213,7 +260,7 @@ impl DecoderLayer {
     fn bytes(&self) -> usize {
         let norms = [&self.entry, &self.before_attention, &self.after_attention, &self.before_mlp, &self.after_mlp];
         let norms: usize = norms.into_iter().flatten().map(Norm::bytes).sum();
-        norms + self.self_attn.bytes() + self.mlp.bytes()
+        norms + self.mixer.bytes() + self.mlp.bytes()
     }
 
     /// Residual stream `(rows, hidden)` → `(asked rows, hidden)`. The visit's scales multiply what its branches add.
@@ -235,11 +282,9 @@ impl DecoderLayer {
         let resid_pre = normed(&self.entry, &resid_pre)?;
         tap.tap(visit, Site::ResidPre, &resid_pre)?;
         let read = normed(&self.before_attention, &resid_pre)?;
-        let angles = self.self_attn.remember(&read, batch, slots)?;
-        if batch.asked_rows() == 0 {
+        let Some(attn_out) = self.mixer.forward(&read, batch, slots)? else {
             return Ok(resid_pre.narrow(0, 0, 0)?);
-        }
-        let attn_out = self.self_attn.forward(&read, angles, batch, slots)?;
+        };
         let asked = |x: Tensor| match batch.asked() {
             None => Ok(x),
             Some(asked) => x.index_select(&Tensor::new(asked, x.device())?, 0),

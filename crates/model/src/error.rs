@@ -75,6 +75,10 @@ pub enum ModelError {
         found: usize,
     },
 
+    /// A recurrent state of one kind where another is needed.
+    #[error("a slot of a recurrent layer was filled by other kernels than those that go on from it; give each its own")]
+    ForeignState,
+
     /// A named parameter is missing from the tensors that a decoder is built of.
     #[error("parameter {name} with shape {shape:?} is missing")]
     MissingParameter {

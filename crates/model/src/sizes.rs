@@ -1,6 +1,6 @@
 //! What weights will take in memory, from the description alone.
 
-use neuro_checkpoint::{DecoderConfig, LatentConfig, LayerConfig, MlpConfig, QkNorm};
+use neuro_checkpoint::{DecoderConfig, DeltaNetConfig, LatentConfig, LayerConfig, MlpConfig, QkNorm};
 
 use crate::linear::Linear;
 use crate::source::WeightType;
@@ -31,7 +31,7 @@ impl WeightBytes {
         let mlp_bytes = |mlp: &MlpConfig, width: usize| {
             linear(hidden, if mlp.gated { 2 * width } else { width }, mlp.bias) + linear(width, hidden, mlp.bias)
         };
-        let layer = |LayerConfig { attention, mlp, norms, enters_normed, .. }: &LayerConfig| {
+        let layer = |LayerConfig { attention, delta_net, mlp, norms, enters_normed, .. }: &LayerConfig| {
             let (q, kv) = (attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim);
             let qk_norms = match attention.qk_norm {
                 QkNorm::None => 0,
@@ -53,14 +53,24 @@ impl WeightBytes {
                     experts.count as u64 * mlp_bytes(mlp, mlp.intermediate_size) + shared + gates as u64 * float
                 }
             };
-            let projections = match attention.latent {
-                None => {
-                    linear(hidden, q, attention.q_bias)
+            let projections = match (delta_net, attention.latent) {
+                (Some(delta_net), _) => {
+                    let DeltaNetConfig { value_heads, value_dim, taps, .. } = *delta_net;
+                    let values = delta_net.values_width();
+                    let vectors = delta_net.channels() * taps + 2 * value_heads + value_dim;
+                    linear(hidden, delta_net.channels(), false)
+                        + linear(hidden, values, false)
+                        + Linear::bytes_of(hidden, 2 * value_heads, WeightType::F32)
+                        + linear(values, hidden, false)
+                        + vectors as u64 * float
+                }
+                (None, None) => {
+                    linear(hidden, attention.q_rows(), attention.q_bias)
                         + linear(hidden, kv, attention.k_bias)
                         + linear(hidden, kv, attention.v_bias)
                         + linear(q, hidden, attention.o_bias)
                 }
-                Some(latent) => {
+                (None, Some(latent)) => {
                     let LatentConfig { q_rank, kv_rank, nope_dim, rope_dim, v_dim, bias } = latent;
                     let norms = (kv_rank + q_rank.unwrap_or(0)) as u64 * float;
                     let queries = q_rank.map_or_else(
@@ -82,10 +92,22 @@ impl WeightBytes {
         let shared = |mlp: &MlpConfig| mlp.experts.as_ref().and_then(|experts| experts.shared);
         let widest = |mlp: &MlpConfig| mlp.intermediate_size.max(shared(mlp).map_or(0, |mlp| mlp.intermediate_size));
         let mlp = config.layers.iter().map(|layer| widest(&layer.mlp)).max().unwrap_or(0);
-        let q = config.layers.iter().map(|layer| layer.attention.heads * layer.attention.head_dim).max().unwrap_or(0);
+        let widest_of = |width: fn(&LayerConfig) -> usize| config.layers.iter().map(width).max().unwrap_or(0);
+        let (q_rows, q) = (
+            widest_of(|layer| layer.attention.q_rows()),
+            widest_of(|layer| layer.attention.heads * layer.attention.head_dim),
+        );
+        let keys = widest_of(|layer| layer.delta_net.as_ref().map_or(0, |delta_net| 2 * delta_net.keys_width()));
+        let values = widest_of(|layer| layer.delta_net.as_ref().map_or(0, DeltaNetConfig::values_width));
         let reading = |parts: &[(usize, usize)]| Linear::reading_bytes(parts, weight_type);
-        let layer_parts: [&[(usize, usize)]; 4] =
-            [&[(hidden, mlp), (hidden, mlp)], &[(mlp, hidden)], &[(hidden, q)], &[(q, hidden)]];
+        let layer_parts: [&[(usize, usize)]; 6] = [
+            &[(hidden, mlp), (hidden, mlp)],
+            &[(mlp, hidden)],
+            &[(hidden, q_rows)],
+            &[(q, hidden)],
+            &[(hidden, keys), (hidden, values)],
+            &[(values, hidden)],
+        ];
         Self {
             held: layers.iter().sum::<u64>() + head,
             layer: layers.into_iter().max().unwrap_or(0),

@@ -5,10 +5,16 @@ use std::ops::Range;
 use candle_core::Tensor;
 use neuro_checkpoint::{DecoderConfig, LayerConfig};
 
+use crate::kernels::delta::state_lines;
+use crate::kernels::lanes::Line;
+use crate::recurrent::{APART, KeptStates};
 use crate::{ModelError, Result};
 
 /// Fewest rows that a growing slot makes room for.
 const ROOM: usize = 64;
+
+/// Rows between the states that a slot of a recurrent layer keeps of a growing text.
+pub const STATE_ROWS: usize = APART;
 
 /// Rows that a slot has room for when it has grown to `len`. An eighth more is little memory, and little copying where
 /// attention reads all rows for every few that come.
@@ -16,13 +22,18 @@ pub fn slot_room(len: usize) -> usize {
     len.saturating_add((len / 8).max(ROOM))
 }
 
-/// The state of one visit: keys and values of every token that was met there, in order of arrival. Which of them belong
-/// to a sequence is known by who fills it, see [`Segment::past`](crate::Segment::past).
+/// The state of one visit: what every token that was met there left behind, in order of arrival. Which of them belong to a
+/// sequence is known by who fills it, see [`Segment::past`](crate::Segment::past). Attention leaves keys and values. A
+/// recurrent layer leaves what goes into its recurrence, and behind some tokens the state that it has come to, so that any
+/// token can be gone on from.
 #[derive(Debug, Default)]
 pub struct Slot {
-    /// Keys, already rotated, and values, each `(room, kv_heads·head_dim)`; only the first `len` rows are filled.
+    /// Keys, already rotated, and values, each `(room, kv_heads·head_dim)`; or channels and gates, `(room, channels)` and
+    /// `(room, 2·value heads)`. Only the first `len` rows are filled.
     stored: Option<(Tensor, Tensor)>,
     len: usize,
+    states: KeptStates,
+    is_passing: bool,
 }
 
 impl Slot {
@@ -39,20 +50,39 @@ impl Slot {
     /// Forgets all tokens but the first `len`.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+        self.states.truncate(len);
         if self.len == 0 {
             self.stored = None;
         }
     }
 
-    /// Adds keys and values `(rows, kv_heads·head_dim)`. What an empty slot gets is kept without a copy.
+    /// Says that the slot will be let go once what waits for it now has run: a recurrent layer then keeps fewer states.
+    pub fn pass_through(&mut self) {
+        self.is_passing = true;
+    }
+
+    pub(crate) fn is_passing(&self) -> bool {
+        self.is_passing
+    }
+
+    pub(crate) fn states(&self) -> &KeptStates {
+        &self.states
+    }
+
+    pub(crate) fn states_mut(&mut self) -> &mut KeptStates {
+        &mut self.states
+    }
+
+    /// Adds rows of keys and values, or of whatever else the layer keeps. What an empty slot gets is kept without a copy.
     pub(crate) fn append(&mut self, k: Tensor, v: Tensor) -> Result<()> {
-        let (new, width) = k.dims2()?;
+        let (new, _width) = k.dims2()?;
         let len = self.len + new;
         match &self.stored {
             None => self.stored = Some((k, v)),
             Some((keys, values)) => {
                 let (room, _width) = keys.dims2()?;
                 let grown = |old: &Tensor| -> Result<Tensor> {
+                    let (_room, width) = old.dims2()?;
                     let larger = Tensor::zeros((slot_room(len), width), old.dtype(), old.device())?;
                     larger.slice_set(&old.narrow(0, 0, self.len)?, 0, 0)?;
                     Ok(larger)
@@ -70,7 +100,12 @@ impl Slot {
         Ok(())
     }
 
-    /// Keys and values, `(room, kv_heads·head_dim)`, when every given row is filled.
+    /// What is stored, rows without content included; `None` when there is nothing.
+    pub(crate) fn held(&self) -> Option<(&Tensor, &Tensor)> {
+        self.stored.as_ref().map(|(k, v)| (k, v))
+    }
+
+    /// What is stored, when every given row is filled.
     pub(crate) fn rows<'a>(&self, rows: impl Iterator<Item = &'a Range<usize>>) -> Result<(&Tensor, &Tensor)> {
         let end = rows.map(|range| range.end).max().unwrap_or(0);
         match &self.stored {
@@ -81,10 +116,25 @@ impl Slot {
 }
 
 /// Bytes that the states of a baseline pass take for each token, f32: the residual stream before, between and after the
-/// layers, and every layer's keys and values.
+/// layers, and what every layer's slot holds.
 pub fn state_bytes_per_token(config: &DecoderConfig) -> usize {
-    let layer = |layer: &LayerConfig| config.hidden_size + 2 * layer.attention.kv_heads * layer.attention.head_dim;
-    (config.layers.iter().map(layer).sum::<usize>() + config.hidden_size) * size_of::<f32>()
+    let layer = |layer: &LayerConfig| config.hidden_size * size_of::<f32>() + slot_bytes_per_token(layer);
+    config.layers.iter().map(layer).sum::<usize>() + config.hidden_size * size_of::<f32>()
+}
+
+/// Bytes that a token takes in the slot of a visit of this layer: keys and values, or what goes into the recurrence.
+pub fn slot_bytes_per_token(layer: &LayerConfig) -> usize {
+    let numbers = match &layer.delta_net {
+        Some(delta_net) => delta_net.channels() + 2 * delta_net.value_heads,
+        None => 2 * layer.attention.kv_heads * layer.attention.head_dim,
+    };
+    numbers * size_of::<f32>()
+}
+
+/// Bytes of one state of a recurrent layer; 0 where a layer has none. A slot keeps at most one for each row that was gone on
+/// from, and of a text that grows token by token one at its end and one for each [`STATE_ROWS`] rows.
+pub fn recurrent_state_bytes(layer: &LayerConfig) -> usize {
+    layer.delta_net.as_ref().map_or(0, |delta_net| state_lines(delta_net) * size_of::<Line>())
 }
 
 /// The state of a run: one slot per visit, in path order.

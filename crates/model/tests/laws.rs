@@ -167,6 +167,74 @@ fn branches_of_a_token_trie_are_single_runs() {
     }
 }
 
+/// Whatever a layer's kind (window, RoPE, dense or with experts, attention or recurrent), it goes with the layer, not with
+/// the place: each layer in turn is run twice and is what it is where it stands twice.
+#[test]
+fn each_layer_run_twice_is_its_unrolled_checkpoint() {
+    for fixture in fixtures() {
+        let last = fixture.decoder.config().num_layers() - 1;
+        for layer in 0..=last {
+            let path = fixture.path(&format!("0..{layer},{layer}..{last}"));
+            let baseline = LayerPath::baseline(path.len()).unwrap();
+            let logits = fixture.unrolled(&path).logits(&fixture.tokens, &baseline.visits()).unwrap();
+            assert_equal_logits(fixture, &path, "the unrolled checkpoint", &logits, &fixture.logits(&path));
+        }
+    }
+}
+
+/// A text can be gone on from any of its tokens, also when others have been gone on from before, in one batch and in later
+/// ones: what a draft leaves behind when it is refused.
+#[test]
+fn any_row_can_be_gone_on_from() {
+    for fixture in fixtures() {
+        let (decoder, path, tokens) = (&fixture.decoder, &fixture.golden[1].path, &fixture.tokens);
+        let (visits, len) = (path.visits(), fixture.tokens.len());
+        let mut state = State::new(visits.len());
+        let mut run = |segments: Vec<Segment>, tokens: &[u32]| {
+            let positions: Vec<usize> =
+                segments.iter().flat_map(|segment| segment.past_len()..segment.total()).collect();
+            let resid = decoder.embed_at(tokens, positions).unwrap();
+            let resid = decoder.run(resid, &Batch::of(segments), &visits, &mut state.slots, &mut ()).unwrap();
+            decoder.unembed(&resid).unwrap()
+        };
+        let segment = |past: Vec<std::ops::Range<usize>>, new: usize| Segment { past, len: new, asked: new, span: len };
+        run(vec![segment(Vec::new(), len - 4)], &tokens[..len - 4]);
+        let mut rows = len - 4;
+        // Some twice, backwards and forwards, alone and together, one token and several.
+        for (starts, new) in [(vec![len - 4], 1), (vec![5, 1], 3), (vec![len - 7, 5], 4), (vec![len - 4, 2], 2)] {
+            let text = |start: usize| [&tokens[..start], &tokens[len - new..]].concat();
+            let segments = starts.iter().map(|&start| segment(std::iter::once(0..start).collect(), new)).collect();
+            let found = run(segments, &tokens[len - new..].repeat(starts.len()));
+            for (index, &start) in starts.iter().enumerate() {
+                let alone = decoder.run(
+                    decoder.embed(&text(start)).unwrap(),
+                    &Batch::next(0, start + new, len),
+                    &visits,
+                    &mut State::new(visits.len()).slots,
+                    &mut (),
+                );
+                let alone = decoder.unembed(&alone.unwrap()).unwrap().narrow(0, start, new).unwrap();
+                let found = found.narrow(0, index * new, new).unwrap();
+                assert_equal_logits(fixture, path, "what goes on", &found, &alone);
+            }
+            // And behind the new rows.
+            let behind = vec![0..starts[0], rows..rows + new];
+            let found = run(vec![segment(behind, 1)], &tokens[..1]);
+            let whole = [text(starts[0]).as_slice(), &tokens[..1]].concat();
+            let alone = decoder.run(
+                decoder.embed(&whole).unwrap(),
+                &Batch::next(0, whole.len(), len),
+                &visits,
+                &mut State::new(visits.len()).slots,
+                &mut (),
+            );
+            let alone = decoder.unembed(&alone.unwrap()).unwrap().narrow(0, whole.len() - 1, 1).unwrap();
+            assert_equal_logits(fixture, path, "what goes on behind it", &found, &alone);
+            rows += starts.len() * new + 1;
+        }
+    }
+}
+
 #[test]
 fn kernels_with_gradients_compute_the_same() {
     for fixture in fixtures() {

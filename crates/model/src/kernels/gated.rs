@@ -20,11 +20,28 @@ pub(crate) fn gated_joined(joined: &[f32], width: usize, activation: Activation,
 
 /// `act(x)` in place.
 pub(crate) fn activate(values: &mut [f32], activation: Activation) {
-    for_rows(values, 1, |_, values| {
-        for values in values.chunks_mut(ONES.len()) {
-            let ones = &ONES[..values.len()];
-            apply(activation, values, ones);
-        }
+    for_rows(values, 1, |_, values| activate_here(values, activation));
+}
+
+/// `act(x)` in place, without threads.
+pub(crate) fn activate_here(values: &mut [f32], activation: Activation) {
+    for values in values.chunks_mut(ONES.len()) {
+        let ones = &ONES[..values.len()];
+        apply(activation, values, ones);
+    }
+}
+
+/// `act(gate) · up` in the place of the gates, both `(rows, width)`.
+pub(crate) fn gated(gate: &mut [f32], up: &[f32], activation: Activation) {
+    for_rows(gate, 1, |first, gate| apply(activation, gate, &up[first..first + gate.len()]));
+}
+
+/// `sigmoid(gate) · x` in the place of the gates.
+pub(crate) fn sigmoid_times(gate: &mut [f32], x: &[f32]) {
+    let (zero, one) = (Lanes::splat(0.0), Lanes::splat(1.0));
+    for_rows(gate, 1, |first, gate| {
+        let x = &x[first..first + gate.len()];
+        each(gate, x, |gate| one.div(zero.sub(gate).exp().add(one)));
     });
 }
 

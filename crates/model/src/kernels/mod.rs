@@ -5,6 +5,7 @@
 
 pub(crate) mod attention;
 pub(crate) mod cap;
+pub(crate) mod delta;
 pub(crate) mod dense;
 pub(crate) mod gated;
 pub(crate) mod lanes;

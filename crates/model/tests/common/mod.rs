@@ -113,7 +113,9 @@ impl Fixture {
                     scaled_norm(&tensor, norms.kind, factor(visit.scales.attn))
                 } else if is(norms.after_mlp) {
                     scaled_norm(&tensor, norms.kind, factor(visit.scales.mlp))
-                } else if part.starts_with("self_attn.o_proj.") && norms.after_attention.is_none() {
+                } else if ["self_attn.o_proj.", "linear_attn.out_proj."].iter().any(|name| part.starts_with(name))
+                    && norms.after_attention.is_none()
+                {
                     &tensor * factor(visit.scales.attn)
                 } else if part.contains("down_proj.") && norms.after_mlp.is_none() {
                     &tensor * factor(visit.scales.mlp)
