@@ -91,8 +91,8 @@ mod tests {
             states.keep(row, state(), None, APART);
         }
         let near = |past: &[Range<usize>]| states.nearest(past).map(|(row, count, _)| (row, count));
-        assert_eq!(near(&[0..10]), Some((3, 4)));
-        assert_eq!(near(&[0..3]), None);
+        assert_eq!(near(&[0..0, 0..10]), Some((3, 4)));
+        assert_eq!(near(&[0..0, 0..3]), None);
         // Row 11 is the sixth of these.
         assert_eq!(near(&[0..2, 8..9, 9..13, 20..30]), Some((11, 6)));
         assert_eq!(near(&[]), None);

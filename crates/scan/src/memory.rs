@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use neuro_checkpoint::{DecoderConfig, LayerConfig, Memory};
 use neuro_engine::{HEAD_ROWS, tile_rows};
-use neuro_model::{WeightBytes, slot_room};
+use neuro_model::{STATE_ROWS, WeightBytes, recurrent_state_bytes, slot_bytes_per_token, slot_room};
 use neuro_path::LayerPath;
 use neuro_probe::{Probe, Scoring};
 
@@ -36,8 +36,10 @@ const SLACK: u64 = 32 << 20;
 pub(crate) struct Costs {
     /// Bytes of a row of the residual stream.
     resid: u64,
-    /// Bytes of keys and values of one token at one visit of the widest layer.
+    /// Bytes of one token in the slot of one visit of the widest layer: keys and values, or what a recurrence takes in.
     visit: u64,
+    /// Bytes of a recurrent state of the widest layer; none where no layer has one.
+    state: u64,
     /// Bytes that a row takes in the widest layer, where it is asked for behind it and where not.
     work: [u64; 2],
     /// Rows at once, asked for and in all.
@@ -73,7 +75,9 @@ impl Costs {
         let config = subject.config();
         let bytes = WeightBytes::of(config, subject.weight_type());
         let float = size_of::<f32>() as u64;
-        let Widths { q, kv, mlp, heads, head_dim } = Widths::of(config);
+        let Widths { q, slot, state, mlp, heads, head_dim } = Widths::of(config);
+        // Keys, or values, which are half of what a slot holds.
+        let kv = slot.div_ceil(2);
         let hidden = config.hidden_size as u64;
         let on_cpu = subject.device().is_cpu();
         let (asked, all) = tile_rows(subject.device());
@@ -81,7 +85,8 @@ impl Costs {
         let mlp = float.saturating_mul(4 * mlp + 2 * hidden);
         Self {
             resid: float.saturating_mul(hidden),
-            visit: (2 * float).saturating_mul(kv),
+            visit: float.saturating_mul(slot),
+            state,
             // Residual stream before, between and behind, norms and both branches; queries, rotated, attended; keys and
             // values, and what they are rotated from. Where it is not asked for, a row stops before its queries.
             work: [float.saturating_mul(7 * hidden + 3 * q + 6 * kv), float.saturating_mul(2 * hidden + 6 * kv)],
@@ -127,9 +132,18 @@ impl Costs {
         let streams = (self.trunk + 1).saturating_mul(self.resid).saturating_mul(volume.read);
         let kept = match scoring {
             Scoring::Likelihood => 0,
-            Scoring::Generation => self.trunk.saturating_mul(self.slot(volume.read)),
+            Scoring::Generation => {
+                let each = self.slot(volume.read).saturating_add(self.states(volume.texts, volume.read));
+                self.trunk.saturating_mul(each)
+            }
         };
         streams.saturating_add(kept)
+    }
+
+    /// Bytes of the recurrent states that are kept of some texts at one visit: where each begins to differ from the others,
+    /// behind its prompt and at its end, and on the way to there.
+    fn states(&self, texts: u64, rows: u64) -> u64 {
+        self.state.saturating_mul(texts.saturating_mul(3).saturating_add(rows / STATE_ROWS as u64))
     }
 
     /// Bytes of a slot of so many rows.
@@ -146,9 +160,12 @@ impl Costs {
             // A visit's keys and values are forgotten behind it.
             Scoring::Likelihood => 0,
             Scoring::Generation => {
-                let own_slots = own.saturating_mul(self.slot(volume.read.saturating_add(volume.new)));
+                let rows = volume.read.saturating_add(volume.new);
+                let each = self.slot(rows).saturating_add(self.states(volume.texts, rows));
+                let own_slots = own.saturating_mul(each);
                 // New tokens run through the trunk's layers as well.
-                let shared = (path.len() as u64 - own).saturating_mul(self.visit).saturating_mul(volume.new);
+                let each = self.visit.saturating_mul(volume.new).saturating_add(self.states(volume.texts, volume.new));
+                let shared = (path.len() as u64 - own).saturating_mul(each);
                 own_slots.saturating_add(shared)
             }
         };
@@ -166,7 +183,9 @@ impl Costs {
         let flow = volume.read.max(asked).min(rows).saturating_mul(2 * self.resid + 3 * self.visit);
         let scratch = self.visit.saturating_mul(volume.longest).min(PACKED);
         let scratch = THREADS.saturating_mul(scratch.max(self.head_dim.saturating_mul(volume.longest)));
-        let layer = tile.saturating_add(flow).saturating_add(scratch);
+        // The states of two flows in one tile, and what threads work on.
+        let recurrent = self.states(volume.texts, volume.read).saturating_mul(2).saturating_add(self.state);
+        let layer = tile.saturating_add(flow).saturating_add(scratch).saturating_add(recurrent);
         let texts = match scoring {
             Scoring::Likelihood => 0,
             Scoring::Generation => TEXT.saturating_mul(self.paths.saturating_mul(volume.new).min(REMEMBERED)),
@@ -228,7 +247,10 @@ impl Costs {
 /// The widest of each among a model's layers.
 struct Widths {
     q: u64,
-    kv: u64,
+    /// Numbers that a slot holds of a token.
+    slot: u64,
+    /// Bytes of a recurrent state.
+    state: u64,
     mlp: u64,
     heads: u64,
     head_dim: u64,
@@ -238,8 +260,12 @@ impl Widths {
     fn of(config: &DecoderConfig) -> Self {
         let largest = |size: fn(&LayerConfig) -> usize| config.layers.iter().map(size).max().unwrap_or(0) as u64;
         Self {
-            q: largest(|layer| layer.attention.heads * layer.attention.head_dim),
-            kv: largest(|layer| layer.attention.kv_heads * layer.attention.head_dim),
+            q: largest(|layer| {
+                let values = layer.delta_net.as_ref().map_or(0, |delta_net| delta_net.values_width());
+                layer.attention.q_rows().max(values)
+            }),
+            slot: largest(|layer| slot_bytes_per_token(layer) / size_of::<f32>()),
+            state: largest(recurrent_state_bytes),
             mlp: largest(|layer| {
                 let shared = layer.mlp.experts.as_ref().and_then(|experts| experts.shared);
                 layer.mlp.intermediate_size.max(shared.map_or(0, |mlp| mlp.intermediate_size))
@@ -279,9 +305,9 @@ pub(crate) struct Cut {
 /// alone, so that what other paths are compared with, and drafted from, is there first.
 pub(crate) fn cut(probe: &Probe, asked: &[Asked], paths: &[LayerPath], costs: &Costs, budget: u64) -> Result<Cut> {
     let scoring = probe.scoring();
-    let greediest = paths
-        .iter()
-        .max_by_key(|path| (costs.of(path, Volume { read: 1, new: 1, asked: 1, longest: 1 }, scoring), path.len()));
+    let greediest = paths.iter().max_by_key(|path| {
+        (costs.of(path, Volume { read: 1, new: 1, asked: 1, longest: 1, texts: 1 }, scoring), path.len())
+    });
     let Some(greediest) = greediest else { return Ok(Cut { chunks: Vec::new(), groups: Vec::new() }) };
     let reserve = costs.reserve(budget);
     let room = budget - reserve;
@@ -342,6 +368,7 @@ mod tests {
     const COSTS: Costs = Costs {
         resid: 10,
         visit: 1,
+        state: 0,
         work: [0, 0],
         tile: [0, 0],
         mlp: 0,

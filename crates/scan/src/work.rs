@@ -16,6 +16,8 @@ pub(crate) struct Volume {
     pub(crate) asked: u64,
     /// Tokens of the longest text.
     pub(crate) longest: u64,
+    /// Texts.
+    pub(crate) texts: u64,
 }
 
 impl Volume {
@@ -28,6 +30,7 @@ impl Volume {
             new: sum(|asked| asked.limit),
             asked: sum(|asked| asked.scored().max(asked.limit)),
             longest: asked.iter().map(|asked| asked.span() as u64).max().unwrap_or(0),
+            texts: texts.len() as u64,
         }
     }
 }
@@ -95,7 +98,7 @@ mod tests {
         assert_eq!((group_sweeps(&paths), group_sweeps(&paths[..1])), (1, 0));
         assert_eq!(group_sweeps(&[LayerPath::parse("0..5,2..3x2", depth).unwrap()]), 2);
         let volume = Volume::of(&[asked(&[1, 2, 3], 4), asked(&[1, 2, 5, 6], 1)]);
-        assert_eq!(volume, Volume { read: 5, new: 5, asked: 5, longest: 7 });
+        assert_eq!(volume, Volume { read: 5, new: 5, asked: 5, longest: 7, texts: 2 });
         assert_eq!(unit_work(&paths[0], volume), 6 * 5 + 5);
     }
 

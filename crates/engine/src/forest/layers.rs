@@ -150,11 +150,15 @@ impl Forest {
         Ok((Batch::new(parts), resid))
     }
 
-    /// Takes the slots of a tile out of their strands.
+    /// Takes the slots of a tile out of their strands. Where no tokens will follow, they are let go behind their layer.
     fn slots(&mut self, flows: &[Flow], tile: &[Piece]) -> Vec<Slot> {
         let taken = tile.iter().map(|piece| {
             let flow = &flows[piece.flow];
-            std::mem::take(&mut self.strands[flow.strand].slots[flow.at])
+            let mut slot = std::mem::take(&mut self.strands[flow.strand].slots[flow.at]);
+            if !self.keeps {
+                slot.pass_through();
+            }
+            slot
         });
         taken.collect()
     }

@@ -9,8 +9,15 @@ use neuro_engine::{GenerateOptions, Prompt, Rule};
 use neuro_model::{Decoder, Device};
 
 /// Fixtures of four layers that differ in what the engine could get wrong.
-pub(crate) const FIXTURES: [&str; 5] =
-    ["llama-default", "llama-dynamic-above", "qwen2-dynamic-below-window", "qwen3-default", "mistral-window"];
+pub(crate) const FIXTURES: [&str; 7] = [
+    "llama-default",
+    "llama-dynamic-above",
+    "qwen2-dynamic-below-window",
+    "qwen3-default",
+    "mistral-window",
+    "qwen3_next-default",
+    "qwen3_5-nested",
+];
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)

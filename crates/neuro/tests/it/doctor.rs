@@ -39,6 +39,22 @@ fn layers_that_differ_have_lines_of_their_own() {
 }
 
 #[test]
+fn recurrent_layers_are_described_by_their_heads_and_states() {
+    let folder = fixture().with_file_name("qwen3_next-default").display().to_string();
+    let output = Place::new().run(&["doctor", &folder, "--quick"]);
+    let layers: Vec<&str> = output.lines().skip_while(|line| !line.trim_start().starts_with("layer")).collect();
+    insta::assert_snapshot!(layers.join("\n"));
+    let document = Place::new().json(&["doctor", &folder, "--quick", "--json"]);
+    let model = &document["model"];
+    // 4 heads of 8 × 10 numbers, in lines of 16.
+    assert_eq!(model["state_bytes_per_text"], 3 * 4 * 8 * 16 * 4);
+    // Three times 2 · 16 + 40 channels and 8 gates, once 2 · 2 heads of 16.
+    assert_eq!(model["state_bytes_per_token"], (3 * (2 * 16 + 40 + 8) + 2 * 2 * 16) * 4);
+    assert_eq!(model["layers"][0]["delta_net"]["value_heads"], 4);
+    assert!(model["layers"][3]["delta_net"].is_null());
+}
+
+#[test]
 fn the_machine_is_described() {
     let output = Place::new().run(&["doctor", "--quick"]);
     assert!(output.starts_with("exit code: 0"), "{output}");
@@ -56,8 +72,8 @@ fn json_has_one_shape() {
     let keys = |value: &Value| value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(" "));
     insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema build matmul_gflops verdict model");
     insta::assert_snapshot!(keys(&document["build"]).unwrap_or_default(), @"version debug architecture compiled_features unused_features devices threads memory_bytes available_bytes");
-    insta::assert_snapshot!(keys(&document["model"]).unwrap_or_default(), @"name model_type parameters weight_bytes dtype random_weights memory_bytes state_bytes_per_token tokenizer vocab_size tie_word_embeddings hidden_size max_position_embeddings eos_token_ids blocks layers");
-    insta::assert_snapshot!(keys(&document["model"]["layers"][0]).unwrap_or_default(), @"parameters heads kv_heads head_dim window qk_norm biases rope intermediate_size activation experts norm parallel softcap sinks");
+    insta::assert_snapshot!(keys(&document["model"]).unwrap_or_default(), @"name model_type parameters weight_bytes dtype random_weights memory_bytes state_bytes_per_token state_bytes_per_text tokenizer vocab_size tie_word_embeddings hidden_size max_position_embeddings eos_token_ids blocks layers");
+    insta::assert_snapshot!(keys(&document["model"]["layers"][0]).unwrap_or_default(), @"parameters heads kv_heads head_dim window qk_norm biases rope intermediate_size activation experts norm parallel softcap sinks output_gate delta_net");
 }
 
 #[test]

@@ -170,13 +170,16 @@ impl Decoder<'_> {
     fn write_layer_types(&mut self) -> Result<()> {
         let has_window = |layer: &LayerConfig| layer.attention.window.is_some();
         let alternates = self.config.layers.iter().any(has_window) && !self.config.layers.iter().all(has_window);
-        let derives = alternates || DERIVING.iter().any(|key| self.object.contains_key(*key));
+        let recurs = |layer: &LayerConfig| layer.delta_net.is_some();
+        let mixes = self.config.layers.iter().any(recurs) && !self.config.layers.iter().all(recurs);
+        let derives = alternates || mixes || DERIVING.iter().any(|key| self.object.contains_key(*key));
         if self.object.get("layer_types").is_some_and(Value::is_array) || !derives {
             return Ok(());
         }
         let interval =
             self.object.get("full_attention_interval").and_then(Value::as_u64).filter(|&interval| interval > 0);
         let kind = |layer: usize| match (interval, self.config.layers[layer].attention.window) {
+            _ if recurs(&self.config.layers[layer]) => "linear_attention",
             (Some(interval), _) if !(layer as u64 + 1).is_multiple_of(interval) => "linear_attention",
             (_, Some(_)) => "sliding_attention",
             _ => "full_attention",

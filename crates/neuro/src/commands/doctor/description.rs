@@ -1,9 +1,10 @@
 //! A model, layer by layer.
 
 use neuro_checkpoint::{
-    Activation, Checkpoint, DecoderConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm, RopeConfig,
-    RopeScaling, layer_of,
+    Activation, Checkpoint, DecoderConfig, DeltaNetConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm,
+    RopeConfig, RopeScaling, layer_of,
 };
+use neuro_model::{recurrent_state_bytes, slot_bytes_per_token};
 use neuro_path::triangle;
 use neuro_text::Text;
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use super::build::entry;
 use crate::values::{bytes, grouped};
 
-/// Bytes of a weight in memory, and of a number in the cache of keys and values: everything is computed in f32.
+/// Bytes of a weight in memory: everything is computed in f32.
 const F32: u64 = 4;
 
 /// What a checkpoint says about itself.
@@ -48,10 +49,22 @@ impl<'a> Description<'a> {
         self.checkpoint.config.parameters().saturating_mul(F32)
     }
 
-    /// Bytes of keys and values for each token and pass through all layers.
-    fn kv_bytes(&self) -> u64 {
-        let layers = &self.checkpoint.config.layers;
-        layers.iter().map(|layer| 2 * (layer.attention.kv_heads * layer.attention.head_dim) as u64 * F32).sum()
+    /// Bytes that a token leaves behind in a pass through all layers: keys and values, and what recurrent layers take in.
+    fn token_bytes(&self) -> u64 {
+        self.checkpoint.config.layers.iter().map(|layer| slot_bytes_per_token(layer) as u64).sum()
+    }
+
+    /// Bytes of the states that recurrent layers come to behind a text.
+    fn text_bytes(&self) -> u64 {
+        self.checkpoint.config.layers.iter().map(|layer| recurrent_state_bytes(layer) as u64).sum()
+    }
+
+    fn memory_text(&self) -> String {
+        let of_text = match self.text_bytes() {
+            0 => String::new(),
+            found => format!(", {} for each text", bytes(found)),
+        };
+        format!("{} as f32, and {} for each token of state{of_text}", bytes(self.memory()), bytes(self.token_bytes()))
     }
 
     fn blocks(&self) -> usize {
@@ -79,10 +92,7 @@ impl<'a> Description<'a> {
         let left_out = left_out_text(config, &weights.left_out());
         for (name, value) in [
             ("weights", files),
-            (
-                "memory",
-                format!("{} as f32, and {} for each token of state", bytes(self.memory()), bytes(self.kv_bytes())),
-            ),
+            ("memory", self.memory_text()),
             ("tokenizer", self.tokenizer.clone()),
             ("vocabulary", format!("{} tokens, head {head}", grouped(config.vocab_size as u64))),
             ("hidden", config.hidden_size.to_string()),
@@ -118,7 +128,8 @@ impl<'a> Description<'a> {
             "dtype": weights.dtype_summary(),
             "random_weights": weights.random_seed(),
             "memory_bytes": self.memory(),
-            "state_bytes_per_token": self.kv_bytes(),
+            "state_bytes_per_token": self.token_bytes(),
+            "state_bytes_per_text": self.text_bytes(),
             "tokenizer": self.tokenizer,
             "vocab_size": config.vocab_size,
             "tie_word_embeddings": config.tie_word_embeddings,
@@ -171,7 +182,7 @@ fn equal_runs(layers: &[LayerConfig]) -> Vec<(usize, usize, &LayerConfig)> {
 }
 
 fn layer_text(layer: &LayerConfig, parameters: u64) -> String {
-    let LayerConfig { attention, mlp, norms, parallel, .. } = layer;
+    let LayerConfig { attention, delta_net, mlp, norms, parallel, .. } = layer;
     let biases = [
         ("q", attention.q_bias),
         ("k", attention.k_bias),
@@ -180,13 +191,18 @@ fn layer_text(layer: &LayerConfig, parameters: u64) -> String {
         ("mlp", mlp.bias),
     ];
     let biases: Vec<_> = biases.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
-    let mut facts = vec![
-        format!("{} parameters", grouped(parameters)),
-        format!("{} heads of {}, {} for keys and values", attention.heads, attention.head_dim, attention.kv_heads),
-        attention.window.map_or_else(|| "sees everything".to_owned(), |window| format!("window of {window} tokens")),
-        rope_text(&attention.rope, attention.head_dim),
-        mlp_text(mlp),
-    ];
+    let mut facts = vec![format!("{} parameters", grouped(parameters))];
+    match delta_net {
+        Some(delta_net) => facts.push(delta_net_text(delta_net)),
+        None => facts.extend([
+            format!("{} heads of {}, {} for keys and values", attention.heads, attention.head_dim, attention.kv_heads),
+            attention
+                .window
+                .map_or_else(|| "sees everything".to_owned(), |window| format!("window of {window} tokens")),
+            rope_text(&attention.rope, attention.head_dim),
+        ]),
+    }
+    facts.push(mlp_text(mlp));
     match attention.qk_norm {
         QkNorm::None => {}
         QkNorm::Head => facts.push("norm on queries and keys".to_owned()),
@@ -198,6 +214,9 @@ fn layer_text(layer: &LayerConfig, parameters: u64) -> String {
     }
     if let Some(latent) = attention.latent {
         facts.push(format!("keys and values out of a latent of {}", latent.kv_rank));
+    }
+    if attention.output_gate {
+        facts.push("gates on what is attended to".to_owned());
     }
     if attention.sinks {
         facts.push("attention sinks".to_owned());
@@ -218,6 +237,14 @@ fn layer_text(layer: &LayerConfig, parameters: u64) -> String {
         facts.push(format!("biases on {}", biases.join(", ")));
     }
     facts.join(" · ")
+}
+
+fn delta_net_text(delta_net: &DeltaNetConfig) -> String {
+    let DeltaNetConfig { key_heads, value_heads, key_dim, value_dim, taps } = delta_net;
+    format!(
+        "delta net · {value_heads} heads of {value_dim}, {key_heads} of {key_dim} for queries and keys, convolution over \
+         {taps} tokens"
+    )
 }
 
 fn mlp_text(mlp: &MlpConfig) -> String {
@@ -246,7 +273,7 @@ fn norms_text(norms: &LayerNorms) -> String {
 }
 
 fn layer_json(layer: &LayerConfig, parameters: u64) -> Value {
-    let LayerConfig { attention, mlp, norms, parallel, .. } = layer;
+    let LayerConfig { attention, delta_net, mlp, norms, parallel, .. } = layer;
     let norm = match norms.kind {
         NormKind::Rms | NormKind::RmsAroundOne => "rms",
         NormKind::Layer => "layer",
@@ -281,6 +308,14 @@ fn layer_json(layer: &LayerConfig, parameters: u64) -> Value {
         "parallel": parallel,
         "softcap": attention.softcap,
         "sinks": attention.sinks,
+        "output_gate": attention.output_gate,
+        "delta_net": delta_net.as_ref().map(|delta_net| json!({
+            "key_heads": delta_net.key_heads,
+            "value_heads": delta_net.value_heads,
+            "key_dim": delta_net.key_dim,
+            "value_dim": delta_net.value_dim,
+            "taps": delta_net.taps,
+        })),
     })
 }
 
