@@ -86,7 +86,7 @@ pub(super) fn of(kind: &str, items: &[Item]) -> Vec<Constant> {
             _ => key.clone(),
         }));
     }
-    constants.push(mean("the question itself", &|item| item.question.user.clone()));
+    constants.push(mean("the question itself", &|item| item.asked().to_owned()));
     constants
 }
 

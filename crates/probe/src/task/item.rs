@@ -73,7 +73,12 @@ impl Item {
 
     /// What is asked and what is right: questions that are alike in both are one, whatever examples stand before them.
     pub(crate) fn identity(&self) -> String {
-        format!("{}\0{}", &self.question.user[self.shown..], self.question.key)
+        format!("{}\0{}", self.asked(), self.question.key)
+    }
+
+    /// The prompt without the examples before it.
+    pub(crate) fn asked(&self) -> &str {
+        &self.question.user[self.shown..]
     }
 
     pub(crate) fn grade(&self, answer: &str) -> Graded {

@@ -56,6 +56,9 @@ fn bbh_is_asked_step_by_step() {
         let all = ProbeRequest { count: Count::All, ..ProbeRequest::default() };
         assert_eq!(set.probe("bbh-cot", &all).unwrap().id(), "bbh-cot v2 shots=3 file=navigate.json count=all");
         assert_eq!(set.target("0").unwrap(), "Yes");
+        // To say the question again is not to say the answers of the examples.
+        let echo = set.constants().into_iter().find(|constant| constant.answer == "the question itself").unwrap();
+        assert_eq!(echo.score, 0.0);
     }
 }
 
