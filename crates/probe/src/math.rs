@@ -2,16 +2,19 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::{Question, Role};
+use crate::draw::check_count;
+use crate::scorer::Digits;
+use crate::{Count, Frame, Likelihood, Probe, ProbeError, ProbeParts, ProbeRequest, Question, Role, Scoring};
 
 /// Of the drawing and the wording.
-pub(crate) const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 /// Most questions of one probe. Keeps memory bounded; the smallest kind has 240 times as many.
-pub(crate) const MOST_QUESTIONS: usize = 100_000;
+const MOST_QUESTIONS: usize = 100_000;
 
 /// An eight-digit key and its dress fit, one token per digit.
 const MAX_NEW_TOKENS: usize = 24;
@@ -31,8 +34,26 @@ enum Problem {
     CubeRootTimes(u64, u64),
 }
 
+/// Builds `math` or `math:likelihood`.
+pub(crate) fn build(name: &str, scoring: Scoring, request: &ProbeRequest) -> Result<Probe, ProbeError> {
+    let Count::Some(count) = request.count else {
+        return Err(ProbeError::Unlimited { probe: name.to_owned() });
+    };
+    check_count(name, count, MOST_QUESTIONS, "one run holds no more")?;
+    let ProbeRequest { seed, role, .. } = request;
+    Probe::from_parts(ProbeParts {
+        name: name.to_owned(),
+        parameters: format!("v{} count={count} role={role} seed={seed}", VERSION),
+        scoring,
+        likelihood: Likelihood::Key,
+        scorer: Arc::new(Digits),
+        frame: Frame::one_line(),
+        questions: questions(count, *seed, *role),
+    })
+}
+
 /// `count` different questions of this role. The kinds take turns; asking for more begins with the same questions.
-pub(crate) fn questions(count: usize, seed: u64, role: Role) -> Vec<Question> {
+fn questions(count: usize, seed: u64, role: Role) -> Vec<Question> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut asked = HashSet::new();
     let mut questions = Vec::with_capacity(count);

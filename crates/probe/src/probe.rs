@@ -2,18 +2,13 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use rand::SeedableRng;
-use rand::seq::index;
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::draw;
-use crate::phantom::{self, PhantomQuestion, PhantomWorld};
-use crate::scorer::{Digits, FirstWord, Grade, Scorer};
+use crate::scorer::{Grade, Scorer};
 use crate::{
-    Continuation, Count, Frame, Likelihood, ProbeError, ProbeRequest, Question, Role, Terminator, eq, follow, math,
-    reason, recall, sane, task, text,
+    Continuation, Frame, Likelihood, ProbeError, ProbeRequest, Question, Terminator, eq, follow, math, phantom, reason,
+    recall, sane, task, text,
 };
 
 /// The names of all probes; `reason@5` asks puzzles of depth 5, and `text` is short for `text:likelihood`.
@@ -89,13 +84,13 @@ impl Probe {
             return task::build(name, request);
         }
         let build = match generator {
-            "math" => build_math,
+            "math" => math::build,
             "eq" => eq::build,
             "recall" => recall::build,
             "follow" => follow::build,
             "sane" => sane::build,
             "text" => return text::build(request),
-            "phantom" => build_phantom,
+            "phantom" => phantom::build,
             _ if reason::depth_of(generator).is_some() => reason::build,
             _ => return Err(ProbeError::UnknownProbe { name: name.to_owned() }),
         };
@@ -273,75 +268,4 @@ impl fmt::Display for Probe {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.id())
     }
-}
-
-fn build_math(name: &str, scoring: Scoring, request: &ProbeRequest) -> Result<Probe, ProbeError> {
-    let Count::Some(count) = request.count else {
-        return Err(ProbeError::Unlimited { probe: name.to_owned() });
-    };
-    draw::check_count(name, count, math::MOST_QUESTIONS, "one run holds no more")?;
-    let ProbeRequest { seed, role, .. } = request;
-    Probe::from_parts(ProbeParts {
-        name: name.to_owned(),
-        parameters: format!("v{} count={count} role={role} seed={seed}", math::VERSION),
-        scoring,
-        likelihood: Likelihood::Key,
-        scorer: Arc::new(Digits),
-        frame: Frame::one_line(),
-        questions: math::questions(count, *seed, *role),
-    })
-}
-
-fn build_phantom(name: &str, scoring: Scoring, request: &ProbeRequest) -> Result<Probe, ProbeError> {
-    let Some(world) = &request.phantom else {
-        return Err(ProbeError::NoPhantom { probe: name.to_owned() });
-    };
-    let ProbeRequest { seed, role, count, .. } = request;
-    let (questions, drawing): (Vec<PhantomQuestion>, _) = match *count {
-        Count::All => (PhantomQuestion::all().collect(), String::new()),
-        Count::Some(some) => {
-            draw::check_count(name, some, phantom::QUESTIONS / Role::ALL.len(), "`all` asks every question there is")?;
-            (draw_stratified(some, *seed, *role), format!(" role={role} seed={seed}"))
-        }
-    };
-    Probe::from_parts(ProbeParts {
-        name: name.to_owned(),
-        parameters: format!("v{} world={} count={count}{drawing}", phantom::VERSION, world.seed()),
-        scoring,
-        likelihood: Likelihood::Key,
-        scorer: Arc::new(FirstWord),
-        // An answer of the phantom is one token: no terminator was ever learnt.
-        frame: Frame::open(),
-        questions: questions.into_iter().map(|question| phantom_question(world, question)).collect(),
-    })
-}
-
-fn phantom_question(world: &PhantomWorld, question: PhantomQuestion) -> Question {
-    let text = question.to_string();
-    Question {
-        id: text.trim_end_matches(" =").to_owned(),
-        group: question.hops.to_string(),
-        system: None,
-        user: text.clone(),
-        plain: text,
-        key: world.key(question).to_owned(),
-        max_new_tokens: 1,
-        ..Question::default()
-    }
-}
-
-/// `count` questions of the role in their fixed order, every hop count as often as the others, the lower ones first
-/// when it does not divide.
-fn draw_stratified(count: usize, seed: u64, role: Role) -> Vec<PhantomQuestion> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut drawn = Vec::with_capacity(count);
-    for hops in 1..=phantom::HOPS {
-        let belongs = |question: &PhantomQuestion| question.hops == hops && question.role() == role;
-        let stratum: Vec<PhantomQuestion> = PhantomQuestion::all().filter(belongs).collect();
-        let share = (count + phantom::HOPS - hops) / phantom::HOPS;
-        let mut places = index::sample(&mut rng, stratum.len(), share).into_vec();
-        places.sort_unstable();
-        drawn.extend(places.into_iter().map(|place| stratum[place]));
-    }
-    drawn
 }

@@ -4,6 +4,7 @@
 //! count k and the script to answer in, `sol 2 greek =`, and its key is the word of f applied k times. Without fixed
 //! points and 2-cycles, f, f² and the identity never agree on a concept, so one hop never passes for two.
 
+mod ask;
 mod card;
 mod words;
 
@@ -14,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::Role;
+pub(crate) use ask::build;
 pub use card::{PhantomCard, PlantedBlock};
 use words::{EQUALS, HOP_COUNTS, SCRIPT_NAMES, SPECIALS, WORDS};
 
