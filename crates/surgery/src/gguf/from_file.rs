@@ -61,6 +61,7 @@ pub(super) fn plan(export: &GgufExport<'_>) -> Result<Plan> {
         tensors: tensors(export, &layouts, predictors)?,
         notes,
         tolerance: crate::verify::EXACT,
+        rounding: None,
     })
 }
 

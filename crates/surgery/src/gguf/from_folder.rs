@@ -50,7 +50,8 @@ pub(super) fn plan(export: &GgufExport<'_>) -> Result<Plan> {
             notes.push(format!("matrices whose rows are no multiple of {block} numbers are stored as {format}"));
         }
     }
-    Ok(Plan { meta, alignment: ALIGNMENT, tensors, notes, tolerance: writer.tolerance(numbers) })
+    let tolerance = writer.tolerance(numbers);
+    Ok(Plan { meta, alignment: ALIGNMENT, tensors, notes, tolerance, rounding: numbers.rounding() })
 }
 
 /// A model, and what llama.cpp calls it.
