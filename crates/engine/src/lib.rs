@@ -18,6 +18,7 @@ mod likelihood;
 mod looping;
 mod plain;
 mod sampling;
+mod softmax;
 mod stats;
 mod strands;
 mod tokens;

@@ -8,6 +8,7 @@ use neuro_path::LayerPath;
 
 use crate::forest::{Demand, Forest, Watch};
 use crate::head::read_logits;
+use crate::softmax::log_probabilities;
 use crate::tokens::TokenTrie;
 use crate::{EngineError, Result, Stats};
 
@@ -116,27 +117,3 @@ impl Likelihood {
     }
 }
 
-/// `log softmax(logits)[token]` of each token, summed in f64; `NaN` when a logit is not finite.
-pub(crate) fn log_probabilities(logits: &[f32], tokens: &[u32]) -> Vec<f64> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    if !logits.iter().all(|logit| logit.is_finite()) {
-        return vec![f64::NAN; tokens.len()];
-    }
-    let sum: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
-    let one =
-        |&token: &u32| logits.get(token as usize).map_or(f64::NAN, |&logit| f64::from(logit - largest) - sum.ln());
-    tokens.iter().map(one).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn log_probabilities_sum_to_one_and_survive_large_logits() {
-        let total: f64 = log_probabilities(&[1000.0, 1001.0, 999.5], &[0, 1, 2]).iter().map(|value| value.exp()).sum();
-        assert!((total - 1.0).abs() < 1e-12, "{total}");
-        assert!(log_probabilities(&[0.0, f32::NAN], &[0])[0].is_nan());
-        assert!(log_probabilities(&[0.0, f32::INFINITY], &[0])[0].is_nan());
-    }
-}

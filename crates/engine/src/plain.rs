@@ -7,8 +7,9 @@ use neuro_model::{Batch, Decoder, State};
 use neuro_path::{LayerPath, Visit};
 
 use crate::generation::{Answer, GenerateOptions, NEAR_TIE, Prompt, StopReason, advance};
-use crate::likelihood::{Scored, log_probabilities};
+use crate::likelihood::Scored;
 use crate::sampling::choose;
+use crate::softmax::log_probabilities;
 use crate::{EngineError, Result};
 
 /// A text along a path, and the states of what was read so far. Nothing is read twice.

@@ -27,10 +27,10 @@ mod source;
 use error::ModelError;
 use kernels::attention::{Dims, Span, attend};
 use kernels::lanes::{LANES, Lanes};
-use kernels::norm::add;
+use kernels::norm::sum;
 use kernels::rope::{Angles, rotate};
 use kernels::values::Values;
-use linear::Linear;
+use linear::{Input, Linear};
 use mlp::Mlp;
 use norm::Norm;
 use source::{Kernels, ParameterSource, WeightType};
@@ -87,16 +87,19 @@ impl Layer {
         let (rows, _hidden) = x.dims2()?;
         let normed = self.norms[0].forward(x)?;
         clock("norms, sums");
-        let (q, k, v) = (self.q_proj.forward(&normed)?, self.k_proj.forward(&normed)?, self.v_proj.forward(&normed)?);
+        let [q, k, v] = Linear::apply_all([&self.q_proj, &self.k_proj, &self.v_proj], &Input::new(&normed))?;
         clock("q k v o");
-        let owned = |tensor: Tensor| Values::of(&tensor).unwrap().get().to_vec();
-        let (mut q, mut k, v) = (owned(q), owned(k), owned(v));
         let half = DIMS.head_dim / 2;
-        let angles: Vec<f32> = (0..PROMPT * half).map(|i| (i as f32).sin()).collect();
+        let angles: Vec<f32> = (0..rows).flat_map(|row| (0..half).map(move |i| ((row % PROMPT * half + i) as f32).sin())).collect();
         let angles = Angles { cos: &angles, sin: &angles, rotary_dim: DIMS.head_dim, interleaved: false };
-        let positions: Vec<usize> = (0..rows).map(|row| row % PROMPT).collect();
-        rotate(&mut q, HIDDEN, DIMS.head_dim, &positions, angles);
-        rotate(&mut k, KV, DIMS.head_dim, &positions, angles);
+        let rotated = |x: &Tensor, width: usize| {
+            let mut out = vec![0.0; rows * width];
+            rotate(Values::of(x).unwrap().get(), width, DIMS.head_dim, angles, &mut out);
+            out
+        };
+        clock("angles");
+        let (q, k) = (rotated(&q, HIDDEN), rotated(&k, KV));
+        let v = Values::of(&v).unwrap().get().to_vec();
         clock("rope");
         let spans = (0..rows).step_by(PROMPT).map(|start| {
             let own = start..rows.min(start + PROMPT);
@@ -108,17 +111,13 @@ impl Layer {
         clock("attention");
         let attn_out = self.o_proj.forward(&attended)?;
         clock("q k v o");
-        let mut resid = Values::of(x).unwrap().get().to_vec();
-        add(&mut resid, Values::of(&attn_out).unwrap().get());
+        let resid = sum(Values::of(x).unwrap().get(), Values::of(&attn_out).unwrap().get());
         let resid_mid = Tensor::from_vec(resid, (rows, HIDDEN), x.device())?;
         let normed = self.norms[1].forward(&resid_mid)?;
         clock("norms, sums");
-        let mlp_out = self.mlp.forward(&normed)?;
+        let resid = self.mlp.forward_onto(&normed, &resid_mid)?;
         clock("MLP");
-        let mut resid = Values::of(&resid_mid).unwrap().get().to_vec();
-        add(&mut resid, Values::of(&mlp_out).unwrap().get());
-        clock("norms, sums");
-        Ok(Tensor::from_vec(resid, (rows, HIDDEN), x.device())?)
+        Ok(resid)
     }
 }
 

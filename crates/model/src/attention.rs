@@ -10,7 +10,7 @@ use crate::kernels::attention;
 use crate::kernels::gated::sigmoid_times;
 use crate::kernels::values::Values;
 use crate::latent::Latent;
-use crate::linear::Linear;
+use crate::linear::{Input, Linear};
 use crate::mask::additive_mask;
 use crate::norm::Norm;
 use crate::rope::{Angles, Rope};
@@ -87,17 +87,27 @@ impl Attention {
         })
     }
 
-    /// Puts keys and values of every row of the input `(rows, hidden)` into the slots. Gives the rows' angles.
-    pub(crate) fn remember(&self, x: &Tensor, batch: &Batch, slots: &mut [&mut Slot]) -> Result<Angles> {
+    /// Puts keys and values of every row of the input `(rows, hidden)` into the slots. Gives what [`Attention::forward`] needs
+    /// of it.
+    pub(crate) fn remember(&self, x: &Tensor, batch: &Batch, slots: &mut [&mut Slot]) -> Result<Remembered> {
         let AttentionConfig { kv_heads, head_dim, .. } = self.config;
         let angles = self.rope.angles(batch);
         let rows = batch.rows();
-        let (k, v) = match &self.projections {
+        let (q, k, v) = match &self.projections {
             Projections::Plain(plain) => {
-                let [_, k_proj, v_proj] = plain.as_ref();
-                (k_proj.forward(x)?, v_proj.forward(x)?)
+                let ([q_proj, k_proj, v_proj], x) = (plain.as_ref(), Input::new(x));
+                if batch.asked().is_none() {
+                    let [q, k, v] = Linear::apply_all([q_proj, k_proj, v_proj], &x)?;
+                    (Some(q), k, v)
+                } else {
+                    let [k, v] = Linear::apply_all([k_proj, v_proj], &x)?;
+                    (None, k, v)
+                }
             }
-            Projections::Latent(latent) => latent.keys_and_values(x)?,
+            Projections::Latent(latent) => {
+                let (k, v) = latent.keys_and_values(x)?;
+                (None, k, v)
+            }
         };
         let k = self.normed(k, kv_heads, &self.k_norm)?;
         let k = self.rope.forward(&k, &angles)?.reshape((rows, kv_heads * head_dim))?;
@@ -106,20 +116,28 @@ impl Attention {
             slots[part.slot].append(k.narrow(0, first, part.rows())?, v.narrow(0, first, part.rows())?)?;
             first += part.rows();
         }
-        Ok(angles)
+        Ok(Remembered { angles, q })
     }
 
     /// Input `(rows, hidden)` → `(asked rows, hidden)`; the slots hold keys and values of every row.
-    pub(crate) fn forward(&self, x: &Tensor, angles: Angles, batch: &Batch, slots: &[&mut Slot]) -> Result<Tensor> {
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        remembered: Remembered,
+        batch: &Batch,
+        slots: &[&mut Slot],
+    ) -> Result<Tensor> {
         let AttentionConfig { heads, head_dim, .. } = self.config;
+        let Remembered { angles, q } = remembered;
         let (x, angles) = match batch.asked() {
             None => (x.clone(), angles),
             Some(asked) => (x.index_select(&Tensor::new(asked, x.device())?, 0)?, angles.select(asked)),
         };
         let rows = batch.asked_rows();
-        let q = match &self.projections {
-            Projections::Plain(plain) => plain[0].forward(&x)?,
-            Projections::Latent(latent) => latent.queries(&x)?,
+        let q = match (q, &self.projections) {
+            (Some(q), _) => q,
+            (None, Projections::Plain(plain)) => plain[0].forward(&x)?,
+            (None, Projections::Latent(latent)) => latent.queries(&x)?,
         };
         let (q, gate) = self.without_gates(q)?;
         let q = self.normed(q, heads, &self.q_norm)?;
@@ -282,6 +300,13 @@ impl Attention {
         let sinks = self.sinks.as_ref().map_or(0, |sinks| sinks.elem_count() * size_of::<f32>());
         projections + self.o_proj.bytes() + norms.iter().sum::<usize>() + sinks
     }
+}
+
+/// What is known of a batch once its keys and values are in their slots.
+pub(crate) struct Remembered {
+    angles: Angles,
+    /// The queries as they are projected, where they come from the very rows that keys do: `(rows, heads·head_dim)`.
+    q: Option<Tensor>,
 }
 
 /// The asked rows of one segment, and the keys that they see.

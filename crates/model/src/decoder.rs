@@ -11,7 +11,7 @@ use crate::batch::Batch;
 use crate::delta_net::DeltaNet;
 use crate::ends::{Embedding, Head};
 use crate::experts::Experts;
-use crate::kernels::norm::add;
+use crate::kernels::norm;
 use crate::kernels::values::Values;
 use crate::mlp::Mlp;
 use crate::norm::Norm;
@@ -196,6 +196,14 @@ impl MlpBranch {
         }
     }
 
+    /// `onto` and what the branch adds to it.
+    fn forward_onto(&self, x: &Tensor, onto: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Dense(mlp) => mlp.forward_onto(x, onto),
+            Self::Experts(experts) => sum(onto, &experts.forward(x)?),
+        }
+    }
+
     fn bytes(&self) -> usize {
         match self {
             Self::Dense(mlp) => mlp.bytes(),
@@ -300,6 +308,9 @@ impl DecoderLayer {
             (true, norm) => normed(norm, &resid_pre)?,
             (false, norm) => normed(norm, &resid_mid)?,
         };
+        if tap.is_idle() && self.after_mlp.is_none() && is_one(mlp, self.branch_scale) {
+            return self.mlp.forward_onto(&read, &resid_mid);
+        }
         let mlp_out = normed(&self.after_mlp, &self.mlp.forward(&read)?)?;
         let mlp_out = scaled(mlp_out, mlp, self.branch_scale)?;
         tap.tap(visit, Site::MlpOut, &mlp_out)?;
@@ -319,17 +330,21 @@ fn normed(norm: &Option<Norm>, x: &Tensor) -> Result<Tensor> {
 fn sum(resid: &Tensor, branch: &Tensor) -> Result<Tensor> {
     let is_trained = resid.track_op() || branch.track_op();
     if let (false, Some(values), Some(added)) = (is_trained, Values::of(resid), Values::of(branch)) {
-        let mut values = values.get().to_vec();
-        add(&mut values, added.get());
-        return Ok(Tensor::from_vec(values, resid.shape(), resid.device())?);
+        let sum = norm::sum(values.get(), added.get());
+        return Ok(Tensor::from_vec(sum, resid.shape(), resid.device())?);
     }
     Ok((resid + branch)?)
+}
+
+/// Whether a branch is added as it is.
+fn is_one(scale: Scale, layer: f64) -> bool {
+    scale == Scale::ONE && layer == 1.0
 }
 
 /// A branch's output times the visit's scale of it and the layer's. Scales of one multiply nothing, so a plain visit stays
 /// bit for bit the same.
 fn scaled(branch: Tensor, scale: Scale, layer: f64) -> Result<Tensor> {
-    if scale == Scale::ONE && layer == 1.0 {
+    if is_one(scale, layer) {
         return Ok(branch);
     }
     Ok((branch * (scale.billionths() as f64 / 1e9 * layer))?)

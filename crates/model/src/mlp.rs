@@ -4,7 +4,7 @@ use neuro_checkpoint::{Activation, MlpConfig};
 use crate::Result;
 use crate::kernels::gated::{activate, gated_joined};
 use crate::kernels::values::Values;
-use crate::linear::Linear;
+use crate::linear::{Gated, Input, Linear};
 use crate::source::{Kernels, ParameterSource};
 
 /// Rows that go through the whole MLP at once: what lies between the projections then stays near the processor, and
@@ -14,13 +14,22 @@ const TILE: usize = 512;
 /// The gated MLP: `down(act(gate(x)) · up(x))` (arXiv 2002.05202); without a gate `down(act(up(x)))`.
 #[derive(Debug)]
 pub(crate) struct Mlp {
-    /// `gate_proj` and `up_proj`, or `up_proj` alone.
-    up_proj: Linear,
+    up: Up,
     down_proj: Linear,
     activation: Activation,
-    is_gated: bool,
     intermediate_size: usize,
     kernels: Kernels,
+}
+
+/// What comes before `down_proj`.
+#[derive(Debug)]
+enum Up {
+    /// `gate_proj` and `up_proj` for kernels of our own, activation included.
+    Gated(Gated),
+    /// `gate_proj` and `up_proj`, one behind the other.
+    Joined(Linear),
+    /// `up_proj` alone.
+    Alone(Linear),
 }
 
 impl Mlp {
@@ -33,15 +42,28 @@ impl Mlp {
     ) -> Result<Self> {
         let MlpConfig { bias, activation, gated, .. } = *config;
         let gate_up = [format!("{name}.gate_proj"), format!("{name}.up_proj")];
+        let down_proj = Linear::load(source, &format!("{name}.down_proj"), (intermediate_size, hidden), bias)?;
+        let sizes = (hidden, intermediate_size);
+        // What is gated inside a product only a product of the same kind can read.
+        let packed = match gated && kernels == Kernels::Fused && down_proj.is_packed() {
+            true => Gated::load(source, &gate_up, sizes, bias, activation)?,
+            false => None,
+        };
         let parts = gate_up.each_ref().map(|part| (part.as_str(), intermediate_size));
-        Ok(Self {
-            up_proj: Linear::load_joined(source, if gated { &parts } else { &parts[1..] }, hidden, bias)?,
-            down_proj: Linear::load(source, &format!("{name}.down_proj"), (intermediate_size, hidden), bias)?,
-            activation,
-            is_gated: gated,
-            intermediate_size,
-            kernels,
-        })
+        let up = match packed {
+            Some(packed) => Up::Gated(packed),
+            None if gated => Up::Joined(Linear::load_joined(source, &parts, hidden, bias)?),
+            None => Up::Alone(Linear::load_joined(source, &parts[1..], hidden, bias)?),
+        };
+        Ok(Self { up, down_proj, activation, intermediate_size, kernels })
+    }
+
+    /// `(rows, hidden)` → `onto + (rows, hidden)`.
+    pub(crate) fn forward_onto(&self, x: &Tensor, onto: &Tensor) -> Result<Tensor> {
+        match &self.up {
+            Up::Gated(up) if x.dim(0)? <= TILE => self.down_proj.apply_onto(&up.forward(&Input::new(x))?, onto),
+            _ => Ok((onto + self.forward(x)?)?),
+        }
     }
 
     /// `(rows, hidden)` → `(rows, hidden)`.
@@ -63,8 +85,11 @@ impl Mlp {
     }
 
     fn tile(&self, x: &Tensor) -> Result<Tensor> {
-        let up = self.up_proj.forward(x)?;
-        self.down_proj.forward(&if self.is_gated { self.gated(&up)? } else { self.activated(&up)? })
+        match &self.up {
+            Up::Gated(up) => self.down_proj.apply(&up.forward(&Input::new(x))?),
+            Up::Joined(up) => self.down_proj.forward(&self.gated(&up.forward(x)?)?),
+            Up::Alone(up) => self.down_proj.forward(&self.activated(&up.forward(x)?)?),
+        }
     }
 
     /// `(rows, 2·intermediate)` → `(rows, intermediate)`.
@@ -107,6 +132,10 @@ impl Mlp {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.up_proj.bytes() + self.down_proj.bytes()
+        let up = match &self.up {
+            Up::Gated(up) => up.bytes(),
+            Up::Joined(up) | Up::Alone(up) => up.bytes(),
+        };
+        up + self.down_proj.bytes()
     }
 }

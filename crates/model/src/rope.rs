@@ -69,11 +69,10 @@ impl Rope {
             return Ok(x.clone());
         }
         if let (Kernels::Fused, Some(values)) = (self.kernels, Values::of(x)) {
-            let mut values = values.get().to_vec();
-            let positions: Vec<usize> = (0..rows).collect();
+            let mut out = vec![0.0; x.elem_count()];
             let angles = rope::Angles { cos: &angles.cos, sin: &angles.sin, rotary_dim, interleaved };
-            rope::rotate(&mut values, heads * head_dim, head_dim, &positions, angles);
-            return Ok(Tensor::from_vec(values, x.shape(), x.device())?);
+            rope::rotate(values.get(), heads * head_dim, head_dim, angles, &mut out);
+            return Ok(Tensor::from_vec(out, x.shape(), x.device())?);
         }
         let table =
             |values: &[f32]| Tensor::from_slice(values, (rows, 1, angles.half), x.device())?.to_dtype(x.dtype());

@@ -2,7 +2,7 @@
 
 use neuro_checkpoint::{DecoderConfig, DeltaNetConfig, LatentConfig, LayerConfig, MlpConfig, QkNorm};
 
-use crate::linear::Linear;
+use crate::linear::{Gated, Linear};
 use crate::source::WeightType;
 
 /// Bytes that a decoder's weights take in a processor's memory.
@@ -29,7 +29,13 @@ impl WeightBytes {
             Linear::bytes_of(input, output, weight_type) + if bias { output as u64 * float } else { 0 }
         };
         let mlp_bytes = |mlp: &MlpConfig, width: usize| {
-            linear(hidden, if mlp.gated { 2 * width } else { width }, mlp.bias) + linear(width, hidden, mlp.bias)
+            let up = match (mlp.gated, mlp.bias) {
+                (false, bias) => linear(hidden, width, bias),
+                (true, bias) => {
+                    Gated::bytes_of(hidden, width, weight_type) + if bias { 2 * width as u64 * float } else { 0 }
+                }
+            };
+            up + linear(width, hidden, mlp.bias)
         };
         let layer = |LayerConfig { attention, delta_net, mlp, norms, enters_normed, .. }: &LayerConfig| {
             let (q, kv) = (attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim);

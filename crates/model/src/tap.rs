@@ -28,12 +28,21 @@ pub trait Tap {
     /// # Errors
     /// An error ends the run and is passed on.
     fn tap(&mut self, visit: &Visit, site: Site, value: &Tensor) -> Result<()>;
+
+    /// Whether nothing that is handed out is looked at: what only a tap would see need not be computed then.
+    fn is_idle(&self) -> bool {
+        false
+    }
 }
 
 /// Looks at nothing and costs nothing.
 impl Tap for () {
     fn tap(&mut self, _visit: &Visit, _site: Site, _value: &Tensor) -> Result<()> {
         Ok(())
+    }
+
+    fn is_idle(&self) -> bool {
+        true
     }
 }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::cap::capped;
-use super::lanes::{LANES, Lanes, Line};
+use super::lanes::{LANES, Lanes, Line, prefetch};
 
 /// Rows of queries that are computed together: with [`LANES`] keys the most whose sums stay in registers.
 const ROWS: usize = if cfg!(target_feature = "avx512f") { 8 } else { 4 };
@@ -21,6 +21,9 @@ const TASK_QUERIES: usize = 64;
 
 /// Keys and values, in f32, that one task packs where it has the choice: half of a usual level-2 cache.
 const PACKED: usize = 1 << 18;
+
+/// Tiles of keys and values that are asked for before they are packed: rows of single queries come from far away.
+const AHEAD: usize = 2;
 
 /// Multiply-adds from which threads pay for being woken.
 const PARALLEL_FROM: usize = 1 << 19;
@@ -173,14 +176,19 @@ impl Task<'_> {
         scratch.keys.resize(self.kv_heads.len() * tiles.len() * head_dim, Line::default());
         scratch.values.resize(self.kv_heads.len() * blocks * keys, Line::default());
         let positions = tiles.start * LANES..(self.position + self.outs.len()).min(tiles.end * LANES);
-        let mut slot_rows = self.span.slot_rows(positions);
+        let slot_rows: Vec<usize> = self.span.slot_rows(positions).map(|row| row * width).collect();
         let zeros = vec![0.0; mine.len()];
         // Row after row as they lie in memory; the heads of a row are far apart in what is written.
         for tile in 0..tiles.len() {
+            let asked = if tile == 0 { 0 } else { tile + AHEAD };
+            for &start in slot_rows.iter().take((tile + AHEAD + 1) * LANES).skip(asked * LANES) {
+                prefetch(part_of(self.span.keys, start, &mine));
+                prefetch(part_of(self.span.values, start, &mine));
+            }
             let mut rows = [zeros.as_slice(); LANES];
             for (lane, row) in rows.iter_mut().enumerate() {
-                let slot_row = slot_rows.next().map(|row| row * width);
-                let part = |all| slot_row.map_or(zeros.as_slice(), |start| part_of(all, start, &mine));
+                let slot_row = slot_rows.get(tile * LANES + lane);
+                let part = |all| slot_row.map_or(zeros.as_slice(), |&start| part_of(all, start, &mine));
                 *row = part(self.span.keys);
                 for (head, value) in part(self.span.values).chunks_exact(head_dim).enumerate() {
                     for (block, value) in value.chunks(LANES).enumerate() {
@@ -221,8 +229,9 @@ impl Task<'_> {
             let lane = |position: usize| position.saturating_sub(tile * LANES).min(LANES);
             sees.each_ref().map(|sees| lane(sees.start)..lane(sees.end))
         };
-        // What all rows see: the first begins earliest, the last ends latest.
+        // What all rows see: the first begins earliest, the last ends latest. Of most tiles that is all.
         let common = |seen: &[Range<usize>; R]| seen[R - 1].start..seen[0].end;
+        let whole = sees[R - 1].start.div_ceil(LANES)..sees[0].end / LANES;
 
         // 2. Scores.
         let Scratch { keys: packed_keys, values, weights } = scratch;
@@ -232,16 +241,18 @@ impl Task<'_> {
         for (tile, scores) in tiles.clone().zip(weights.iter_mut()) {
             let start = (kv_head * packed.len() + tile - packed.start) * head_dim;
             let mut found = products(&queries, &packed_keys[start..start + head_dim]);
-            let seen = seen(tile);
-            let whole = common(&seen) == (0..LANES);
             for r in 0..R {
                 found[r] = found[r].mul(Lanes::splat(scale));
                 if let Some(cap) = softcap {
                     found[r] = capped(found[r], cap);
                 }
-                if !whole {
-                    found[r] = found[r].within(seen[r].clone(), Lanes::splat(f32::NEG_INFINITY));
+            }
+            if !whole.contains(&tile) {
+                for (found, seen) in found.iter_mut().zip(seen(tile)) {
+                    *found = found.within(seen, Lanes::splat(f32::NEG_INFINITY));
                 }
+            }
+            for r in 0..R {
                 largest[r] = largest[r].max(found[r]);
                 found[r].store(&mut scores[r].0);
             }
@@ -255,11 +266,11 @@ impl Task<'_> {
             let (values, _) = values[(tiles.start - packed.start) * LANES..].as_chunks::<LANES>();
             let mut sum = [Lanes::splat(0.0); R];
             for ((tile, weights), values) in tiles.clone().zip(weights.iter()).zip(values) {
-                let seen = seen(tile);
-                let common = common(&seen);
-                if common == (0..LANES) {
+                if whole.contains(&tile) {
                     accumulate(&mut sum, weights, values);
                 } else {
+                    let seen = seen(tile);
+                    let common = common(&seen);
                     accumulate_seen(&mut sum, weights, values, seen, common);
                 }
             }

@@ -5,13 +5,16 @@
 //! multiply-adds over the inputs in order: a row is the same, bit for bit, whatever rows stand beside it and however the
 //! work is shared.
 
-use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::buffers::{Buffer, Buffers, Reused};
 use super::lanes::{LANES, Lanes, Line};
-use super::pages::{Pages, Plain};
-use super::plan::{Costs, Plan};
+use super::pages::Plain;
+use super::panels::{Order, Panels};
+use super::plan::Costs;
+use super::product::{MOST, Packed, Rows};
 use super::rows::for_rows;
 
 /// Vectors of outputs side by side.
@@ -38,13 +41,26 @@ type Column = [Line; VECTORS];
 #[expect(unsafe_code, reason = "so that large weights can lie in large pages")]
 unsafe impl Plain for Column {}
 
+/// A group's rows at one input. Rows that are not there are zero.
+pub(crate) type Group = [f32; GROUP];
+
+static GROUPS_WAITING: Buffers<Group> = Buffers::new();
+
+impl Reused for Group {
+    fn buffers() -> &'static Buffers<Self> {
+        &GROUPS_WAITING
+    }
+}
+
 /// Sums of a group's rows over a panel's outputs.
-type Sums = [[Line; VECTORS]; GROUP];
+#[derive(Debug, Clone, Copy, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Sums([[[f32; LANES]; VECTORS]; GROUP]);
 
 /// A weight `(out, in)` in the order in which products read it: by panels of outputs, in them by inputs.
 #[derive(Debug)]
 pub(crate) struct Matrix {
-    columns: Pages<Column>,
+    panels: Panels<Column>,
     input: usize,
     output: usize,
 }
@@ -55,17 +71,21 @@ impl Matrix {
         cfg!(all(target_arch = "x86_64", target_feature = "avx512f"))
     }
 
-    /// A weight `(out, in)` that has no rows yet. `None` where other kernels are better.
-    pub(crate) fn begin((input, output): (usize, usize)) -> Option<Self> {
-        let room = || Pages::with_capacity(output.div_ceil(PANEL) * input);
-        (Self::available() && input > 0).then(|| Self { columns: room(), input, output })
+    /// A weight `(out, in)` that has no rows yet, or two that take turns. `None` where other kernels are better.
+    pub(crate) fn begin(shape: (usize, usize), order: Order) -> Option<Self> {
+        (Self::available() && shape.0 > 0).then(|| Self::empty(shape, order))
     }
 
-    /// Takes the next rows of the weight: a multiple of [`PANEL`], or the last.
+    fn empty((input, output): (usize, usize), order: Order) -> Self {
+        let weights = if order == Order::InTurn { 2 } else { 1 };
+        Self { panels: Panels::new(input, weights * output.div_ceil(PANEL), order), input, output }
+    }
+
+    /// Takes the next rows of the weight: a multiple of [`PANEL`], or its last.
     pub(crate) fn push(&mut self, weight: &[f32]) {
         let input = self.input;
         let rows = weight.len() / input;
-        let panels = self.columns.grow(rows.div_ceil(PANEL) * input).par_chunks_mut(input);
+        let panels = self.panels.next(rows.div_ceil(PANEL));
         panels.zip(weight.par_chunks(PANEL * input)).for_each(|(panel, weight)| {
             for (vector, weight) in weight.chunks(LANES * input).enumerate() {
                 for start in (0..input).step_by(LANES) {
@@ -84,88 +104,96 @@ impl Matrix {
         input * output.div_ceil(PANEL) * size_of::<Column>()
     }
 
-    /// `(rows, in)` → `(rows, out)`, plus the bias `(out)`.
-    pub(crate) fn multiply(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-        let rows = x.len() / self.input;
-        let panels = self.columns.get().len() / self.input;
-        let [read, multiplied] = INPUT_TIMES.map(|time| (time * self.input).div_ceil(1000));
-        let costs = Costs { read, multiplied, strip: PANELS, groups: GROUPS };
-        let plan = Plan::of(rows.div_ceil(GROUP), panels, costs, rayon::current_num_threads());
-        let mut out = Vec::with_capacity(rows * self.output);
-        let written = &mut out.spare_capacity_mut()[..rows * self.output];
-        let mut work = || self.multiply_into(&plan, &interleave(&x[..rows * self.input], self.input), written, bias);
-        // In the scope all that follows finds threads that are awake.
-        if plan.serial {
-            work()
-        } else {
-            rayon::scope(|_| work())
-        }
-        #[expect(unsafe_code, reason = "zeros would be written first otherwise, which takes as long as small products")]
-        // SAFETY: `multiply_into` has written every value of the rows that it was given, and it was given all.
-        unsafe {
-            out.set_len(rows * self.output);
-        }
-        out
-    }
-
-    /// Writes every value of `out`, `(rows, out)`.
-    fn multiply_into(&self, plan: &Plan, x: &[Group], out: &mut [MaybeUninit<f32>], bias: Option<&[f32]>) {
-        let columns = plan.panels * PANEL;
-        let across = self.output.div_ceil(columns);
-        let mut pieces = Vec::new();
-        let outs = out.chunks_mut(plan.groups * GROUP * self.output);
-        for (x, out) in x.chunks(plan.groups * self.input).zip(outs) {
-            let first = pieces.len();
-            pieces.extend((0..across).map(|index| Piece { x, start: index * columns, out: Vec::new() }));
-            for row in out.chunks_mut(self.output) {
-                for (piece, part) in pieces[first..].iter_mut().zip(row.chunks_mut(columns)) {
-                    piece.out.push(part);
+    /// Rows `(rows, in)` as products read them.
+    pub(crate) fn prepare(&self, x: &[f32]) -> Rows<Group> {
+        let input = self.input;
+        let rows = x.len() / input;
+        let mut steps = Buffer::of(rows.div_ceil(GROUP) * input);
+        for_rows(steps.as_flattened_mut(), GROUP * input, |first, out| {
+            let x = &x[first * GROUP * input..rows * input];
+            let (out, _) = out.as_chunks_mut::<GROUP>();
+            for (group, x) in out.chunks_mut(input).zip(x.chunks(GROUP * input)) {
+                for start in (0..input).step_by(LANES) {
+                    let width = LANES.min(input - start);
+                    let columns = transpose(x, input, start, width);
+                    for (values, lanes) in group[start..start + width].iter_mut().zip(columns) {
+                        lanes.store_first(values);
+                    }
                 }
             }
-        }
-        match plan.serial {
-            true => pieces.into_iter().for_each(|piece| self.multiply_piece(piece, bias)),
-            false => pieces.into_par_iter().with_max_len(1).for_each(|piece| self.multiply_piece(piece, bias)),
-        }
-    }
-
-    fn multiply_piece(&self, piece: Piece, bias: Option<&[f32]>) {
-        let Piece { x, start, mut out } = piece;
-        let width = out.first().map_or(0, |row| row.len());
-        let depth = self.input.div_ceil(self.input.div_ceil(DEPTH));
-        let mut sums = vec![Sums::default(); out.len().div_ceil(GROUP)];
-        let share = depth.div_ceil(sums.len());
-        for first in (0..width).step_by(PANEL) {
-            let (panel, behind) = self.columns.get()[(start + first) / PANEL * self.input..].split_at(self.input);
-            for inputs in (0..self.input).step_by(depth) {
-                let end = self.input.min(inputs + depth);
-                let next = if end < self.input { &panel[end..] } else { behind };
-                // Each group fetches its share of what all need next.
-                let mut next = next[..next.len().min(depth)].chunks(share);
-                for ((x, out), sums) in x.chunks(self.input).zip(out.chunks(GROUP)).zip(&mut sums) {
-                    let next = next.next().unwrap_or_default();
-                    multiply(out.len(), &x[inputs..end], &panel[inputs..end], next, inputs > 0, sums);
-                }
-            }
-            let columns = first..width.min(first + PANEL);
-            let bias = bias.map(|bias| &bias[start..][columns.clone()]);
-            for (out, sums) in out.chunks_mut(GROUP).zip(&sums) {
-                for (out, sums) in out.iter_mut().zip(sums) {
-                    store(sums, bias, &mut out[columns.clone()]);
-                }
-            }
-        }
+        });
+        Rows { steps, rows, input }
     }
 }
 
-/// A group's rows at one input. Rows that are not there are zero.
-type Group = [f32; GROUP];
+impl Packed for Matrix {
+    type Step = Group;
+    type Sums = Sums;
 
-/// Groups of rows, and the outputs from `start` on, as many as the parts of rows in `out` hold.
-struct Piece<'a> {
-    x: &'a [Group],
-    start: usize,
-    out: Vec<&'a mut [MaybeUninit<f32>]>,
+    const GROUP: usize = GROUP;
+    const PANEL: usize = PANEL;
+
+    fn input(&self) -> usize {
+        self.input
+    }
+
+    fn output(&self) -> usize {
+        self.output
+    }
+
+    fn costs(&self) -> Costs {
+        let [read, multiplied] = INPUT_TIMES.map(|time| (time * self.input).div_ceil(1000));
+        Costs { read, multiplied, strip: PANELS, groups: GROUPS }
+    }
+
+    fn steps(inputs: usize) -> usize {
+        inputs
+    }
+
+    fn multiply<const SET: usize>(
+        &self,
+        x: &[Group],
+        rows: usize,
+        sets: Range<usize>,
+        put: &mut impl FnMut(usize, usize, &[Sums; SET]),
+    ) {
+        let input = self.input;
+        let depth = input.div_ceil(input.div_ceil(DEPTH));
+        let mut sums = vec![[Sums::default(); SET]; rows.div_ceil(GROUP)];
+        let share = depth.div_ceil(sums.len());
+        for set in sets {
+            for part in 0..SET {
+                let (panel, behind) = self.panels.from(set * SET + part).split_at(input);
+                for inputs in (0..input).step_by(depth) {
+                    let end = input.min(inputs + depth);
+                    let next = if end < input { &panel[end..] } else { behind };
+                    // Each group fetches its share of what all need next.
+                    let mut next = next[..next.len().min(depth)].chunks(share);
+                    for (group, (x, sums)) in x.chunks(input).zip(&mut sums).enumerate() {
+                        let (x, weights) = (&x[inputs..end], &panel[inputs..end]);
+                        let next = next.next().unwrap_or_default();
+                        multiply((rows - group * GROUP).min(GROUP), x, weights, next, inputs > 0, &mut sums[part]);
+                    }
+                }
+            }
+            sums.iter().enumerate().for_each(|(group, sums)| put(group, set, sums));
+        }
+    }
+
+    fn row(sums: &Sums, row: usize) -> &[f32] {
+        sums.0[row].as_flattened()
+    }
+
+    fn fill(&self, rows: impl Fn(usize) -> Option<[f32; MOST]>, width: usize, steps: &mut [Group]) {
+        let rows: [[f32; MOST]; GROUP] = std::array::from_fn(|row| rows(row).unwrap_or([0.0; MOST]));
+        for (start, steps) in (0..width).step_by(LANES).zip(steps.chunks_mut(LANES)) {
+            let columns = Lanes::transpose(std::array::from_fn(|row| match rows.get(row) {
+                Some(values) => Lanes::load_part(&values[start..start + LANES]),
+                None => Lanes::splat(0.0),
+            }));
+            steps.iter_mut().zip(columns).for_each(|(step, lanes)| lanes.store_first(step));
+        }
+    }
 }
 
 /// Up to sixteen rows `(rows, in)` from an input on as columns; rows that are not there are zero.
@@ -175,25 +203,6 @@ fn transpose(rows: &[f32], input: usize, start: usize, width: usize) -> [Lanes; 
         true => Lanes::load_part(&rows[row * input + start..][..width]),
         false => Lanes::splat(0.0),
     }))
-}
-
-/// Brings rows `(rows, in)` together by groups, in them by inputs.
-fn interleave(x: &[f32], input: usize) -> Vec<Group> {
-    let groups = (x.len() / input).div_ceil(GROUP);
-    let mut out = vec![[0.0; GROUP]; groups * input];
-    for_rows(out.as_flattened_mut(), GROUP * input, |first, out| {
-        let x = &x[first * GROUP * input..];
-        let (out, _) = out.as_chunks_mut::<GROUP>();
-        for (group, x) in out.chunks_mut(input).zip(x.chunks(GROUP * input)) {
-            for start in (0..input).step_by(LANES) {
-                let width = LANES.min(input - start);
-                for (values, lanes) in group[start..start + width].iter_mut().zip(transpose(x, input, start, width)) {
-                    lanes.store_first(values);
-                }
-            }
-        }
-    });
-    out
 }
 
 /// Products of a group's first rows with some inputs of a panel; where the product goes on, added to the sums. `next`
@@ -216,8 +225,8 @@ fn multiply(rows: usize, x: &[Group], panel: &[Column], next: &[Column], goes_on
 fn multiply_rows<const ROWS: usize>(x: &[Group], panel: &[Column], next: &[Column], goes_on: bool, out: &mut Sums) {
     let mut sums = [[Lanes::splat(0.0); VECTORS]; ROWS];
     if goes_on {
-        for (sums, lines) in sums.iter_mut().zip(&*out) {
-            *sums = std::array::from_fn(|vector| Lanes::load(&lines[vector].0));
+        for (sums, lines) in sums.iter_mut().zip(&out.0) {
+            *sums = std::array::from_fn(|vector| Lanes::load(&lines[vector]));
         }
     }
     let mut step = |x: &Group, column: &Column| {
@@ -237,67 +246,12 @@ fn multiply_rows<const ROWS: usize>(x: &[Group], panel: &[Column], next: &[Colum
     for (x, column) in x[early..late].iter().zip(&panel[early..late]) {
         step(x, column);
     }
-    for (lines, sums) in out.iter_mut().zip(sums) {
+    for (lines, sums) in out.0.iter_mut().zip(sums) {
         for (line, sum) in lines.iter_mut().zip(sums) {
-            sum.store(&mut line.0);
-        }
-    }
-}
-
-/// The first sums, and the bias where there is one.
-fn store(sums: &[Line; VECTORS], bias: Option<&[f32]>, out: &mut [MaybeUninit<f32>]) {
-    for (vector, (out, sums)) in out.chunks_mut(LANES).zip(sums).enumerate() {
-        let sums = &sums.0[..out.len()];
-        match bias {
-            None => _ = out.write_copy_of_slice(sums),
-            Some(bias) => {
-                let pairs = sums.iter().zip(&bias[vector * LANES..]);
-                out.iter_mut().zip(pairs).for_each(|(out, (sum, bias))| _ = out.write(sum + bias));
-            }
+            sum.store(line);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn noise(len: usize, step: usize) -> Vec<f32> {
-        (0..len).map(|i| ((i * step) % 1013) as f32 / 500.0 - 1.0).collect()
-    }
-
-    /// Also where the tensor library's kernel is used instead.
-    fn pack(weight: &[f32], (input, output): (usize, usize)) -> Matrix {
-        let mut matrix = Matrix { columns: Pages::with_capacity(0), input, output };
-        weight.chunks(2 * PANEL * input).for_each(|rows| matrix.push(rows));
-        assert_eq!(size_of_val(matrix.columns.get()), Matrix::bytes_of(input, output));
-        matrix
-    }
-
-    #[test]
-    fn agrees_with_the_formula_and_rows_do_not_meet() {
-        let shapes = [(1, 5, 3), (2, 33, 48), (7, 64, 50), (9, 300, 33), (65, 20, 200), (300, 96, 64), (200, 500, 500)];
-        for (rows, input, output) in shapes {
-            let (weight, x, bias) = (noise(input * output, 7919), noise(rows * input, 5381), noise(output, 31));
-            let matrix = pack(&weight, (input, output));
-            let out = matrix.multiply(&x, Some(&bias));
-            assert_eq!(out.len(), rows * output);
-            for row in 0..rows {
-                let x = &x[row * input..][..input];
-                let alone = matrix.multiply(x, None);
-                for (column, (alone, found)) in alone.iter().zip(&out[row * output..]).enumerate() {
-                    assert_eq!(alone + bias[column], *found, "{rows} {input} {output}");
-                    let pairs = x.iter().zip(&weight[column * input..][..input]);
-                    let exact: f64 = pairs.map(|(x, w)| f64::from(*x) * f64::from(*w)).sum();
-                    assert!((f64::from(*alone) - exact).abs() < 1e-4, "{rows} {input} {output}: {alone} {exact}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn nothing_to_multiply() {
-        let matrix = pack(&noise(12, 7919), (3, 4));
-        assert!(matrix.multiply(&[], None).is_empty());
-    }
-}
+mod tests;

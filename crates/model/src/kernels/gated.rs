@@ -48,7 +48,8 @@ pub(crate) fn sigmoid_times(gate: &mut [f32], x: &[f32]) {
 /// What a gate is multiplied with where there is nothing to gate.
 const ONES: [f32; 256] = [1.0; 256];
 
-fn apply(activation: Activation, gate: &mut [f32], up: &[f32]) {
+/// `act(gate) · up` in place of the gates.
+pub(crate) fn apply(activation: Activation, gate: &mut [f32], up: &[f32]) {
     match activation {
         Activation::ClampedSwiglu { alpha, limit } => {
             let (minus, limit) = (Lanes::splat(-limit), Lanes::splat(limit));

@@ -4,6 +4,7 @@
 //! for bit whatever is computed beside it.
 
 pub(crate) mod attention;
+pub(crate) mod buffers;
 pub(crate) mod cap;
 pub(crate) mod delta;
 pub(crate) mod dense;
@@ -11,7 +12,9 @@ pub(crate) mod gated;
 pub(crate) mod lanes;
 pub(crate) mod norm;
 mod pages;
+pub(crate) mod panels;
 mod plan;
+pub(crate) mod product;
 pub(crate) mod q8;
 pub(crate) mod rope;
 pub(crate) mod router;

@@ -28,7 +28,7 @@ pub(crate) fn layer_norm(x: &[f32], (weight, bias): (&[f32], &[f32]), eps: f32, 
     let width = weight.len();
     for_rows(out, width, |first, out| {
         for (row, out) in x[first * width..].chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            let mean = Lanes::splat(sum(row) / width as f32);
+            let mean = Lanes::splat(sum_of(row) / width as f32);
             // The differences first: the variance of large values would be lost in the difference of two sums.
             for (x, out) in row.chunks(LANES).zip(out.chunks_mut(LANES)) {
                 Lanes::load_part(x).sub(mean).store_part(out);
@@ -42,7 +42,7 @@ pub(crate) fn layer_norm(x: &[f32], (weight, bias): (&[f32], &[f32]), eps: f32, 
     });
 }
 
-fn sum(row: &[f32]) -> f32 {
+fn sum_of(row: &[f32]) -> f32 {
     let mut sums = [Lanes::splat(0.0); CHAINS];
     for block in row.chunks(CHAINS * LANES) {
         for (sum, x) in sums.iter_mut().zip(block.chunks(LANES)) {
@@ -69,6 +69,17 @@ fn sum_of_squares(row: &[f32]) -> f32 {
     }
     let [a, b, c, d] = sums;
     a.add(b).add(c.add(d)).sum()
+}
+
+/// `a + b`.
+pub(crate) fn sum(a: &[f32], b: &[f32]) -> Vec<f32> {
+    let mut out = vec![0.0; a.len()];
+    for_rows(&mut out, 1, |first, out| {
+        for (out, (a, b)) in out.iter_mut().zip(a[first..].iter().zip(&b[first..])) {
+            *out = a + b;
+        }
+    });
+    out
 }
 
 /// `out += x`.
@@ -161,6 +172,7 @@ mod tests {
             add(&mut out, &x[len..]);
             let expected: Vec<f32> = rows(1, len).iter().zip(&x[len..]).map(|(out, x)| out + x).collect();
             assert_eq!(out, expected);
+            assert_eq!(sum(&rows(1, len), &x[len..]), expected);
         }
     }
 }

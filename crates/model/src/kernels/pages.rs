@@ -16,7 +16,7 @@ const FROM: usize = 4 << 20;
 #[expect(unsafe_code, reason = "what a value may be cannot be told to the compiler otherwise")]
 pub(crate) unsafe trait Plain: Copy + Default {}
 
-/// A row of values that grows up to its capacity and stays where it is.
+/// A row of values that stays where it is.
 #[derive(Debug)]
 pub(crate) struct Pages<T> {
     store: Store<T>,
@@ -30,38 +30,19 @@ enum Store<T> {
 }
 
 impl<T: Plain> Pages<T> {
-    /// Room for so many values.
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        let own = if capacity.saturating_mul(size_of::<T>()) < FROM { None } else { Self::own(capacity) };
-        Self { store: own.map_or_else(|| Store::Heap(Vec::with_capacity(capacity)), Store::Own), len: 0 }
+    /// So many values, all bytes zero.
+    pub(crate) fn zeroed(len: usize) -> Self {
+        let own = if len.saturating_mul(size_of::<T>()) < FROM { None } else { Self::own(len) };
+        Self { store: own.map_or_else(|| Store::Heap(vec![T::default(); len]), Store::Own), len }
     }
 
     /// None where the system gives none; the heap's own answer to that is the process's end.
-    fn own(capacity: usize) -> Option<MmapMut> {
-        let map = MmapMut::map_anon(capacity * size_of::<T>()).ok()?;
+    fn own(len: usize) -> Option<MmapMut> {
+        let map = MmapMut::map_anon(len * size_of::<T>()).ok()?;
         // Only a wish: a system without larger pages refuses it, and the map is as good as any.
         #[cfg(target_os = "linux")]
         let _ = map.advise(memmap2::Advice::HugePage);
         Some(map)
-    }
-
-    /// Adds so many values, zero at first, and gives them.
-    pub(crate) fn grow(&mut self, count: usize) -> &mut [T] {
-        let start = self.len;
-        self.len += count;
-        if let Store::Own(map) = &self.store
-            && map.len() < self.len * size_of::<T>()
-        {
-            // More than there was to be room for.
-            self.store = Store::Heap(values(map)[..start].to_vec());
-        }
-        match &mut self.store {
-            Store::Heap(values) => {
-                values.resize(self.len, T::default());
-                &mut values[start..]
-            }
-            Store::Own(map) => &mut values_mut(map)[start..self.len],
-        }
     }
 
     /// All values.
@@ -69,6 +50,14 @@ impl<T: Plain> Pages<T> {
         match &self.store {
             Store::Heap(values) => values,
             Store::Own(map) => &values(map)[..self.len],
+        }
+    }
+
+    /// All values, to be written.
+    pub(crate) fn get_mut(&mut self) -> &mut [T] {
+        match &mut self.store {
+            Store::Heap(values) => values,
+            Store::Own(map) => &mut values_mut(map)[..self.len],
         }
     }
 }
@@ -96,17 +85,13 @@ mod tests {
 
     #[test]
     fn small_and_large_ones_hold_what_they_are_given() {
-        for capacity in [3, FROM / size_of::<u64>() + 5] {
-            let mut pages: Pages<u64> = Pages::with_capacity(capacity);
-            assert!(pages.get().is_empty());
-            // The last part is more than there was to be room for.
-            for (part, count) in [(1, 2), (2, capacity - 2), (3, 4)] {
-                let room = pages.grow(count);
-                assert!(room.len() == count && room.iter().all(|value| *value == 0));
-                room.fill(part);
+        for len in [0, 3, FROM / size_of::<u64>() + 5] {
+            let mut pages: Pages<u64> = Pages::zeroed(len);
+            assert!(pages.get().len() == len && pages.get().iter().all(|value| *value == 0));
+            for (place, value) in pages.get_mut().iter_mut().enumerate() {
+                *value = 3 * place as u64;
             }
-            assert_eq!(pages.get().len(), capacity + 4);
-            assert_eq!([1, 2, capacity - 1, capacity].map(|place| pages.get()[place]), [1, 2, 2, 3]);
+            assert!(pages.get().iter().enumerate().all(|(place, value)| *value == 3 * place as u64));
         }
     }
 }

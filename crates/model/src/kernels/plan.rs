@@ -18,6 +18,14 @@ pub(crate) struct Costs {
     pub(crate) groups: usize,
 }
 
+impl Costs {
+    /// Those of so many panels that are never parted.
+    pub(crate) fn of_sets(self, panels: usize) -> Self {
+        let Self { read, multiplied, strip, groups } = self;
+        Self { read: read * panels, multiplied: multiplied * panels, strip: strip / panels, groups }
+    }
+}
+
 /// How a product is cut into pieces.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Plan {
@@ -25,8 +33,8 @@ pub(crate) struct Plan {
     pub(crate) groups: usize,
     /// Panels of a piece.
     pub(crate) panels: usize,
-    /// Whether it is so little that the caller does it alone.
-    pub(crate) serial: bool,
+    /// Nanoseconds that all of it takes one thread.
+    pub(crate) time: usize,
 }
 
 impl Plan {
@@ -34,15 +42,20 @@ impl Plan {
         let Costs { read, multiplied, .. } = costs;
         let strip = costs.strip.clamp(1, panels.max(1));
         let time = panels * read.max(groups * multiplied);
-        let [least, most] = PIECE_TIMES;
-        if threads == 1 || time < 2 * least {
-            return Self { groups: groups.max(1), panels: even(panels, strip), serial: true };
+        if is_serial(time, threads) {
+            return Self { groups: groups.max(1), panels: even(panels, strip), time };
         }
-        let time = (time / (PIECES * threads)).clamp(least, most);
-        let groups = even(groups, (time / (strip * multiplied)).max(costs.groups));
-        let panels = even(panels, (time / read.max(groups * multiplied)).clamp(1, strip));
-        Self { groups, panels, serial: false }
+        let [least, most] = PIECE_TIMES;
+        let piece = (time / (PIECES * threads)).clamp(least, most);
+        let groups = even(groups, (piece / (strip * multiplied).max(1)).max(costs.groups));
+        let panels = even(panels, (piece / read.max(groups * multiplied).max(1)).clamp(1, strip));
+        Self { groups, panels, time }
     }
+}
+
+/// Whether work of so many nanoseconds is so little that the caller does it alone.
+pub(crate) fn is_serial(time: usize, threads: usize) -> bool {
+    threads == 1 || time < 2 * PIECE_TIMES[0]
 }
 
 /// At most `most` of `all`, so that parts are as equal as can be.

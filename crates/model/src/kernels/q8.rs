@@ -4,13 +4,16 @@
 //! the sum over blocks is in f32, and runs in the order of the blocks. A row's result is therefore the same, bit for bit,
 //! whatever rows stand beside it and however the work is shared.
 
-use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::buffers::{Buffer, Buffers, Reused};
 use super::lanes::LANES;
-use super::pages::{Pages, Plain};
-use super::plan::{Costs, Plan};
+use super::pages::Plain;
+use super::panels::{Order, Panels};
+use super::plan::Costs;
+use super::product::{MOST, Packed, Rows};
 
 #[cfg(not(target_arch = "x86_64"))]
 mod none;
@@ -33,15 +36,14 @@ const BLOCK: usize = 32;
 const WORDS: usize = BLOCK / 4;
 /// Vectors of outputs side by side, so that a row's word is read once for both.
 const VECTORS: usize = 2;
-/// Outputs of a panel, whose weights lie together.
+/// Outputs of a panel, whose weights lie together: as many as a block has inner values, so that what a panel gives is a block
+/// of the next product.
 pub(crate) const PANEL: usize = VECTORS * LANES;
 /// Rows that are multiplied at once: with two vectors of outputs, integer and f32 sums fill 24 of 32 registers.
 const GROUP: usize = 6;
 /// Bytes of weights that all rows pass by before the next have their turn: a core's own cache keeps them, and what a row
 /// gets of their products lies together.
 const STRIP_BYTES: usize = 640 << 10;
-/// Bytes of activations that are rounded before they are multiplied.
-const SCRATCH_BYTES: usize = 8 << 20;
 /// Rounded values that are worth waking a thread for.
 const ROUNDED: usize = 1 << 17;
 /// Nanoseconds in which a block of a panel comes from memory, and those in which it is multiplied with a group.
@@ -62,24 +64,32 @@ struct WeightBlock {
 unsafe impl Plain for WeightBlock {}
 
 /// A block of a group of rows. Rows that are not there are zero.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[repr(C)]
-struct Rounded {
+pub(crate) struct Rounded {
     quants: [[u32; WORDS]; GROUP],
     scales: [f32; GROUP],
     /// −128 Σ q, which takes back what the weights have too much.
     starts: [i32; GROUP],
 }
 
+static ROUNDED_WAITING: Buffers<Rounded> = Buffers::new();
+
+impl Reused for Rounded {
+    fn buffers() -> &'static Buffers<Self> {
+        &ROUNDED_WAITING
+    }
+}
+
 /// Sums of a group's rows over a panel's outputs.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(C, align(64))]
-struct Sums([[[f32; LANES]; VECTORS]; GROUP]);
+pub(crate) struct Sums([[[f32; LANES]; VECTORS]; GROUP]);
 
 /// A weight `(out, in)`, held once, in the order in which products read it: by panels of outputs, in them by blocks.
 #[derive(Debug)]
 pub(crate) struct Matrix {
-    blocks: Pages<WeightBlock>,
+    panels: Panels<WeightBlock>,
     input: usize,
     output: usize,
     instructions: Instructions,
@@ -91,34 +101,29 @@ impl Matrix {
         Instructions::detect().is_some()
     }
 
-    /// A weight `(out, in)` that has no rows yet. `None` where the processor lacks the instructions.
-    pub(crate) fn begin((input, output): (usize, usize)) -> Option<Self> {
+    /// A weight `(out, in)` that has no rows yet, or two that take turns. `None` where the processor lacks the instructions.
+    pub(crate) fn begin((input, output): (usize, usize), order: Order) -> Option<Self> {
         let instructions = Instructions::detect().filter(|_| input > 0)?;
-        let blocks = Pages::with_capacity(output.div_ceil(PANEL) * input.div_ceil(BLOCK));
-        Some(Self { blocks, input, output, instructions })
+        let weights = if order == Order::InTurn { 2 } else { 1 };
+        let panels = Panels::new(input.div_ceil(BLOCK), weights * output.div_ceil(PANEL), order);
+        Some(Self { panels, input, output, instructions })
     }
 
-    /// Rounds the next rows of the weight, a multiple of [`PANEL`] or the last, as Q8_0 does: a block's scale `d` is its
+    /// Rounds the next rows of the weight, a multiple of [`PANEL`] or its last, as Q8_0 does: a block's scale `d` is its
     /// largest magnitude / 127, kept as f16, and a weight is `round(w / d)`.
     pub(crate) fn push(&mut self, weight: &[f32]) {
-        let (input, per_panel, instructions) = (self.input, self.per_panel(), self.instructions);
-        let rows = weight.len() / input;
-        let block = |index: usize| {
-            let (first, start) = (index / per_panel * PANEL, index % per_panel * BLOCK);
-            let mut block = WeightBlock { quants: [[[0; LANES]; VECTORS]; WORDS], scales: [[0; LANES]; VECTORS] };
-            for column in 0..PANEL.min(rows - first) {
-                let row = &weight[(first + column) * input..][..input];
-                let (quants, scale) = instructions.round_weights(&row[start..input.min(start + BLOCK)]);
-                let (vector, lane) = (column / LANES, column % LANES);
-                for (word, quants) in block.quants.iter_mut().zip(quants) {
-                    word[vector][lane] = quants;
+        let (input, instructions) = (self.input, self.instructions);
+        let panels = self.panels.next((weight.len() / input).div_ceil(PANEL));
+        panels.zip(weight.par_chunks(PANEL * input)).for_each(|(panel, weight)| {
+            for (index, block) in panel.iter_mut().enumerate() {
+                let start = index * BLOCK;
+                *block = WeightBlock::default();
+                for (column, row) in weight.chunks(input).enumerate() {
+                    let (quants, scale) = instructions.round_weights(&row[start..input.min(start + BLOCK)]);
+                    block.put(column, quants, scale);
                 }
-                block.scales[vector][lane] = scale;
             }
-            block
-        };
-        let room = self.blocks.grow(rows.div_ceil(PANEL) * per_panel);
-        room.par_iter_mut().enumerate().for_each(|(index, room)| *room = block(index));
+        });
     }
 
     /// Bytes that a weight takes.
@@ -126,103 +131,112 @@ impl Matrix {
         input.div_ceil(BLOCK) * output.div_ceil(PANEL) * size_of::<WeightBlock>()
     }
 
-    /// `(rows, in)` → `(rows, out)`, plus the bias `(out)`.
-    pub(crate) fn multiply(&self, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-        let (rows, per_panel) = (x.len() / self.input, self.per_panel());
-        let largest = (SCRATCH_BYTES / (per_panel * size_of::<Rounded>())).max(1);
-        let (groups, panels) = (largest.min(rows.div_ceil(GROUP)), self.blocks.get().len() / per_panel);
-        let plan = Plan::of(groups, panels, costs(per_panel), rayon::current_num_threads());
-        let mut out = Vec::with_capacity(rows * self.output);
-        let written = &mut out.spare_capacity_mut()[..rows * self.output];
-        let mut work = || {
-            let x = x[..rows * self.input].chunks(largest * GROUP * self.input);
-            for (x, written) in x.zip(written.chunks_mut(largest * GROUP * self.output)) {
-                let rounded = self.round(x);
-                self.multiply_rounded(&plan, &rounded, written, bias);
+    /// Rounds rows `(rows, in)` as products read them.
+    pub(crate) fn prepare(&self, x: &[f32]) -> Rows<Rounded> {
+        let input = self.input;
+        let (rows, per_group) = (x.len() / input, input.div_ceil(BLOCK));
+        let mut steps = Buffer::of(rows.div_ceil(GROUP) * per_group);
+        let round = |(group, blocks): (usize, &mut [Rounded])| {
+            let x = &x[group * GROUP * input..(rows * input).min((group + 1) * GROUP * input)];
+            for (index, block) in blocks.iter_mut().enumerate() {
+                *block = Rounded::default();
+                let start = index * BLOCK;
+                for (row, x) in x.chunks(input).enumerate() {
+                    block.put(row, self.instructions.round(&x[start..input.min(start + BLOCK)]));
+                }
             }
         };
-        // In the scope all that follows finds threads that are awake.
-        if plan.serial {
-            work()
-        } else {
-            rayon::scope(|_| work())
-        }
-        #[expect(unsafe_code, reason = "zeros would be written first otherwise, which takes as long as small products")]
-        // SAFETY: `multiply_rounded` has written every value of the rows that it was given, and the pairs of chunks are
-        // all rows: of `x` there are `rows` times `input` values, of `written` `rows` times `output`.
-        unsafe {
-            out.set_len(rows * self.output);
-        }
-        out
-    }
-
-    /// Blocks of a panel.
-    fn per_panel(&self) -> usize {
-        self.input.div_ceil(BLOCK)
-    }
-
-    /// Rounds rows: by groups, in them by blocks.
-    fn round(&self, x: &[f32]) -> Vec<Rounded> {
-        let (rows, per_panel) = (x.len() / self.input, self.per_panel());
-        let block = |index: usize| {
-            let (first, start) = (index / per_panel * GROUP, index % per_panel * BLOCK);
-            let mut block = Rounded::default();
-            for row in 0..GROUP.min(rows - first) {
-                let x = &x[(first + row) * self.input..][..self.input];
-                let (quants, scale, sum) = self.instructions.round(&x[start..self.input.min(start + BLOCK)]);
-                (block.quants[row], block.scales[row], block.starts[row]) = (quants, scale, -128 * sum);
-            }
-            block
-        };
-        let blocks = 0..rows.div_ceil(GROUP) * per_panel;
         match x.len() < 2 * ROUNDED {
-            true => blocks.map(block).collect(),
-            false => blocks.into_par_iter().with_min_len(ROUNDED / (GROUP * BLOCK)).map(block).collect(),
+            true => steps.chunks_mut(per_group).enumerate().for_each(round),
+            false => {
+                let least = ROUNDED.div_ceil(GROUP * input);
+                steps.par_chunks_mut(per_group).enumerate().with_min_len(least).for_each(round);
+            }
         }
+        Rows { steps, rows, input }
+    }
+}
+
+impl WeightBlock {
+    /// Sets an output's weights.
+    fn put(&mut self, column: usize, quants: [u32; WORDS], scale: u16) {
+        let (vector, lane) = (column / LANES, column % LANES);
+        for (word, quants) in self.quants.iter_mut().zip(quants) {
+            word[vector][lane] = quants;
+        }
+        self.scales[vector][lane] = scale;
+    }
+}
+
+impl Rounded {
+    /// Sets a row's values: `(q, d, Σ q)`.
+    #[inline(always)]
+    fn put(&mut self, row: usize, (quants, scale, sum): ([u32; WORDS], f32, i32)) {
+        (self.quants[row], self.scales[row], self.starts[row]) = (quants, scale, -128 * sum);
+    }
+}
+
+impl Packed for Matrix {
+    type Step = Rounded;
+    type Sums = Sums;
+
+    const GROUP: usize = GROUP;
+    const PANEL: usize = PANEL;
+
+    fn input(&self) -> usize {
+        self.input
     }
 
-    /// Writes every value of `out`, `(rows, out)`.
-    fn multiply_rounded(&self, plan: &Plan, x: &[Rounded], out: &mut [MaybeUninit<f32>], bias: Option<&[f32]>) {
-        let columns = plan.panels * PANEL;
-        let tiles = x.chunks(plan.groups * self.per_panel());
-        let count = tiles.len();
-        // Pieces of the same weights follow one another.
-        let starts = (0..self.output).step_by(columns);
-        let mut pieces: Vec<_> =
-            starts.flat_map(|start| tiles.clone().map(move |x| Piece { x, start, out: Vec::new() })).collect();
-        for (tile, out) in out.chunks_mut(plan.groups * GROUP * self.output).enumerate() {
-            for row in out.chunks_mut(self.output) {
-                for (piece, part) in pieces[tile..].iter_mut().step_by(count).zip(row.chunks_mut(columns)) {
-                    piece.out.push(part);
+    fn output(&self) -> usize {
+        self.output
+    }
+
+    fn costs(&self) -> Costs {
+        costs(self.panels.per_panel())
+    }
+
+    fn steps(inputs: usize) -> usize {
+        inputs.div_ceil(BLOCK)
+    }
+
+    fn multiply<const SET: usize>(
+        &self,
+        x: &[Rounded],
+        rows: usize,
+        sets: Range<usize>,
+        put: &mut impl FnMut(usize, usize, &[Sums; SET]),
+    ) {
+        let (per_panel, groups) = (self.panels.per_panel(), rows.div_ceil(GROUP));
+        let weights = |panel: usize| &self.panels.from(panel)[..per_panel];
+        // Few rows pass by few panels, so that the next come from memory while these are multiplied.
+        let strip = (groups / (2 * SET)).clamp(1, sets.len().max(1));
+        let share = per_panel.div_ceil(groups);
+        for first in sets.clone().step_by(strip) {
+            for (group, x) in x.chunks(per_panel).enumerate() {
+                let here = (rows - group * GROUP).min(GROUP);
+                for set in first..sets.end.min(first + strip) {
+                    let mut sums = [Sums::default(); SET];
+                    for (part, sums) in sums.iter_mut().enumerate() {
+                        let next = if set + strip < sets.end { weights((set + strip) * SET + part) } else { &[] };
+                        let next = next.chunks(share).nth(group).unwrap_or_default();
+                        self.instructions.multiply(here, x, weights(set * SET + part), next, sums);
+                    }
+                    put(group, set, &sums);
                 }
             }
         }
-        match plan.serial {
-            true => pieces.into_iter().for_each(|piece| self.multiply_piece(piece, bias)),
-            false => pieces.into_par_iter().with_max_len(1).for_each(|piece| self.multiply_piece(piece, bias)),
-        }
     }
 
-    fn multiply_piece(&self, piece: Piece, bias: Option<&[f32]>) {
-        let Piece { x, start, mut out } = piece;
-        let (per_panel, width) = (self.per_panel(), out.first().map_or(0, |row| row.len()));
-        let (panels, groups) = (width.div_ceil(PANEL), out.len().div_ceil(GROUP));
-        let weights = |panel: usize| &self.blocks.get()[(start / PANEL + panel) * per_panel..][..per_panel];
-        // Few rows pass by few panels, so that the next come from memory while these are multiplied.
-        let strip = (groups / 2).clamp(1, panels);
-        let share = per_panel.div_ceil(groups);
-        for first in (0..panels).step_by(strip) {
-            for (group, (x, out)) in x.chunks(per_panel).zip(out.chunks_mut(GROUP)).enumerate() {
-                for panel in first..panels.min(first + strip) {
-                    let next = if panel + strip < panels { weights(panel + strip) } else { &[] };
-                    let next = next.chunks(share).nth(group).unwrap_or_default();
-                    let mut sums = Sums::default();
-                    self.instructions.multiply(out.len(), x, weights(panel), next, &mut sums);
-                    let columns = panel * PANEL..width.min((panel + 1) * PANEL);
-                    let bias = bias.map(|bias| &bias[start..][columns.clone()]);
-                    for (out, sums) in out.iter_mut().zip(&sums.0) {
-                        store(sums, bias, &mut out[columns.clone()]);
-                    }
+    fn row(sums: &Sums, row: usize) -> &[f32] {
+        sums.0[row].as_flattened()
+    }
+
+    fn fill(&self, rows: impl Fn(usize) -> Option<[f32; MOST]>, width: usize, steps: &mut [Rounded]) {
+        for block in steps {
+            *block = Rounded::default();
+            for row in 0..GROUP {
+                if let Some(values) = rows(row) {
+                    block.put(row, self.instructions.round(&values[..width]));
                 }
             }
         }
@@ -233,20 +247,4 @@ impl Matrix {
 fn costs(per_panel: usize) -> Costs {
     let [read, multiplied] = BLOCK_TIMES.map(|time| time * per_panel);
     Costs { read, multiplied, strip: STRIP_BYTES / (per_panel * size_of::<WeightBlock>()), groups: GROUPS }
-}
-
-/// Groups of rows, and the outputs from `start` on, as many as the parts of rows in `out` hold.
-struct Piece<'a> {
-    x: &'a [Rounded],
-    start: usize,
-    out: Vec<&'a mut [MaybeUninit<f32>]>,
-}
-
-/// The first sums, and the bias where there is one.
-fn store(sums: &[[f32; LANES]; VECTORS], bias: Option<&[f32]>, out: &mut [MaybeUninit<f32>]) {
-    let sums = &sums.as_flattened()[..out.len()];
-    match bias {
-        None => _ = out.write_copy_of_slice(sums),
-        Some(bias) => out.iter_mut().zip(sums).zip(bias).for_each(|((out, sum), bias)| _ = out.write(sum + bias)),
-    }
 }

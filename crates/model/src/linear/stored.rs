@@ -1,20 +1,37 @@
 //! Weights that a file holds in the very form in which they are multiplied: their blocks are taken over as they are, so
-//! that nothing is rounded a second time and nothing is there as f32.
+//! that nothing is rounded a second time and nothing is there as f32. And blocks that are made of rows as they are read.
 
 use std::borrow::Cow;
 
-use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QMatMul, QStorage, QTensor};
+use candle_core::{Device, Tensor};
 use neuro_checkpoint::{BlockFormat, Checkpoint};
 
-use super::{READ_ROWS, SUPER_BLOCK, Weight, rows_at_once};
+use super::weight::{READ_ROWS, Weight, block_of, quantised, read_rows, rows_at_once};
+use super::{SUPER_BLOCK, padded};
 use crate::Result;
-use crate::kernels::q8;
 use crate::source::WeightType;
 
 impl Weight {
-    /// Joined weights of the same input, `(out, in)` each; `None` where some is stored in another form, or candle could not
-    /// multiply with it.
+    /// Takes joined weights of the same input, `(out, in)` each, into one that was begun; `false` where some is stored in
+    /// another form.
+    pub(super) fn push_stored(
+        &mut self,
+        checkpoint: &Checkpoint,
+        parts: &[(&str, usize)],
+        input: usize,
+    ) -> Result<bool> {
+        let Self::Packed(matrix) = self else { return Ok(false) };
+        if !all_stored_as(checkpoint, parts, BlockFormat::Q8_0) {
+            return Ok(false);
+        }
+        let row_bytes = input / BlockFormat::Q8_0.block_len() * BlockFormat::Q8_0.block_bytes();
+        read_blocks(checkpoint, parts, input, row_bytes, |rows| matrix.push_stored(rows))?;
+        Ok(true)
+    }
+
+    /// Joined weights of the same input, `(out, in)` each, for candle's kernels; `None` where some is stored in another form,
+    /// or candle could not multiply with it.
     pub(super) fn as_stored(
         checkpoint: &Checkpoint,
         parts: &[(&str, usize)],
@@ -26,34 +43,50 @@ impl Weight {
             WeightType::Q8_0 => (BlockFormat::Q8_0, GgmlDType::Q8_0),
             WeightType::Q4K => (BlockFormat::Q4K, GgmlDType::Q4K),
         };
-        let is_such =
-            |(name, _): &(&str, usize)| checkpoint.weights.block_format(&format!("{name}.weight")) == Some(format);
-        if !parts.iter().all(is_such) {
-            return Ok(None);
-        }
-        let output = parts.iter().map(|(_, output)| output).sum();
-        if kind == WeightType::Q8_0
-            && let Some(mut matrix) = q8::Matrix::begin((input, output))
-        {
-            let row_bytes = input / format.block_len() * format.block_bytes();
-            read_blocks(checkpoint, parts, input, row_bytes, |rows| matrix.push_stored(rows))?;
-            return Ok(Some(Self::Packed(matrix)));
-        }
-        if !input.is_multiple_of(SUPER_BLOCK) {
+        if !all_stored_as(checkpoint, parts, format) || !input.is_multiple_of(SUPER_BLOCK) {
             return Ok(None);
         }
         let mut bytes: Vec<u8> = Vec::new();
         for (name, output) in parts {
             bytes.extend(checkpoint.weights.read_blocks(&format!("{name}.weight"), &[*output, input], 0..*output)?);
         }
-        // candle looks at the bytes as blocks where they lie.
-        if !(bytes.as_ptr() as usize).is_multiple_of(align_of::<f32>()) {
-            return Ok(None);
-        }
-        let storage = QStorage::from_data(Cow::Borrowed(&bytes), &Device::Cpu, block)?;
-        let tensor = QTensor::new(storage, (output, input))?;
-        Ok(Some(Self::Quantised(QMatMul::from_qtensor(tensor)?, kind)))
+        let output = parts.iter().map(|(_, output)| output).sum();
+        Ok(of_blocks(&bytes, (output, input), block)?.map(|matmul| Self::Quantised(matmul, kind)))
     }
+
+    /// Joined weights of the same input as candle's blocks, made of some rows at a time: nowhere is a whole weight there as f32.
+    pub(super) fn in_blocks(
+        checkpoint: &Checkpoint,
+        parts: &[(&str, usize)],
+        input: usize,
+        kind: WeightType,
+    ) -> Result<Option<Self>> {
+        let Some(block) = block_of(kind) else { return Ok(None) };
+        let output: usize = parts.iter().map(|(_, output)| output).sum();
+        let mut bytes = Vec::with_capacity(output * padded(input) / block.block_size() * block.type_size());
+        read_rows(checkpoint, parts, input, |rows| {
+            let count = rows.len() / input;
+            if count > 0 {
+                let rows = Tensor::from_slice(rows, (count, input), &Device::Cpu)?;
+                bytes.extend_from_slice(&quantised(&rows, block)?.data()?);
+            }
+            Ok(())
+        })?;
+        Ok(of_blocks(&bytes, (output, padded(input)), block)?.map(|matmul| Self::Quantised(matmul, kind)))
+    }
+}
+
+fn all_stored_as(checkpoint: &Checkpoint, parts: &[(&str, usize)], format: BlockFormat) -> bool {
+    parts.iter().all(|(name, _)| checkpoint.weights.block_format(&format!("{name}.weight")) == Some(format))
+}
+
+/// candle's product with blocks of `(out, in)`; `None` where it could not look at the bytes as blocks where they lie.
+fn of_blocks(bytes: &[u8], shape: (usize, usize), block: GgmlDType) -> Result<Option<QMatMul>> {
+    if !(bytes.as_ptr() as usize).is_multiple_of(align_of::<f32>()) {
+        return Ok(None);
+    }
+    let storage = QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, block)?;
+    Ok(Some(QMatMul::from_qtensor(QTensor::new(storage, shape)?)?))
 }
 
 /// Reads joined weights and gives their rows as stored, some at a time: a multiple of [`READ_ROWS`], or the last.
