@@ -2,6 +2,7 @@
 
     python peer_llama.py MODEL.gguf PROMPTS.json --threads 2            answers all prompts
     python peer_llama.py MODEL.gguf PROMPTS.json --threads 2 --rates    prefill and decode rates alone
+    python peer_llama.py MODEL.gguf PROMPTS.json --threads 2 --decode 48    each of 48 tokens behind the first prompt
 
 Prints one line of JSON. Prompts are answered one after the other, as a server with one slot does, and what a prompt has
 in common with the one before it is taken from the cache. Loading counts: every configuration is a file of its own.
@@ -38,6 +39,7 @@ def main():
     parser.add_argument("prompts", type=Path)
     parser.add_argument("--threads", type=int, required=True)
     parser.add_argument("--rates", action="store_true")
+    parser.add_argument("--decode", type=int, metavar="TOKENS")
     arguments = parser.parse_args()
     shared = json.loads(arguments.prompts.read_text())
     start = time.perf_counter()
@@ -52,6 +54,8 @@ def main():
     load = time.perf_counter() - start
     if arguments.rates:
         result = rates(model, shared)
+    elif arguments.decode:
+        result = decoding(model, shared["prompts"][0], arguments.decode)
     else:
         answers = [answer(model, prompt, shared["new_tokens"]) for prompt in shared["prompts"]]
         result = {
@@ -77,6 +81,19 @@ def rates(model, shared):
         _, _, rest = answer(model, prompt[:32], RATE_DECODE)
         decode.append((RATE_DECODE - 1) / rest)
     return {"prefill_tokens_per_second": max(prefill), "decode_tokens_per_second": max(decode)}
+
+
+def decoding(model, prompt, new_tokens):
+    """Milliseconds of reading one token behind a prompt and all before it, logits included; choosing is left out."""
+    model.reset()
+    model.eval(prompt)
+    times = []
+    while len(times) < new_tokens:
+        token = int(model.scores[model.n_tokens - 1].argmax())
+        start = time.perf_counter()
+        model.eval([token])
+        times.append((time.perf_counter() - start) * 1e3)
+    return {"best_ms": min(times), "median_ms": sorted(times)[len(times) // 2]}
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Runs the benchmark, or parts of it, and prints its table.
 
-    python3 bench/run.py [a] [b] [c] [d] [e] [--quick | --paths N] [--out FILE]
+    python3 bench/run.py [a] [b] [c] [d] [e] [f] [g] [--quick | --paths N] [--out FILE]
 
 Ours and the peers take turns in one run on the same prompts; a part whose input is missing is skipped by name. Raw
 numbers go to target/bench/results.json as they come. See bench/README.md.
@@ -13,7 +13,7 @@ import platform
 import subprocess
 from pathlib import Path
 
-from settings import DEPTH, PEER_BLOCKS, PLAIN_BLOCKS, REPOSITORY, WORK, stratified, write_json
+from settings import DECODE_BLOCKS, DEPTH, PEER_BLOCKS, PLAIN_BLOCKS, REPOSITORY, WORK, stratified, write_json
 from sides import THREADS, Llama, Missing, Ours, Rys, prompts, talk
 from table import table
 
@@ -23,6 +23,8 @@ PARTS = {
     "c": "against one process of llama.cpp per configuration",
     "d": "efficiency against the matmul peak",
     "e": "growth with depth and questions",
+    "f": "decoding at batch 1 beside llama.cpp",
+    "g": "drafts on a phantom",
 }
 TYPES = ("f32", "q8_0")
 # Whole triangles that a part needs, (type, scoring).
@@ -36,6 +38,10 @@ NEEDS = {
 # llama.cpp is timed on the baseline and on a long path; the line through both gives the mean length.
 SHORT, LONG = (0, 0), (3, 21)
 QUICK_BLOCKS = 2
+# Decoding is timed so often on every path, ours and the peer in turns.
+DECODE_ROUNDS = 3
+# What a screening may take of all layer-tokens; few questions need more, and get it.
+SCREEN = 0.2
 GROWTH_TYPE = "q8_0"
 GROWTH_DEPTHS = (8, 16, 32)
 GROWTH_QUESTIONS = (4, 8, 16)
@@ -117,6 +123,9 @@ def compare(run, parts, ours, prompts_file):
                 for call in group:
                     run.add(*call)
             run.add("ours", f"{compute} {scoring}", ours.measure, compute, scoring, blocks=blocks)
+        if "b" in served:
+            screened = {"blocks": blocks, "screen": SCREEN}
+            run.add("screened", "q8_0 likelihood", ours.measure, "q8_0", "likelihood", **screened)
     finally:
         for worker in workers:
             worker.close()
@@ -142,9 +151,30 @@ def growth(run, ours):
         run.add("growth", name, ours.measure, GROWTH_TYPE, "likelihood", depth=depth, questions=count, blocks=blocks)
 
 
+def decode(run, ours, prompts_file):
+    """Part f: one token after the other along paths of four lengths, ours and llama.cpp in turns on the same weights."""
+    llama = None
+    try:
+        llama = Llama(prompts_file)
+    except Missing as missing:
+        run.skip("part f, llama.cpp", missing)
+    for turn in range(1 if run.quick else DECODE_ROUNDS):
+        for block in DECODE_BLOCKS:
+            run.add("decode", f"{block} {turn}", ours.decode, block, llama.base if llama else None)
+            if llama:
+                run.add("decode llama", f"{block} {turn}", llama.decode, block)
+
+
+def phantom(run, ours):
+    """Part g: the phantom's answers with drafts and without, in turns."""
+    for turn in range(1 if run.quick else DECODE_ROUNDS):
+        for drafts in (True, False):
+            run.add("phantom", f"{'with' if drafts else 'without'} drafts {turn}", ours.phantom, drafts)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="a to e; all when none is named")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="a to g; all when none is named")
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--quick", action="store_true", help="few paths, to see that everything runs; no numbers to keep"
@@ -165,10 +195,14 @@ def main():
     run = Run(arguments.out, parts, arguments.quick, arguments.paths)
     prompts_file = prompts()
     ours = Ours(prompts_file)
-    if set(parts) - {"e"}:
+    if set(parts) - set("efg"):
         compare(run, parts, ours, prompts_file)
     if "e" in parts:
         growth(run, ours)
+    if "f" in parts:
+        decode(run, ours, prompts_file)
+    if "g" in parts:
+        phantom(run, ours)
     print(table(run.results))
 
 

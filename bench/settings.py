@@ -41,6 +41,10 @@ NEW_TOKENS = 16
 SCORED_TOKENS = 3
 SEED = 0
 
+# Blocks of 0, 4, 8 and 16 layers on which decoding at batch 1 is timed, and tokens of each.
+DECODE_BLOCKS = [(0, 0), (10, 14), (8, 16), (4, 20)]
+DECODE_TOKENS = 48
+
 # Blocks on which peers are timed, and a few of them for the plain way, which is slow.
 PEER_BLOCKS = 12
 PLAIN_BLOCKS = 3

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from settings import CACHE, DEPTH, REPOSITORY, SEED, SHAPE, TARGET, WORK, layers, write_json
+from settings import CACHE, DECODE_TOKENS, DEPTH, REPOSITORY, SEED, SHAPE, TARGET, WORK, layers, write_json
 
 BENCH = Path(__file__).resolve().parent
 THREADS = os.cpu_count() or 1
@@ -90,25 +90,73 @@ class Ours:
         self.questions = [{"prompt": prompt, "continuation": continuation} for prompt, continuation in pairs]
         self.new_tokens = shared["new_tokens"]
 
-    def measure(self, compute, scoring, *, depth=DEPTH, questions=None, blocks=None, way="engine"):
+    def measure(self, compute, scoring, *, depth=DEPTH, questions=None, blocks=None, way="engine", **more):
         try:
             folder, seed = (checkpoint(), None) if depth == DEPTH else (bare_checkpoint(depth), SEED)
         except Missing:
             folder, seed = bare_checkpoint(depth), SEED
-        request = {
-            "checkpoint": str(folder),
-            "random_weights": seed,
-            "compute": compute,
-            "scoring": scoring,
-            "way": way,
-            "blocks": blocks,
-            "questions": self.questions[:questions],
-            "new_tokens": self.new_tokens,
-        }
+        return self.ask(
+            {
+                "checkpoint": str(folder),
+                "random_weights": seed,
+                "compute": compute,
+                "scoring": scoring,
+                "way": way,
+                "blocks": blocks,
+                "questions": self.questions[:questions],
+                "new_tokens": self.new_tokens,
+                **more,
+            }
+        )
+
+    def decode(self, block, file=None):
+        """One token after the other behind the first question, on the weights of a GGUF file where there is one."""
+        more = {"checkpoint": str(file), "random_weights": None} if file else {}
+        found = self.measure(
+            "q8_0", "generation", blocks=[block], way="decode", questions=1, new_tokens=DECODE_TOKENS, **more
+        )
+        return {"block": list(block), **found["decoding"][0]}
+
+    def phantom(self, drafts):
+        """Every eleventh question of the shipped phantom along its whole triangle, each answer to its end."""
+        return self.ask(
+            {
+                "checkpoint": str(PHANTOM),
+                "random_weights": None,
+                "compute": "f32",
+                "scoring": "generation",
+                "way": "engine",
+                "blocks": None,
+                "questions": phantom_questions(),
+                "new_tokens": PHANTOM_TOKENS,
+                "eos": [PHANTOM_EOS],
+                "drafts": drafts,
+            }
+        )
+
+    def ask(self, request):
+        """One measurement in a process of its own."""
         done = subprocess.run([self.program], input=json.dumps(request), text=True, capture_output=True, check=False)
         if done.returncode != 0:
             raise Missing(f"our own measurement: {done.stderr.strip()}")
         return json.loads(done.stdout)
+
+
+# The shipped phantom's vocabulary: 32 concepts in each of three scripts, hop counts, names of scripts.
+PHANTOM = REPOSITORY / "phantoms" / "phantom"
+PHANTOM_EOS, PHANTOM_EQUALS, PHANTOM_HOPS, PHANTOM_SCRIPTS, PHANTOM_WORDS = 1, 2, 3, 7, 10
+PHANTOM_TOKENS = 4
+
+
+def phantom_questions():
+    """`sol 2 greek =` as tokens: every eleventh of concept × script × hop count × script to answer in."""
+    every = [
+        [PHANTOM_WORDS + word, PHANTOM_HOPS + hops, PHANTOM_SCRIPTS + script, PHANTOM_EQUALS]
+        for word in range(3 * 32)
+        for hops in range(4)
+        for script in range(3)
+    ]
+    return [{"prompt": prompt, "continuation": []} for prompt in every[::11]]
 
 
 class Rys:
@@ -163,6 +211,17 @@ class Llama:
         result = self.run(file)
         file.unlink()
         return {"block": list(block), "visits": len(path), "rewrite_seconds": rewrite, **result}
+
+    def decode(self, block):
+        """Token after token behind the first prompt, on the file rewritten along the path."""
+        path = layers(block, DEPTH)
+        file = WORK / f"decode-{block[0]}-{block[1]}.gguf"
+        if block == (0, 0):
+            file = self.base
+        else:
+            order = ",".join(map(str, path))
+            python(self.maker, "make_gguf.py", checkpoint(), file, "--base", self.base, "--layers", order)
+        return {"block": list(block), "visits": len(path), **self.run(file, "--decode", DECODE_TOKENS)}
 
     def rates(self):
         return self.run(self.base, "--rates")

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from settings import DEPTH, WORK, mean_length
+from settings import DECODE_BLOCKS, DEPTH, WORK, layers, mean_length
 
 # Ratios that the project aims at: part b by (scoring, type), part c, part d by type, part e.
 WANTED = {
@@ -16,6 +16,10 @@ WANTED = {
     "f32": 0.70,
     "q8_0": 0.60,
     "growth": 0.15,
+    "screened": 25.0,
+    # Our time at batch 1 against llama.cpp's, and what k repeated layers cost against their count.
+    "decode": 1.2,
+    "repeats": 0.05,
 }
 
 
@@ -110,6 +114,11 @@ def part_b(results):
                 same(results, entry),
             ]
         )
+    for entry in of_side(results, "screened"):
+        ours, screened = entry["seconds_per_path"], entry["screened"]
+        name = f"ours, likelihood, q8_0, screened ({screened['spent']:.2f} of the layer-tokens)"
+        wanted = number(WANTED["screened"], 1, "×")
+        lines.append([name, number(ours), number(ratio(best, ours), 1, "×"), wanted, ""])
     header = ["", "s per path", "ratio to his best", "wanted", "answers equal to his f32"]
     return rows(f"b. Against the author's worker, at {length_of(results):.1f} layers", header, lines)
 
@@ -202,8 +211,65 @@ def part_e(results):
     return rows(title, header, lines)
 
 
+def fastest(results, side, block, what):
+    """The best of all rounds on a block."""
+    found = [entry[what] for entry in of_side(results, side) if tuple(entry["block"]) == tuple(block)]
+    return min(found, default=None)
+
+
+def part_f(results):
+    base = fastest(results, "decode", (0, 0), "best_ms")
+    head = min((entry["head_ms"] for entry in of_side(results, "decode")), default=None)
+    if base is None:
+        return []
+    # Embedding, norm and head in layers.
+    c = head / ((base - head) / DEPTH)
+    lines = []
+    for block in DECODE_BLOCKS:
+        visits = len(layers(block, DEPTH))
+        ours, peer = (fastest(results, side, block, "best_ms") for side in ("decode", "decode llama"))
+        wanted, found = (visits + c) / (DEPTH + c), None if ours is None else ours / base
+        lines.append(
+            [
+                f"{visits} visits",
+                number(ours),
+                number(peer),
+                number(ratio(ours, peer), 2, "×"),
+                number(found, 3),
+                number(wanted, 3),
+                "–" if found is None else f"{found / wanted - 1:+.1%}",
+            ]
+        )
+    header = ["", "ours, ms per token", "llama.cpp", "ours ÷ llama.cpp", "÷ baseline", "(N + k + c)/(N + c)", "apart"]
+    title = (
+        f"f. Decoding at batch 1, Q8_0, best token (wanted: at most {WANTED['decode']:.1f}× llama.cpp, "
+        f"repeats within {WANTED['repeats']:.0%}; c = {c:.1f} layers)"
+    )
+    return rows(title, header, lines)
+
+
+def part_g(results):
+    lines = []
+    for name in ("with", "without"):
+        entries = [entry for entry in of_side(results, "phantom") if entry["name"].startswith(f"{name} ")]
+        if entries:
+            best = min(entries, key=lambda entry: entry["seconds"])
+            ran = best["ran"]
+            lines.append(
+                [
+                    f"{name} drafts",
+                    number(ran["sweeps_per_answer"]),
+                    f"{ran['accepted']:,} of {ran['drafted']:,}",
+                    f"{ran['layer_tokens']:,}",
+                    number(best["seconds"]),
+                ]
+            )
+    header = ["", "sweeps per answer", "drafted tokens that were right", "layer-tokens run", "s"]
+    return rows("g. Drafts on the shipped phantom, whole triangle", header, lines)
+
+
 def table(results):
-    parts = {"a": part_a, "b": part_b, "c": part_c, "d": part_d, "e": part_e}
+    parts = {"a": part_a, "b": part_b, "c": part_c, "d": part_d, "e": part_e, "f": part_f, "g": part_g}
     lines = [f"{results['begun']}, {results['threads']} threads, commit {results['commit'][:12]}", ""]
     if results["quick"]:
         lines += ["A quick run on a few paths: it shows that everything works, its numbers mean nothing.", ""]

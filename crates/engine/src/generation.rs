@@ -128,6 +128,8 @@ pub struct Generation {
     last: Vec<u32>,
     prompt_nodes: usize,
     drafts: Drafts,
+    /// Whether they are asked.
+    drafting: bool,
 }
 
 /// One answer on its way.
@@ -159,7 +161,7 @@ impl Generation {
         }
         let prompt_nodes = tokens.len();
         let forest = Forest::new(decoder, tokens, true)?;
-        Ok(Self { forest, prompts, last, prompt_nodes, drafts: Drafts::default() })
+        Ok(Self { forest, prompts, last, prompt_nodes, drafts: Drafts::default(), drafting: true })
     }
 
     /// Runs the baseline's first layers over the prompts, for all paths that begin with them. Without this call the first
@@ -200,6 +202,14 @@ impl Generation {
         Ok(paths.iter().map(|_| answers.by_ref().take(self.prompts.len()).collect()).collect())
     }
 
+    /// Whether answers are drafted from what other paths said, as they are otherwise. Drafts save sweeps and never change a
+    /// text.
+    #[must_use]
+    pub fn with_drafts(mut self, drafts: bool) -> Self {
+        self.drafting = drafts;
+        self
+    }
+
     /// What has been run so far.
     pub fn stats(&self) -> Stats {
         self.forest.stats
@@ -219,7 +229,7 @@ impl Generation {
         for line in lines.iter_mut().filter(|line| !line.is_done) {
             let left = self.prompts[line.prompt].limit - line.answer.tokens.len();
             // The last token needs no row of its own: it is chosen, not read.
-            line.draft = self.drafts.guess(line.node, left - 1);
+            line.draft = if self.drafting { self.drafts.guess(line.node, left - 1) } else { Vec::new() };
             let demand = *demand_of[line.path].get_or_insert_with(|| {
                 demands.push(Demand { end: ends[line.path], tokens: Vec::new(), asked: Vec::new() });
                 demands.len() - 1

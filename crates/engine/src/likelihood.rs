@@ -116,4 +116,3 @@ impl Likelihood {
         self.forest.stats
     }
 }
-

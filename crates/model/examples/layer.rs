@@ -90,7 +90,8 @@ impl Layer {
         let [q, k, v] = Linear::apply_all([&self.q_proj, &self.k_proj, &self.v_proj], &Input::new(&normed))?;
         clock("q k v o");
         let half = DIMS.head_dim / 2;
-        let angles: Vec<f32> = (0..rows).flat_map(|row| (0..half).map(move |i| ((row % PROMPT * half + i) as f32).sin())).collect();
+        let angles: Vec<f32> =
+            (0..rows).flat_map(|row| (0..half).map(move |i| ((row % PROMPT * half + i) as f32).sin())).collect();
         let angles = Angles { cos: &angles, sin: &angles, rotary_dim: DIMS.head_dim, interleaved: false };
         let rotated = |x: &Tensor, width: usize| {
             let mut out = vec![0.0; rows * width];

@@ -25,11 +25,11 @@ pub(crate) struct Mlp {
 #[derive(Debug)]
 enum Up {
     /// `gate_proj` and `up_proj` for kernels of our own, activation included.
-    Gated(Gated),
+    Gated(Box<Gated>),
     /// `gate_proj` and `up_proj`, one behind the other.
-    Joined(Linear),
+    Joined(Box<Linear>),
     /// `up_proj` alone.
-    Alone(Linear),
+    Alone(Box<Linear>),
 }
 
 impl Mlp {
@@ -51,9 +51,9 @@ impl Mlp {
         };
         let parts = gate_up.each_ref().map(|part| (part.as_str(), intermediate_size));
         let up = match packed {
-            Some(packed) => Up::Gated(packed),
-            None if gated => Up::Joined(Linear::load_joined(source, &parts, hidden, bias)?),
-            None => Up::Alone(Linear::load_joined(source, &parts[1..], hidden, bias)?),
+            Some(packed) => Up::Gated(Box::new(packed)),
+            None if gated => Up::Joined(Box::new(Linear::load_joined(source, &parts, hidden, bias)?)),
+            None => Up::Alone(Box::new(Linear::load_joined(source, &parts[1..], hidden, bias)?)),
         };
         Ok(Self { up, down_proj, activation, intermediate_size, kernels })
     }

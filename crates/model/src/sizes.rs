@@ -6,10 +6,12 @@ use crate::linear::{Gated, Linear};
 use crate::source::WeightType;
 
 /// Bytes that a decoder's weights take in a processor's memory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WeightBytes {
     /// All that [`Decoder::load_as`](crate::Decoder::load_as) holds.
     pub held: u64,
+    /// Each layer.
+    pub layers: Vec<u64>,
     /// The largest layer.
     pub layer: u64,
     /// Final norm and head.
@@ -116,7 +118,8 @@ impl WeightBytes {
         ];
         Self {
             held: layers.iter().sum::<u64>() + head,
-            layer: layers.into_iter().max().unwrap_or(0),
+            layer: layers.iter().copied().max().unwrap_or(0),
+            layers,
             head,
             layer_reading: layer_parts.into_iter().map(reading).max().unwrap_or(0),
             head_reading: reading(&[(hidden, vocab)]),

@@ -1,21 +1,22 @@
-//! Which questions and which paths are run together: as many as the memory budget holds.
+//! What questions and paths will take in memory, before anything is run.
 
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use neuro_checkpoint::{DecoderConfig, LayerConfig, Memory};
 use neuro_engine::{HEAD_ROWS, tile_rows};
-use neuro_model::{STATE_ROWS, WeightBytes, recurrent_state_bytes, slot_bytes_per_token, slot_room};
+use neuro_model::{STATE_ROWS, WeightBytes, WeightType, recurrent_state_bytes, slot_bytes_per_token, slot_room};
 use neuro_path::LayerPath;
-use neuro_probe::{Probe, Scoring};
+use neuro_probe::Scoring;
 
-use crate::prompt::Asked;
 use crate::work::{Volume, own_visits, trunk_layers};
-use crate::{Residence, Result, ScanError, Subject};
+use crate::{Residence, Subject};
 
-/// Rows that keep a device busy: a group of paths grows until it has as many in each step of decoding, or reads as many
-/// logits. More would only lose more when a scan is killed.
-const BUSY_ROWS: u64 = 512;
+mod cut;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use cut::cut;
+
 /// Rows that run through an MLP at once on a CPU.
 const MLP_ROWS: u64 = 256;
 /// Threads whose scratch is counted, and what attention packs in each: at most so much, or else one head's part of the
@@ -72,8 +73,17 @@ enum Weights {
 
 impl Costs {
     pub(crate) fn new(subject: &Subject, paths: &[LayerPath], residence: Residence) -> Self {
+        Self::with_weights(subject, paths, residence, subject.weight_type())
+    }
+
+    /// Those of a path whose weights are streamed as f32, whatever the subject's own are.
+    pub(crate) fn of_reference(subject: &Subject, path: &LayerPath) -> Self {
+        Self::with_weights(subject, std::slice::from_ref(path), Residence::Streamed, WeightType::F32)
+    }
+
+    fn with_weights(subject: &Subject, paths: &[LayerPath], residence: Residence, weight_type: WeightType) -> Self {
         let config = subject.config();
-        let bytes = WeightBytes::of(config, subject.weight_type());
+        let bytes = WeightBytes::of(config, weight_type);
         let float = size_of::<f32>() as u64;
         let Widths { q, slot, state, mlp, heads, head_dim } = Widths::of(config);
         // Keys, or values, which are half of what a slot holds.
@@ -88,8 +98,9 @@ impl Costs {
             visit: float.saturating_mul(slot),
             state,
             // Residual stream before, between and behind, norms and both branches; queries, rotated, attended; keys and
-            // values, and what they are rotated from. Where it is not asked for, a row stops before its queries.
-            work: [float.saturating_mul(7 * hidden + 3 * q + 6 * kv), float.saturating_mul(2 * hidden + 6 * kv)],
+            // values, and what they are rotated from. Where it is not asked for, a row stops before its queries: as it came, normed,
+            // and in the order in which products read it.
+            work: [float.saturating_mul(7 * hidden + 3 * q + 6 * kv), float.saturating_mul(3 * hidden + 6 * kv)],
             tile: [asked as u64, all as u64],
             mlp: mlp.saturating_mul(if on_cpu { MLP_ROWS } else { asked as u64 }),
             scores: if on_cpu { 0 } else { 3 * float * heads },
@@ -237,11 +248,6 @@ impl Costs {
         parts.extend(others.into_iter().map(|part| part.map(|path| path + first.len())));
         (parts, fits && others_fit)
     }
-
-    /// What of a budget goes to what the process holds already. Never more than half: who gives so little wants it tried.
-    fn reserve(&self, budget: u64) -> u64 {
-        self.base.saturating_add(SLACK).min(budget / 2)
-    }
 }
 
 /// The widest of each among a model's layers.
@@ -292,139 +298,4 @@ fn held_before(subject: &Subject) -> u64 {
         let held = Memory::anonymous_of_this_process().unwrap_or(0);
         held.saturating_sub(subject.weight_bytes_held()).next_multiple_of(BASE_STEP)
     })
-}
-
-/// How a probe is cut: questions into chunks, and for each chunk paths into groups, as half-open ranges `[start, end)`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cut {
-    pub(crate) chunks: Vec<[usize; 2]>,
-    pub(crate) groups: Vec<[usize; 2]>,
-}
-
-/// Cuts a probe so that every group of paths over every chunk of questions fits into the budget. The baseline stays
-/// alone, so that what other paths are compared with, and drafted from, is there first.
-pub(crate) fn cut(probe: &Probe, asked: &[Asked], paths: &[LayerPath], costs: &Costs, budget: u64) -> Result<Cut> {
-    let scoring = probe.scoring();
-    let greediest = paths.iter().max_by_key(|path| {
-        (costs.of(path, Volume { read: 1, new: 1, asked: 1, longest: 1, texts: 1 }, scoring), path.len())
-    });
-    let Some(greediest) = greediest else { return Ok(Cut { chunks: Vec::new(), groups: Vec::new() }) };
-    let reserve = costs.reserve(budget);
-    let room = budget - reserve;
-    let needed =
-        |range: Range<usize>| costs.needed(std::slice::from_ref(greediest), Volume::of(&asked[range]), scoring);
-    let mut chunks: Vec<[usize; 2]> = Vec::new();
-    let mut start = 0;
-    while start < asked.len() {
-        let alone = needed(start..start + 1);
-        if alone > room {
-            let (probe, question) = (probe.name().to_owned(), probe.questions()[start].id.clone());
-            return Err(ScanError::Memory { probe, question, needed: alone.saturating_add(reserve), budget });
-        }
-        // The largest end that fits: what is needed only grows with the questions.
-        let mut end = asked.len();
-        if needed(start..end) > room {
-            let (mut fits, mut exceeds) = (start + 1, end);
-            while fits + 1 < exceeds {
-                let middle = fits + (exceeds - fits) / 2;
-                if needed(start..middle) > room { exceeds = middle } else { fits = middle }
-            }
-            end = fits;
-        }
-        chunks.push([start, end]);
-        start = end;
-    }
-    // One list of groups serves every chunk: the one that needs most decides.
-    let volumes: Vec<Volume> = chunks.iter().map(|&[start, end]| Volume::of(&asked[start..end])).collect();
-    let rows = |volume: &Volume| if volume.new > 0 { 0 } else { volume.asked };
-    let questions = chunks.iter().map(|[start, end]| (end - start) as u64);
-    let busy =
-        volumes.iter().zip(questions).map(|(volume, questions)| rows(volume).max(questions)).min().unwrap_or(1).max(1);
-    let most = if costs.is_streamed() { usize::MAX } else { BUSY_ROWS.div_ceil(busy) as usize };
-    let mut groups: Vec<[usize; 2]> = Vec::new();
-    let mut open = false;
-    for (index, path) in paths.iter().enumerate() {
-        if let Some(group) = groups.last_mut().filter(|_| open)
-            && group[1] - group[0] < most
-            && volumes.iter().all(|&volume| costs.needed(&paths[group[0]..=index], volume, scoring) <= room)
-        {
-            group[1] = index + 1;
-            continue;
-        }
-        groups.push([index, index + 1]);
-        open = !path.is_baseline();
-    }
-    Ok(Cut { chunks, groups })
-}
-
-#[cfg(test)]
-mod tests {
-    use neuro_probe::{Count, ProbeRequest};
-
-    use super::*;
-    use crate::prompt::Part;
-
-    /// Four rows of resid and one of keys and values per token; nothing else costs.
-    const COSTS: Costs = Costs {
-        resid: 10,
-        visit: 1,
-        state: 0,
-        work: [0, 0],
-        tile: [0, 0],
-        mlp: 0,
-        scores: 0,
-        head_dim: 0,
-        logits: 1000,
-        trunk: 2,
-        paths: 4,
-        weights: Weights::Held { held: 0, reading: 0 },
-        base: 0,
-    };
-
-    fn probe(questions: usize) -> Probe {
-        let request = ProbeRequest { count: Count::Some(questions), ..ProbeRequest::default() };
-        Probe::build("math:likelihood", &request).unwrap()
-    }
-
-    fn asked(questions: usize) -> Vec<Asked> {
-        let one = |index: usize| Asked {
-            parts: vec![Part { prompt: vec![index as u32; 4], continuation: vec![1] }],
-            limit: 0,
-        };
-        (0..questions).map(one).collect()
-    }
-
-    #[test]
-    fn questions_fill_a_chunk_and_paths_a_group() {
-        let paths: Vec<LayerPath> = neuro_path::triangle(2).map(|block| block.path(2).unwrap()).collect();
-        let (probe, asked) = (probe(5), asked(5));
-        // A question: 4 tokens × 3 of trunk × 10 bytes, and what a path runs itself, 4 tokens × 10 bytes.
-        let (trunk, own) = (4 * 3 * 10, 4 * 10);
-        let volume = Volume::of(&asked[..1]);
-        assert_eq!(COSTS.needed(&paths[..1], volume, Scoring::Likelihood), 1000 + trunk);
-        assert_eq!(COSTS.needed(&paths[..2], volume, Scoring::Likelihood), 1000 + trunk + own);
-        // Half of so little is the process's.
-        let cut = |room: u64| cut(&probe, &asked, &paths, &COSTS, room.saturating_mul(2));
-        let question = trunk + own;
-        assert_eq!(cut(1000 + 2 * question).unwrap().chunks, [[0, 2], [2, 4], [4, 5]]);
-        let error = cut(1000 + question - 1).unwrap_err();
-        assert!(matches!(error, ScanError::Memory { needed: 2319, budget: 2318, .. }), "{error}");
-        // Room for a second path over all questions.
-        let roomy = cut(1000 + 5 * (question + own)).unwrap();
-        assert_eq!((roomy.chunks, roomy.groups), (vec![[0, 5]], vec![[0, 1], [1, 3], [3, 4]]));
-        assert_eq!(cut(u64::MAX).unwrap().groups, [[0, 1], [1, 4]]);
-    }
-
-    #[test]
-    fn a_group_without_room_is_halved_until_there_is() {
-        let paths: Vec<LayerPath> = neuro_path::triangle(3).map(|block| block.path(3).unwrap()).collect();
-        let volume = Volume::of(&asked(2));
-        let parts = |free: u64| COSTS.parts(&paths, volume, Scoring::Likelihood, &|bytes| bytes <= free);
-        // Logits 1000; each path of its own 8 tokens × 10 bytes, the baseline none.
-        assert_eq!(parts(1000 + 6 * 80), (vec![[0, 7]], true));
-        assert_eq!(parts(1000 + 4 * 80), (vec![[0, 3], [3, 7]], true));
-        assert_eq!(parts(1000 + 80), ((0..7).map(|path| [path, path + 1]).collect(), true));
-        assert_eq!(parts(1000), ((0..7).map(|path| [path, path + 1]).collect(), false));
-        assert!(has_room(1 << 20) && !has_room(u64::MAX));
-    }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use neuro_checkpoint::{Memory, default_budget};
 use neuro_engine::Sampling;
-use neuro_model::WeightBytes;
+use neuro_model::{WeightBytes, WeightType};
 use neuro_path::{Block, LayerPath};
 use neuro_probe::Probe;
 use neuro_record::{PlannedPaths, ProbeInfo, RunInfo, SCHEMA, SOURCE, settings_hash};
@@ -35,12 +35,14 @@ pub struct Plan {
     /// How answers are drawn, where a probe asks for draws.
     pub(crate) sampling: Sampling,
     pub(crate) costs: Costs,
+    /// What the baseline in f32 costs, where the run's weights are quantised and the baseline is planned.
+    pub(crate) reference: Option<Costs>,
     /// Where the weights are while the plan is carried out.
     pub(crate) residence: Residence,
     /// Whether the memory budget was asked for, and not taken from the machine.
     pub(crate) memory_is_asked: bool,
     /// What the weights take in the type that they are multiplied in.
-    pub(crate) weights_bytes: u64,
+    pub(crate) weights: WeightBytes,
 }
 
 /// Plans a scan: builds the questions, puts them into tokens, and cuts questions and paths into portions that fit the
@@ -120,6 +122,8 @@ pub(crate) fn plan_probes(subject: &Subject, request: &ScanRequest, probes: Vec<
         screen,
         phantom: request.planted.clone(),
     };
+    let baseline = paths.iter().find(|path| path.is_baseline() && subject.weight_type() != WeightType::F32);
+    let reference = baseline.map(|baseline| Costs::of_reference(subject, baseline).with_base(cut.costs.base()));
     let plan = Plan {
         info,
         probes: planned.probes,
@@ -132,9 +136,10 @@ pub(crate) fn plan_probes(subject: &Subject, request: &ScanRequest, probes: Vec<
         notes: planned.notes,
         sampling,
         costs: cut.costs,
+        reference,
         residence: cut.residence,
         memory_is_asked: request.memory_bytes.is_some(),
-        weights_bytes: WeightBytes::of(subject.config(), subject.weight_type()).held,
+        weights: WeightBytes::of(subject.config(), subject.weight_type()),
     };
     for probe in 0..plan.probes.len() {
         // Refused now, not when the first probes are measured.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::size;
 use crate::prompt::Asked;
-use crate::work::{Volume, decoding_work, group_sweeps, group_visits, trunk_layers};
+use crate::work::{Volume, decoding_work, group_visits, group_walks, trunk_layers};
 use crate::{Plan, Residence, screen};
 
 /// What a plan comes to.
@@ -23,8 +23,9 @@ pub struct PlanSummary {
     pub weights_bytes: u64,
     /// Whether they are read from disk layer by layer, because they do not fit into the memory.
     pub streamed: bool,
-    /// Bytes of weights that the walks for prompts and scored keys read at most, from memory or from disk, each counted
-    /// with the head; decoding comes on top.
+    /// Bytes of weights, in that type, that the walks for prompts and scored keys read, from memory or from disk: of each walk
+    /// the layers that something waits for, and behind each group of paths the head. Decoding comes on top, and what is read
+    /// from disk ahead of its use.
     pub weights_bytes_read: u64,
     /// Number of paths.
     pub paths: usize,
@@ -65,7 +66,7 @@ pub struct ProbeSummary {
     pub distinct_tokens: u64,
     /// Layer-tokens, trunks included, without decoding.
     pub layer_tokens: u64,
-    /// Walks over the layer stack for prompts and scored keys; each reads all weights.
+    /// Walks over the layer stack for prompts and scored keys.
     pub sweeps: u64,
 }
 
@@ -75,13 +76,19 @@ impl Plan {
         let layers = self.info.model.layers;
         let trunk = trunk_layers(&self.paths) as u64;
         let mut needed = 0;
+        let mut read = 0_u64;
+        let layer_bytes = |layer: &usize| self.weights.layers.get(*layer).copied().unwrap_or(0);
         let mut decoded = 0_u64;
         let mut probes = Vec::with_capacity(self.probes.len());
         for (index, probe) in self.probes.iter().enumerate() {
             let (chunks, groups) = (&self.chunks[index], &self.groups[index]);
             let (mut distinct_tokens, mut layer_tokens) = (0, 0);
             let visits: u64 = groups.iter().map(|&[start, end]| group_visits(&self.paths[start..end])).sum();
-            let sweeps: u64 = groups.iter().map(|&[start, end]| group_sweeps(&self.paths[start..end])).sum();
+            let walks: Vec<_> = groups.iter().flat_map(|&[start, end]| group_walks(&self.paths[start..end])).collect();
+            let of_walks: u64 = walks.iter().flatten().map(layer_bytes).sum();
+            let of_trunk: u64 = (0..trunk as usize).map(|layer| layer_bytes(&layer)).sum();
+            let of_heads = groups.len() as u64 * self.weights.head;
+            read = read.saturating_add((chunks.len() as u64).saturating_mul(of_trunk + of_walks + of_heads));
             for &[start, end] in chunks {
                 let volume = Volume::of(&self.asked[index][start..end]);
                 distinct_tokens += volume.read;
@@ -89,6 +96,7 @@ impl Plan {
                 for &[start, end] in groups {
                     needed = needed.max(self.costs.needed(&self.paths[start..end], volume, probe.scoring()));
                 }
+                needed = needed.max(self.reference_needed(index, [start, end]));
                 let paths = self.paths.iter().map(|path| decoding_work(path, volume));
                 decoded = decoded.saturating_add(paths.sum());
             }
@@ -102,7 +110,7 @@ impl Plan {
                 tokens: self.asked[index].iter().map(Asked::tokens).sum(),
                 distinct_tokens,
                 layer_tokens,
-                sweeps: chunks.len() as u64 * (1 + sweeps),
+                sweeps: (chunks.len() * (usize::from(trunk > 0) + walks.len())) as u64,
             });
         }
         let mut notes: Vec<String> = Vec::new();
@@ -117,9 +125,9 @@ impl Plan {
             model: self.info.model.id.clone(),
             layers,
             compute: self.info.compute.clone(),
-            weights_bytes: self.weights_bytes,
+            weights_bytes: self.weights.held,
             streamed: self.residence == Residence::Streamed,
-            weights_bytes_read: self.weights_bytes.saturating_mul(probes.iter().map(|probe| probe.sweeps).sum()),
+            weights_bytes_read: read,
             paths: self.paths.len(),
             layer_tokens: whole,
             screened_layer_tokens_at_most: part.map(|part| (part * whole.saturating_add(decoded) as f64).ceil() as u64),

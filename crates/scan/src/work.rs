@@ -1,5 +1,7 @@
 //! How much there is to do, in layer-tokens: the plan's unit of cost, of progress and of sharing time.
 
+use std::collections::BTreeSet;
+
 use neuro_engine::{distinct_tokens, distinct_visits};
 use neuro_path::LayerPath;
 
@@ -56,15 +58,20 @@ pub(crate) fn group_visits(paths: &[LayerPath]) -> u64 {
     (distinct_visits(paths) - trunk_layers(paths)) as u64
 }
 
-/// Walks over the layer stack that a group of paths takes behind the trunk: one, and one more for each step back.
-pub(crate) fn group_sweeps(paths: &[LayerPath]) -> u64 {
-    let sweeps = |path: &LayerPath| {
-        let shared = shared_visits(path);
-        let own = &path.layers()[shared..];
-        let steps_back = own.windows(2).filter(|pair| pair[1] <= pair[0]).count() as u64;
-        if own.is_empty() { 0 } else { 1 + steps_back }
-    };
-    paths.iter().map(sweeps).max().unwrap_or(0)
+/// Walks over the layer stack that a group of paths takes behind the trunk, one and one more for each step back: the layers
+/// of each, whose weights are read once for all paths that wait there.
+pub(crate) fn group_walks(paths: &[LayerPath]) -> Vec<BTreeSet<usize>> {
+    let mut walks: Vec<BTreeSet<usize>> = Vec::new();
+    for path in paths {
+        let (mut walk, mut last) = (0, None);
+        for &layer in &path.layers()[shared_visits(path)..] {
+            walk += usize::from(last.is_none_or(|last| layer <= last));
+            last = Some(layer);
+            walks.resize(walks.len().max(walk), BTreeSet::new());
+            walks[walk - 1].insert(layer);
+        }
+    }
+    walks
 }
 
 /// Layer-tokens of decoding if every answer runs to its limit.
@@ -95,8 +102,13 @@ mod tests {
         // N(N+1)(2N+1)/6 layer-tokens per prompt token, DESIGN.md section 6.
         assert_eq!(own, 6 * 7 * 13 / 6);
         assert_eq!((group_visits(&paths), trunk_layers(&paths)), (own, 6));
-        assert_eq!((group_sweeps(&paths), group_sweeps(&paths[..1])), (1, 0));
-        assert_eq!(group_sweeps(&[LayerPath::parse("0..5,2..3x2", depth).unwrap()]), 2);
+        // Behind the trunk one walk over all layers, and none for the baseline.
+        let layers = |walks: Vec<BTreeSet<usize>>| walks.into_iter().map(Vec::from_iter).collect::<Vec<_>>();
+        assert_eq!(layers(group_walks(&paths)), [Vec::from_iter(0..depth)]);
+        assert!(group_walks(&paths[..1]).is_empty());
+        let path = |text: &str| LayerPath::parse(text, depth).unwrap();
+        assert_eq!(layers(group_walks(&[path("0..5,2..3x2")])), [[2, 3], [2, 3]]);
+        assert_eq!(layers(group_walks(&[path("0..5,3..5"), path("0..4,1,1,5")])), [vec![1, 3, 4, 5], vec![1, 5]]);
         let volume = Volume::of(&[asked(&[1, 2, 3], 4), asked(&[1, 2, 5, 6], 1)]);
         assert_eq!(volume, Volume { read: 5, new: 5, asked: 5, longest: 7, texts: 2 });
         assert_eq!(unit_work(&paths[0], volume), 6 * 5 + 5);

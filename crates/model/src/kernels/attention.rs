@@ -241,10 +241,10 @@ impl Task<'_> {
         for (tile, scores) in tiles.clone().zip(weights.iter_mut()) {
             let start = (kv_head * packed.len() + tile - packed.start) * head_dim;
             let mut found = products(&queries, &packed_keys[start..start + head_dim]);
-            for r in 0..R {
-                found[r] = found[r].mul(Lanes::splat(scale));
+            for found in &mut found {
+                *found = found.mul(Lanes::splat(scale));
                 if let Some(cap) = softcap {
-                    found[r] = capped(found[r], cap);
+                    *found = capped(*found, cap);
                 }
             }
             if !whole.contains(&tile) {

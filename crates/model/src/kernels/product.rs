@@ -78,9 +78,8 @@ pub(crate) struct Added<'a> {
 /// Products of the same rows with some weights, `(rows, in)` → `(rows, out)` each, plus what is added to them.
 pub(crate) fn multiply<P: Packed>(x: &Rows<P::Step>, weights: &[(&P, Added)]) -> Vec<Vec<f32>> {
     let threads = rayon::current_num_threads();
-    let plan = |weight: &P| {
-        Plan::of(x.rows.div_ceil(P::GROUP), weight.output().div_ceil(P::PANEL), weight.costs(), threads)
-    };
+    let plan =
+        |weight: &P| Plan::of(x.rows.div_ceil(P::GROUP), weight.output().div_ceil(P::PANEL), weight.costs(), threads);
     let plans: Vec<Plan> = weights.iter().map(|(weight, _)| plan(weight)).collect();
     let mut outs: Vec<Vec<f32>> =
         weights.iter().map(|(weight, _)| Vec::with_capacity(x.rows * weight.output())).collect();

@@ -74,7 +74,10 @@ impl Input {
         }
         cell.get().filter(|rows| rows.input == input).ok_or_else(|| {
             let found = cell.get().map_or(0, |rows| rows.input);
-            candle_core::Error::msg(format!("packed weights of {input} inputs cannot be multiplied with rows of {found}")).into()
+            candle_core::Error::msg(format!(
+                "packed weights of {input} inputs cannot be multiplied with rows of {found}"
+            ))
+            .into()
         })
     }
 }

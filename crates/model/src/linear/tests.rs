@@ -124,12 +124,7 @@ fn gated_as_behind_a_joined_product() {
         let x = noise(70, input, 5381);
         let mut expected = vec![0.0; 70 * output];
         let both = joined.forward(&x).unwrap();
-        crate::kernels::gated::gated_joined(
-            Values::of(&both).unwrap().get(),
-            output,
-            Activation::Silu,
-            &mut expected,
-        );
+        crate::kernels::gated::gated_joined(Values::of(&both).unwrap().get(), output, Activation::Silu, &mut expected);
         let expected = down.forward(&Tensor::from_vec(expected, (70, output), &Device::Cpu).unwrap()).unwrap();
         let found = gated.forward(&Input::new(&x)).unwrap();
         assert_eq!(rows(&down.apply(&found).unwrap()), rows(&expected), "{input} x {output}");

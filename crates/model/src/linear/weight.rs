@@ -65,7 +65,8 @@ impl Weight {
         // A panel has outputs of one weight alone where they take turns.
         let runs = parts.chunks(if order == Order::InTurn { 1 } else { parts.len().max(1) });
         let Some(checkpoint) = source.on_disk() else {
-            let parameter = |&(name, output): &(&str, usize)| source.parameter(&format!("{name}.weight"), &[output, input]);
+            let parameter =
+                |&(name, output): &(&str, usize)| source.parameter(&format!("{name}.weight"), &[output, input]);
             for run in runs {
                 let values = join(run.iter().map(parameter).collect::<Result<_>>()?)?;
                 match Values::of(&values).filter(|_| !values.track_op()) {

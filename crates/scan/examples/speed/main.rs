@@ -7,6 +7,7 @@ mod count;
 mod decode;
 mod engine;
 mod plain;
+mod screen;
 
 use std::error::Error;
 use std::io::{Read, Write, stdin, stdout};
@@ -40,12 +41,31 @@ struct Request {
     questions: Vec<Question>,
     /// Tokens of every generated answer.
     new_tokens: usize,
+    /// Tokens that end an answer.
+    #[serde(default)]
+    eos: Vec<u32>,
+    /// Whether answers are drafted from those of other paths.
+    #[serde(default = "yes")]
+    drafts: bool,
+    /// Screen by log-probability within this part of all layer-tokens, or what so few questions need at least.
+    screen: Option<f64>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
 struct Question {
     prompt: Vec<u32>,
     continuation: Vec<u32>,
+}
+
+impl Question {
+    /// What is read where the continuation is scored: its last token is predicted, never read.
+    fn reads(&self) -> Vec<u32> {
+        [&self.prompt, &self.continuation[..self.continuation.len().saturating_sub(1)]].concat()
+    }
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +104,8 @@ struct Measured {
     ran: Option<Ran>,
     /// What decoding took; only where that was asked for.
     decoding: Option<Vec<decode::Decoding>>,
+    /// What a screening took; only where that was asked for.
+    screened: Option<screen::Screened>,
     work: Work,
     /// Rate of the same type's matmul, best first.
     peaks: Vec<Peak>,
@@ -99,6 +121,8 @@ struct Ran {
     drafted: u64,
     accepted: u64,
     near_ties: u64,
+    /// Walks over its path that an answer took on average; none where nothing is answered.
+    sweeps_per_answer: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -140,11 +164,18 @@ fn measure(request: &Request) -> Result<Measured, Box<dyn Error>> {
     let load_seconds = start.elapsed().as_secs_f64();
     let mut peaks = measure_peaks(weight_type)?;
     let start = Instant::now();
-    let (mut stats, mut decoding) = (None, None);
+    let (mut stats, mut decoding, mut screened) = (None, None, None);
     let given = match request.way {
         Way::Engine => {
-            let (given, ran) = engine::run(&decoder, &paths, request)?;
-            stats = Some(ran);
+            let (given, ran, sweeps) = match request.screen {
+                Some(budget) => {
+                    let (given, ran, took) = screen::run(&decoder, &paths, request, budget)?;
+                    screened = Some(took);
+                    (given, ran, None)
+                }
+                None => engine::run(&decoder, &paths, request)?,
+            };
+            stats = Some((ran, sweeps));
             given
         }
         Way::Plain => plain::run(&decoder, &paths, request)?,
@@ -170,14 +201,16 @@ fn measure(request: &Request) -> Result<Measured, Box<dyn Error>> {
         threads: std::thread::available_parallelism()?.get(),
         load_seconds,
         seconds,
-        ran: stats.map(|stats| Ran {
+        ran: stats.map(|(stats, sweeps_per_answer)| Ran {
             sweeps: stats.sweeps,
             layer_tokens: stats.layer_tokens,
             drafted: stats.drafted,
             accepted: stats.accepted,
             near_ties: stats.near_ties,
+            sweeps_per_answer,
         }),
         decoding,
+        screened,
         seconds_per_path: seconds / paths.len() as f64,
         efficiency: work.operations() / (seconds * best * 1e9),
         work,
@@ -192,6 +225,11 @@ fn measure(request: &Request) -> Result<Measured, Box<dyn Error>> {
 
 /// What had to be read and asked for, question by question, to give this.
 fn asked_of(request: &Request, given: &Given) -> Vec<Asked> {
+    // A screened path has not seen every question.
+    let seen = match given {
+        Given::Tokens(answers) => answers.len(),
+        Given::Nats(questions) => questions.len(),
+    };
     let asked = |(index, question): (usize, &Question)| {
         let behind = match given {
             Given::Tokens(answers) => &answers[index],
@@ -201,7 +239,7 @@ fn asked_of(request: &Request, given: &Given) -> Vec<Asked> {
         let read = behind.len().saturating_sub(1);
         Asked { tokens: [&question.prompt, &behind[..read]].concat(), from: question.prompt.len() - 1 }
     };
-    request.questions.iter().enumerate().map(asked).collect()
+    request.questions.iter().take(seen).enumerate().map(asked).collect()
 }
 
 fn measure_peaks(weight_type: WeightType) -> Result<Vec<Peak>, Box<dyn Error>> {

@@ -225,7 +225,10 @@ fn plans() {
     let small = Plan::of(1, 4, costs(28), 2);
     assert!(is_serial(small.time, 2), "{small:?}");
     let large = Plan::of(85, 304, costs(28), 2);
-    assert!(!is_serial(large.time, 2) && 85_usize.div_ceil(large.groups) * 304_usize.div_ceil(large.panels) >= 8, "{large:?}");
+    assert!(
+        !is_serial(large.time, 2) && 85_usize.div_ceil(large.groups) * 304_usize.div_ceil(large.panels) >= 8,
+        "{large:?}"
+    );
 }
 
 /// Blocks as files hold them come in unchanged, also such as no rounding would make: no value of full size, any scale.

@@ -1,0 +1,68 @@
+use neuro_probe::{Count, Probe, ProbeRequest};
+
+use super::cut::cut;
+use super::*;
+use crate::ScanError;
+use crate::prompt::{Asked, Part};
+
+/// Four rows of resid and one of keys and values per token; nothing else costs.
+const COSTS: Costs = Costs {
+    resid: 10,
+    visit: 1,
+    state: 0,
+    work: [0, 0],
+    tile: [0, 0],
+    mlp: 0,
+    scores: 0,
+    head_dim: 0,
+    logits: 1000,
+    trunk: 2,
+    paths: 4,
+    weights: Weights::Held { held: 0, reading: 0 },
+    base: 0,
+};
+
+fn probe(questions: usize) -> Probe {
+    let request = ProbeRequest { count: Count::Some(questions), ..ProbeRequest::default() };
+    Probe::build("math:likelihood", &request).unwrap()
+}
+
+fn asked(questions: usize) -> Vec<Asked> {
+    let one =
+        |index: usize| Asked { parts: vec![Part { prompt: vec![index as u32; 4], continuation: vec![1] }], limit: 0 };
+    (0..questions).map(one).collect()
+}
+
+#[test]
+fn questions_fill_a_chunk_and_paths_a_group() {
+    let paths: Vec<LayerPath> = neuro_path::triangle(2).map(|block| block.path(2).unwrap()).collect();
+    let (probe, asked) = (probe(5), asked(5));
+    // A question: 4 tokens × 3 of trunk × 10 bytes, and what a path runs itself, 4 tokens × 10 bytes.
+    let (trunk, own) = (4 * 3 * 10, 4 * 10);
+    let volume = Volume::of(&asked[..1]);
+    assert_eq!(COSTS.needed(&paths[..1], volume, Scoring::Likelihood), 1000 + trunk);
+    assert_eq!(COSTS.needed(&paths[..2], volume, Scoring::Likelihood), 1000 + trunk + own);
+    // Half of so little is the process's.
+    let cut = |room: u64| cut(&probe, &asked, &paths, &COSTS, room.saturating_mul(2));
+    let question = trunk + own;
+    assert_eq!(cut(1000 + 2 * question).unwrap().chunks, [[0, 2], [2, 4], [4, 5]]);
+    let error = cut(1000 + question - 1).unwrap_err();
+    assert!(matches!(error, ScanError::Memory { needed: 2319, budget: 2318, .. }), "{error}");
+    // Room for a second path over all questions.
+    let roomy = cut(1000 + 5 * (question + own)).unwrap();
+    assert_eq!((roomy.chunks, roomy.groups), (vec![[0, 5]], vec![[0, 1], [1, 3], [3, 4]]));
+    assert_eq!(cut(u64::MAX).unwrap().groups, [[0, 1], [1, 4]]);
+}
+
+#[test]
+fn a_group_without_room_is_halved_until_there_is() {
+    let paths: Vec<LayerPath> = neuro_path::triangle(3).map(|block| block.path(3).unwrap()).collect();
+    let volume = Volume::of(&asked(2));
+    let parts = |free: u64| COSTS.parts(&paths, volume, Scoring::Likelihood, &|bytes| bytes <= free);
+    // Logits 1000; each path of its own 8 tokens × 10 bytes, the baseline none.
+    assert_eq!(parts(1000 + 6 * 80), (vec![[0, 7]], true));
+    assert_eq!(parts(1000 + 4 * 80), (vec![[0, 3], [3, 7]], true));
+    assert_eq!(parts(1000 + 80), ((0..7).map(|path| [path, path + 1]).collect(), true));
+    assert_eq!(parts(1000), ((0..7).map(|path| [path, path + 1]).collect(), false));
+    assert!(has_room(1 << 20) && !has_room(u64::MAX));
+}
