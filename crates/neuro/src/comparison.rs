@@ -1,10 +1,7 @@
-//! Single paths beside the baseline, as a table and as one JSON document.
+//! Single paths beside the baseline, as a table and as one JSON document. Numbers come from `stats`.
 
-use std::collections::BTreeMap;
-
-use neuro_path::LayerPath;
 use neuro_record::{Row, RunData};
-use neuro_stats::{Delta, RESAMPLES, overhead, paired_delta};
+use neuro_stats::{Delta, RowDelta, row_deltas};
 use serde_json::{Value, json};
 
 use crate::printer::{DIM, styled};
@@ -15,28 +12,13 @@ use crate::results::{JSON_SCHEMA, interval, planned_rows};
 #[derive(Debug)]
 pub(crate) struct Comparison<'a> {
     data: &'a RunData,
-    lines: Vec<Line<'a>>,
-}
-
-#[derive(Debug)]
-struct Line<'a> {
-    row: &'a Row,
-    /// None for the baseline, and while the baseline is not measured.
-    delta: Option<Delta>,
-    /// Extra visits ÷ layers.
-    overhead: f64,
+    lines: Vec<RowDelta<'a>>,
 }
 
 impl<'a> Comparison<'a> {
     /// Pairs every row with the baseline, question by question.
     pub(crate) fn new(data: &'a RunData) -> Self {
-        let baseline = LayerPath::baseline(data.info.model.layers).map(|path| path.to_string()).unwrap_or_default();
-        let line = |row: &'a Row| Line {
-            row,
-            delta: if row.path == baseline { None } else { delta(data, &baseline, row) },
-            overhead: LayerPath::parse(&row.path, data.info.model.layers).as_ref().map_or(f64::NAN, overhead),
-        };
-        Self { data, lines: data.rows.iter().map(line).collect() }
+        Self { data, lines: row_deltas(data) }
     }
 
     /// The rows of a path, each with its delta.
@@ -106,20 +88,6 @@ impl<'a> Comparison<'a> {
             "rows": self.data.rows,
         })
     }
-}
-
-/// The row's delta to the baseline over the questions that both have answered.
-fn delta(data: &RunData, baseline: &str, row: &Row) -> Option<Delta> {
-    let scores = |path: &str| -> BTreeMap<&str, f64> {
-        let of_path = data.samples_of(&row.probe).filter(|sample| sample.path == path);
-        of_path.map(|sample| (sample.question.as_str(), sample.score)).collect()
-    };
-    let (base, path) = (scores(baseline), scores(&row.path));
-    if base.is_empty() || !base.keys().eq(path.keys()) {
-        return None;
-    }
-    let (base, path): (Vec<f64>, Vec<f64>) = (base.into_values().collect(), path.into_values().collect());
-    paired_delta(&base, &path, RESAMPLES, data.info.seed)
 }
 
 /// Columns padded to equal widths: those of `words` to the left, numbers to the right. The first line is the header.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use neuro_record::{CONFIRM_FOLDER, ConfirmData};
 use neuro_report::{ColorLevel, Confirmation, html_with_confirmation};
-use neuro_stats::{Effect, Failures, PathVerdict, VerdictOptions, evidence, overhead, verdict};
+use neuro_stats::{Corrected, Effect, Failures, Judge, PathVerdict, VerdictOptions, evidence, overhead, verdict};
 use serde_json::{Value, json};
 
 use crate::results::interval;
@@ -69,6 +69,7 @@ impl Confirmed {
             "settings": fixed.settings,
             "verdicts": verdicts.map(|verdicts| verdicts.iter().map(|found| self.one(found)).collect::<Vec<_>>()),
             "skipped": questions.map(|sets| &sets.skipped),
+            "earlier": questions.and_then(|sets| sets.earlier.as_ref()),
             "question_sets": questions.map(|sets| {
                 let set = |set: &neuro_record::QuestionSet| {
                     json!({ "role": set.role, "probe": set.probe, "questions": set.questions.len() })
@@ -94,7 +95,8 @@ impl Confirmed {
             "judge": found.judge.name(),
             "effect": found.effect.as_ref().map(effect),
             "failures": found.failures.as_ref().map(failures),
-            "corrected_p": found.corrected_p,
+            "corrected_p": found.corrected.map(|corrected| corrected.p),
+            "corrected_for": corrected_for(found.corrected, "finalists"),
             "visible": found.visible,
             "controls": {
                 "paths": found.controls.n,
@@ -107,9 +109,14 @@ impl Confirmed {
                 "probe": other.probe,
                 "effect": other.effect.as_ref().map(effect),
                 "failures": other.failures.as_ref().map(failures),
-                "p": other.p,
+                "corrected_p": other.corrected.map(|corrected| corrected.p),
+                "corrected_for": corrected_for(other.corrected, match other.judge {
+                    Judge::Guard => "guards of all finalists",
+                    _ => "second judges of this path",
+                }),
                 "is_below": other.is_below,
                 "is_above": other.is_above,
+                "is_doubt": other.is_doubt,
             })).collect::<Vec<_>>(),
             "shams": found.shams.iter().map(|sham| json!({
                 "kind": sham.kind, "path": sham.path, "delta": sham.delta,
@@ -119,6 +126,11 @@ impl Confirmed {
             "finalist": finalist,
         })
     }
+}
+
+/// The family of a corrected p: `{"tests": 5, "of": "finalists"}`.
+fn corrected_for(corrected: Option<Corrected>, of: &str) -> Value {
+    corrected.map_or(Value::Null, |corrected| json!({ "tests": corrected.family, "of": of, "method": "Holm" }))
 }
 
 fn effect(effect: &Effect) -> Value {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use neuro_record::{LOCK_FILE, ROWS_FILE, RUN_FILE, RecordError, write_atomically};
+use neuro_record::{ASKED_FILE, LOCK_FILE, ROWS_FILE, RUN_FILE, RecordError, write_atomically};
 
 use crate::error::Failure;
 
@@ -76,7 +76,7 @@ fn name(place: &Path) -> String {
 
 fn is_of_run(place: &Path) -> bool {
     let name = name(place);
-    let is_named = [RUN_FILE, ROWS_FILE, LOCK_FILE].contains(&name.as_str())
+    let is_named = [RUN_FILE, ROWS_FILE, LOCK_FILE, ASKED_FILE].contains(&name.as_str())
         || (name.starts_with("samples-") && name.ends_with(".jsonl"));
     is_named && parent(place).join(RUN_FILE).is_file()
 }

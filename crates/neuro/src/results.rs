@@ -9,6 +9,7 @@ use neuro_stats::{
 };
 use serde_json::{Value, json};
 
+use crate::error::Failure;
 use crate::printer::{BOLD, DIM, GOOD, Printer, WARNING, styled};
 use crate::remarks;
 use crate::values::{grouped, wrapped};
@@ -17,6 +18,8 @@ use crate::values::{grouped, wrapped};
 pub(crate) const JSON_SCHEMA: u32 = 1;
 /// The group that stands for all questions.
 const ALL_GROUPS: &str = "all";
+/// The probe that stands for the mean of all.
+pub(crate) const COMBINED: &str = "combined";
 
 /// A run of every block, with its maps.
 #[derive(Debug)]
@@ -29,11 +32,14 @@ pub(crate) struct Results<'a> {
 
 impl<'a> Results<'a> {
     /// Makes the maps. The first is that of `probe` and `group`, by default that of the run's first probe; for a phantom
-    /// over the group of questions that needs what is planted.
+    /// over the group of questions that needs what is planted. `combined` is the mean of all probes.
     ///
     /// # Errors
     /// When the run has no such probe or group.
     pub(crate) fn new(data: &'a RunData, probe: Option<&str>, group: Option<&str>) -> anyhow::Result<Self> {
+        if probe == Some(COMBINED) && data.info.probe(COMBINED).is_none() {
+            return Self::combined(data, group);
+        }
         let first = probe.or_else(|| data.info.probes.first().map(|probe| probe.name.as_str()));
         let first = first.context("the run has no probe")?;
         let planted = data.info.phantom.as_ref();
@@ -56,6 +62,28 @@ impl<'a> Results<'a> {
             _ => None,
         };
         Ok(Self { data, maps, planted })
+    }
+
+    /// The same maps with that of all probes in front.
+    fn combined(data: &'a RunData, group: Option<&str>) -> anyhow::Result<Self> {
+        if let Some(group) = group.filter(|group| *group != ALL_GROUPS) {
+            let failure =
+                Failure::new(format!("the combined map is over all questions, and group {group} was asked for"));
+            return Err(failure.hint("name the probe whose group it is, or leave --group out").into());
+        }
+        let Some(combined) = combined_map(data)? else {
+            let why = match data.info.probes.len() {
+                0 | 1 => "the run has one probe, expected several",
+                _ => "its paths did not all see the same questions: it is screened, or not complete",
+            };
+            let failure = Failure::new(format!("there is no combined map: {why}"));
+            return Err(failure.hint("without --probe, the run's first probe is shown").into());
+        };
+        let mut maps = vec![combined];
+        for probe in &data.info.probes {
+            maps.push(BlockMap::from_run(data, &probe.name, None)?);
+        }
+        Ok(Self { data, maps, planted: None })
     }
 
     /// The map to be shown.

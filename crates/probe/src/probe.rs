@@ -2,6 +2,9 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -148,6 +151,36 @@ impl Probe {
         let each = |question: &Question| (0..draws).map(|number| draw(question, number)).collect::<Vec<_>>();
         parts.questions = parts.questions.iter().flat_map(each).collect();
         Ok(Self { parts, draws })
+    }
+
+    /// `count` of the questions that `is_used` does not name, in the order in which they stand: groups take turns, in the
+    /// order in which they come, each with its questions in an order drawn from `seed`. Probes with the same questions keep
+    /// the same ones, whatever they score.
+    ///
+    /// # Errors
+    /// When `count` is 0, or fewer are left.
+    pub fn unused(&self, count: usize, seed: u64, is_used: impl Fn(&Question) -> bool) -> Result<Self, ProbeError> {
+        let mut groups: Vec<(&str, Vec<usize>)> = Vec::new();
+        let left = self.parts.questions.iter().enumerate().filter(|(_, question)| !is_used(question));
+        for (place, Question { group, .. }) in left {
+            match groups.iter_mut().find(|(known, _)| known == group) {
+                Some((_, places)) => places.push(place),
+                None => groups.push((group, vec![place])),
+            }
+        }
+        let available = groups.iter().map(|(_, places)| places.len()).sum();
+        draw::check_count(self.name(), count, available, "ask for as many, or make a new run")?;
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        groups.iter_mut().for_each(|(_, places)| places.shuffle(&mut rng));
+        let longest = groups.iter().map(|(_, places)| places.len()).max().unwrap_or(0);
+        let turns =
+            (0..longest).flat_map(|turn| groups.iter().filter_map(move |(_, places)| places.get(turn).copied()));
+        let mut kept: Vec<usize> = turns.take(count).collect();
+        kept.sort_unstable();
+        let mut parts = self.parts.clone();
+        parts.questions = kept.into_iter().map(|place| self.parts.questions[place].clone()).collect();
+        parts.parameters = format!("{} unused={count}", parts.parameters);
+        Ok(Self { parts, draws: self.draws })
     }
 
     /// Answers that are drawn to each question; 0 where the likeliest one is taken.

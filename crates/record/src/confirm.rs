@@ -2,8 +2,9 @@
 //!
 //! `finalists.json` is written first and never again: it says which paths are finalists and why, what they are compared
 //! with, and every setting. `questions.json`, written next and never again, holds the hashes of three question sets
-//! that share none. Then come two runs, `main` (the confirmed probe: baseline, finalists, controls, shams) and `side`
-//! (second judges and guards: baseline and finalists), and `costs.json`.
+//! that share none, nor one with what earlier confirmations of the run asked. Then come two runs, `main` (the confirmed
+//! probe: baseline, finalists, controls, shams) and `side` (second judges and guards: baseline and finalists), and
+//! `costs.json`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -49,6 +50,9 @@ pub struct Finalists {
     pub search: SearchSource,
     /// The probe on which they are confirmed, with scoring.
     pub probe: String,
+    /// Confirmations of the same run before this one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub earlier: usize,
     /// Every finalist, best first.
     pub finalists: Vec<Finalist>,
     /// Paths with a finalist's number of extra visits at random layers and places, by that number.
@@ -70,6 +74,9 @@ pub struct SearchSource {
     pub probe_id: String,
     /// Questions that ranked.
     pub questions: usize,
+    /// Whether the search asked the questions of every role, those of the confirmation too, which then did not rank.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked_all: bool,
 }
 
 /// One finalist.
@@ -110,14 +117,28 @@ pub struct QuestionSets {
     pub probes: Vec<String>,
     /// The sets.
     pub sets: Vec<QuestionSet>,
+    /// What earlier confirmations of the run had asked; none for its first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Earlier>,
     /// Probes that were left out.
     pub skipped: Vec<SkippedProbe>,
+}
+
+/// What the confirmations before this one leave to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earlier {
+    /// How many they are.
+    pub confirmations: usize,
+    /// Questions of the confirmed probe that they had asked, and that were left out.
+    pub questions: usize,
+    /// Whether one of them had the same seed: its random paths and draws are then the same, its questions are not.
+    pub is_seed_repeated: bool,
 }
 
 /// The questions of one role and probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuestionSet {
-    /// `search`, `confirm` or `report`.
+    /// `search`, `confirm` or `report`; `earlier` for what earlier confirmations of the run asked.
     pub role: String,
     /// The probe without scoring.
     pub probe: String,
@@ -141,6 +162,12 @@ pub struct PathCost {
     pub path: String,
     /// Milliseconds per generated token: median over tokens.
     pub ms_per_token: f64,
+    /// Half of the tokens took a time between these two: the first and the third quartile.
+    #[serde(default)]
+    pub ms_quartiles: Option<[f64; 2]>,
+    /// How many times as long as the baseline it takes: median over rounds in which both read one token.
+    #[serde(default)]
+    pub times_baseline: Option<f64>,
     /// Tokens that were timed.
     pub tokens: usize,
     /// Bytes of keys and values per token of text.
@@ -183,7 +210,12 @@ impl ConfirmWriter {
     pub fn open(dir: &Path, finalists: &Finalists) -> Result<(Self, Finalists), RecordError> {
         fs::create_dir_all(dir).map_err(RecordError::io("create", dir))?;
         let writer = Self { dir: dir.to_owned(), _lock: WriterLock::take(dir)? };
-        let stored = writer.write_once(FINALISTS_FILE, finalists)?;
+        let mut wanted = finalists.clone();
+        // How many came before is settled once; going on later changes nothing.
+        if let Some(stored) = read_document::<Finalists>(&dir.join(FINALISTS_FILE))? {
+            wanted.earlier = stored.earlier;
+        }
+        let stored = writer.write_once(FINALISTS_FILE, &wanted)?;
         Ok((writer, stored))
     }
 
@@ -286,16 +318,41 @@ fn causes(mut differences: Vec<Difference>) -> Vec<Difference> {
 pub fn rows_hash(run: &Path) -> Result<String, RecordError> {
     let file = run.join(ROWS_FILE);
     let bytes = fs::read(&file).map_err(RecordError::io("read", file))?;
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash(&bytes))
+}
+
+/// SHA-256 of a confirmation's `finalists.json`, in hexadecimal digits: what tells one confirmation from another. None
+/// where the folder has none.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn finalists_hash(dir: &Path) -> Result<Option<String>, RecordError> {
+    let file = dir.join(FINALISTS_FILE);
+    match fs::read(&file) {
+        Ok(bytes) => Ok(Some(hash(&bytes))),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(RecordError::io("read", file)(error)),
+    }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// For `serde`, which gives references.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// One JSON document with a schema version, where it has one; none where there is no file.
-fn read_document<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, RecordError> {
+pub(crate) fn read_document<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, RecordError> {
     let bytes = match fs::read(file) {
         Ok(bytes) => bytes,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
+        Err(error) if is_missing(&error) => return Ok(None),
         Err(error) => return Err(RecordError::io("read", file)(error)),
     };
     let broken = |reason: String| RecordError::Info { file: file.to_owned(), reason };

@@ -211,6 +211,32 @@ pub enum ScanError {
         /// What the run has.
         expected: String,
     },
+    /// A text of the user's own of which nothing falls to a confirmation.
+    #[error(
+        "{file} is too short: of its pieces of about 400 bytes a third belongs to a confirmation, and there is none; give a \
+         text of some kilobytes"
+    )]
+    ShortText {
+        /// The file.
+        file: String,
+    },
+    /// Earlier confirmations have asked too many of the questions there are.
+    #[error(
+        "too few questions of probe `{probe}` are fresh: {} asked {asked} of them, {left} are left, expected {wanted}; {}",
+        confirmations_words(*.confirmations), used_up_advice(*.left)
+    )]
+    UsedUp {
+        /// The probe with scoring.
+        probe: String,
+        /// Questions wanted.
+        wanted: usize,
+        /// Questions that earlier confirmations have asked.
+        asked: usize,
+        /// How many confirmations.
+        confirmations: usize,
+        /// Questions left.
+        left: usize,
+    },
     /// A path could not be timed.
     #[error("path {path} cannot be timed: {source}")]
     Cost {
@@ -245,6 +271,22 @@ pub enum ScanError {
         /// What the tokenizer said.
         source: Box<TextError>,
     },
+}
+
+fn confirmations_words(count: usize) -> String {
+    if count == 1 {
+        "an earlier confirmation of this run".to_owned()
+    } else {
+        format!("{count} earlier confirmations of this run")
+    }
+}
+
+fn used_up_advice(left: usize) -> String {
+    if left == 0 {
+        "confirm on another probe, or with another file of questions".to_owned()
+    } else {
+        format!("ask at most so many (--questions {left}), or confirm on another probe")
+    }
 }
 
 /// A number of bytes for people: `1.5 GiB`.

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::Model;
+use common::{Model, copy_run};
 use neuro_path::LayerPath;
-use neuro_record::{ConfirmData, FINALISTS_FILE, QUESTIONS_FILE, Row, rows_hash};
+use neuro_probe::{PhantomWorld, ProbeFile};
+use neuro_record::{ASKED_FILE, ConfirmData, Earlier, FINALISTS_FILE, QUESTIONS_FILE, Row, rows_hash};
 use neuro_scan::{ConfirmOutcome, ConfirmRequest, Observer, ScanError, ScanRequest, Subject, confirm, plan, run};
 use neuro_stats::{Judge, Verdict, VerdictOptions, evidence, verdict};
 
@@ -95,7 +96,10 @@ fn an_interrupted_confirmation_goes_on_and_writes_its_finalists_once() {
     let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
     let subject = model.open();
     search(&subject, place.path());
-    let whole = confirmed(&subject, place.path(), &request()).unwrap().data;
+    // In a copy of the run: a second confirmation of one run asks other questions.
+    let copy = tempfile::tempdir().unwrap();
+    copy_run(place.path(), copy.path());
+    let whole = confirmed(&subject, copy.path(), &request()).unwrap().data;
     let out = place.path().join("again");
     let mut stops = 0;
     let mut first = None;
@@ -118,6 +122,132 @@ fn an_interrupted_confirmation_goes_on_and_writes_its_finalists_once() {
         stops += 1;
     }
     assert!(stops > 2, "{stops} stops");
+    // However often it was begun, it is entered once.
+    assert_eq!(std::fs::read_to_string(place.path().join(ASKED_FILE)).unwrap().lines().count(), 1);
+}
+
+/// Hashes of what a confirmation asks of a probe.
+fn asked(data: &ConfirmData, probe: &str) -> HashSet<String> {
+    let sets = data.questions.as_ref().unwrap().sets.iter();
+    let own = sets.filter(|set| (set.role.as_str(), set.probe.as_str()) == ("confirm", probe));
+    own.flat_map(|set| set.questions.iter().cloned()).collect()
+}
+
+/// The first finalist's questions, wherever the confirmation lies: no question is fresh twice.
+#[test]
+fn a_second_confirmation_asks_none_of_the_first_ones_questions() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    let elsewhere = tempfile::tempdir().unwrap();
+    let outs = ["one", "two", "three"].map(|name| elsewhere.path().join(name));
+    let confirm = |out: &Path, request: &ConfirmRequest| {
+        confirm(&subject, place.path(), request, out, &mut (), &AtomicBool::new(false)).unwrap().data
+    };
+    let other_seed = ConfirmRequest { seed: 1, ..request() };
+    let found = [
+        confirm(&outs[0], &request()),
+        // The same command into another folder.
+        confirm(&outs[1], &request()),
+        confirm(&outs[2], &other_seed),
+    ];
+    let all: HashSet<String> = found.iter().flat_map(|data| asked(data, "math")).collect();
+    assert_eq!(all.len(), 3 * 6);
+    let earlier = found.each_ref().map(|data| data.questions.as_ref().unwrap().earlier.clone());
+    let told =
+        |confirmations, questions, is_seed_repeated| Some(Earlier { confirmations, questions, is_seed_repeated });
+    assert_eq!(earlier, [None, told(1, 6, true), told(2, 12, false)]);
+    assert_eq!(found.each_ref().map(|data| data.finalists.earlier), [0, 1, 2]);
+    // Second judges answer the same questions, the groups take turns as before, and what was left out is checked.
+    for data in &found[1..] {
+        let (main, side) = (data.main.as_ref().unwrap(), data.side.as_ref().unwrap());
+        let ids = |run: &neuro_record::RunData, probe: &str| -> HashSet<String> {
+            run.samples_of(probe).map(|sample| sample.question.clone()).collect()
+        };
+        assert_eq!(ids(main, "math"), ids(side, "math:likelihood"));
+        assert_eq!(main.rows[0].groups.values().map(|group| group.n).max(), Some(2));
+        assert!(data.questions.as_ref().unwrap().sets.iter().any(|set| set.role == "earlier"));
+    }
+    // Each goes on with its own questions, whatever came later.
+    for ((out, data), request) in outs.iter().zip(&found).zip([request(), request(), other_seed]) {
+        assert_eq!(confirm(out, &request).questions, data.questions);
+    }
+    // A confirmation of before there were ledgers is known where it lies in the run.
+    let copy = tempfile::tempdir().unwrap();
+    copy_run(place.path(), copy.path());
+    std::fs::remove_file(copy.path().join(ASKED_FILE)).unwrap();
+    let old = copy.path().join("confirm");
+    std::fs::create_dir(&old).unwrap();
+    for name in [FINALISTS_FILE, QUESTIONS_FILE] {
+        std::fs::copy(outs[0].join(name), old.join(name)).unwrap();
+    }
+    let out = elsewhere.path().join("four");
+    let stopped = AtomicBool::new(true);
+    let data = neuro_scan::confirm(&subject, copy.path(), &request(), &out, &mut (), &stopped).unwrap().data;
+    assert!(asked(&data, "math").is_disjoint(&asked(&found[0], "math")));
+}
+
+/// Drawn is asked: what was entered before a kill is not drawn again by another confirmation.
+#[test]
+fn what_is_used_up_is_refused_with_counts_and_advice() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    let ask = |out: &str, questions| {
+        let request = ConfirmRequest {
+            probe: Some("phantom".to_owned()),
+            phantom: Some(PhantomWorld::new(3)),
+            questions,
+            guards: Some(Vec::new()),
+            ..request()
+        };
+        confirm(&subject, place.path(), &request, &place.path().join(out), &mut (), &AtomicBool::new(true))
+    };
+    assert!(ask("one", Some(300)).unwrap().interrupted);
+    let refused = |questions| ask("two", questions).unwrap_err().to_string();
+    let used_up = |left: usize, expected: usize, advice: &str| {
+        format!(
+            "too few questions of probe `phantom` are fresh: an earlier confirmation of this run asked 300 of them, {left} are \
+             left, expected {expected}; {advice}"
+        )
+    };
+    let fewer = "ask at most so many (--questions 84), or confirm on another probe";
+    assert_eq!(refused(Some(300)), used_up(84, 300, fewer));
+    // Without a number, all that the role holds.
+    assert_eq!(refused(None), used_up(84, 384, fewer));
+    assert!(!place.path().join("two").exists());
+    let data = ask("two", Some(84)).unwrap().data;
+    assert_eq!(asked(&data, "phantom").len(), 84);
+    let error = ask("three", Some(1)).unwrap_err().to_string();
+    assert!(error.contains("2 earlier confirmations of this run asked 384 of them, 0 are left"), "{error}");
+    // Going on is not asking again.
+    assert_eq!(asked(&ask("two", Some(84)).unwrap().data, "phantom"), asked(&data, "phantom"));
+}
+
+/// Hours later would be late.
+#[test]
+fn a_text_that_cannot_be_asked_is_refused_before_anything_is() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    let confirm = |content: &[u8]| {
+        let text = ProbeFile { name: "my.txt".to_owned(), content: content.into() };
+        confirmed(&subject, place.path(), &ConfirmRequest { text: Some(text), ..request() })
+    };
+    for (content, why) in [
+        (&b"caf\xe9"[..], "my.txt, line 1: found bytes that are not UTF-8"),
+        (b"", "my.txt, line 1: found no text, expected at least two words"),
+        (b"word", "my.txt, line 1: found no text, expected at least two words"),
+        ("Zwölf Wörter".as_bytes(), "cannot be asked the probe `text:likelihood`"),
+    ] {
+        let error = confirm(content).unwrap_err().to_string();
+        assert!(error.contains(why) || error.contains("my.txt is too short"), "{error}");
+        assert!(!place.path().join("confirm").exists());
+    }
+    // One piece belongs to one role.
+    let short =
+        (0..12).filter_map(|k| confirm(format!("two words {k}").as_bytes()).err()).map(|error| error.to_string());
+    assert!(short.into_iter().any(|error| error.contains("my.txt is too short")));
 }
 
 #[test]
@@ -249,4 +379,29 @@ fn a_model_without_a_circuit_confirms_nothing() {
     assert!(failed(&evidence.finalists[0].scores) > 0.5 && sampled > 0.5 && likelihood == 0.0);
     let verdicts = verdict(&evidence, &VerdictOptions::default());
     assert!(verdicts.iter().all(|found| found.verdict != Verdict::Gain), "{verdicts:?}");
+}
+
+/// A disk that takes no more: the error names the file, and what was measured stays.
+#[test]
+fn files_that_cannot_be_written_are_named_and_the_rest_stays() {
+    let (model, place) = (Model::plain(), tempfile::tempdir().unwrap());
+    let subject = model.open();
+    search(&subject, place.path());
+    let out = place.path().join("confirm");
+    let refused = |file: &Path| {
+        std::fs::create_dir_all(file).unwrap();
+        let error = confirmed(&subject, place.path(), &request()).unwrap_err().to_string();
+        std::fs::remove_dir(file).unwrap();
+        assert!(error.contains(&file.display().to_string()), "{error}");
+    };
+    // Nothing is fixed that nobody may ask.
+    refused(&place.path().join(ASKED_FILE));
+    assert!(!out.exists());
+    refused(&out.join(QUESTIONS_FILE));
+    assert!(!out.join("main").exists());
+    refused(&out.join("costs.json"));
+    let rows = || ["main", "side"].map(|run| std::fs::read(out.join(run).join("rows.jsonl")).unwrap());
+    let measured = rows();
+    let data = confirmed(&subject, place.path(), &request()).unwrap().data;
+    assert!(rows() == measured && evidence(&data).unwrap().is_some() && data.costs.len() == 3);
 }

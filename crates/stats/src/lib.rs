@@ -12,6 +12,7 @@ mod bootstrap;
 mod chance;
 mod combined;
 mod compare;
+mod effect;
 mod error;
 mod flips;
 mod gather;
@@ -27,6 +28,7 @@ mod power;
 mod proportions;
 mod race;
 mod rank;
+mod row_deltas;
 mod skyline;
 mod student;
 mod type_effect;
@@ -36,7 +38,8 @@ pub use best_of::expected_best;
 pub use bootstrap::{Delta, Interval, LEVEL, Resampler, ScoreKind, paired_delta};
 pub use chance::{Chance, SWAPS};
 pub use combined::combined_map;
-pub use compare::{ALPHA, PairedTest, Shown, TaskComparison, compare, comparison_in_words};
+pub use compare::{ALPHA, Shown, TaskComparison, compare, comparison_in_words};
+pub use effect::{Effect, PairedTest, Resampling};
 pub use error::StatsError;
 pub use map::{BlockMap, Cell, DEEPEST, Dropped, RESAMPLES};
 pub use max_t::{MaxT, max_t};
@@ -52,9 +55,10 @@ pub use power::{
 pub use proportions::{tango, wilson};
 pub use race::{Race, RaceError, RaceOptions, Stage, question_order};
 pub use rank::{Spearman, spearman};
+pub use row_deltas::{RowDelta, row_deltas};
 pub use skyline::Skyline;
 pub use type_effect::{TypeEffect, type_effect};
 pub use verdict::{
-    ControlCheck, Effect, Evidence, Failures, FinalistEvidence, Judge, OtherEffect, OtherEvidence, PairTest, Paired,
+    ControlCheck, Corrected, Evidence, Failures, FinalistEvidence, Judge, OtherEffect, OtherEvidence, Paired,
     PathVerdict, ShamDelta, Verdict, VerdictOptions, evidence, signed_delta, verdict,
 };

@@ -7,7 +7,7 @@ use crate::normal;
 /// The chance to find what is there that a study is planned with.
 pub const POWER: f64 = 0.8;
 /// More questions are not looked at: no probe has as many, and the exact sum takes their square.
-const MOST_QUESTIONS: usize = 20_000;
+pub(crate) const MOST_QUESTIONS: usize = 20_000;
 /// Numbers of discordant questions that are less likely than this are left out of the sum.
 const NEGLIGIBLE: f64 = 1e-12;
 

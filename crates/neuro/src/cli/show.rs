@@ -11,7 +11,8 @@ pub(crate) struct ShowArgs {
     /// Run directory
     #[arg(value_name = "RUN", value_hint = ValueHint::DirPath)]
     pub(crate) run: PathBuf,
-    /// The probe to show (default: the run's first); with --lm-eval NAME=FILE adds what stands in its file
+    /// The probe to show, or `combined` for the mean of all (default: the run's first); with --lm-eval NAME=FILE adds what
+    /// stands in its file
     #[arg(long, value_name = "NAME")]
     pub(crate) probe: Option<String>,
     /// Only this group of questions, or `all` (default: all; on a phantom the group that needs the planted block)

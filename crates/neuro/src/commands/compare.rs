@@ -109,21 +109,18 @@ fn table(lines: &[(&PairedScores, TaskComparison)]) -> String {
     for (task, found) in lines {
         let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
         let several_filters = lines.iter().any(|(other, _)| other.filter != task.filter && other.metric == task.metric);
-        let metric = or_dash(&task.metric);
+        let (metric, effect) = (or_dash(&task.metric), &found.effect);
         cells.push([
             or_dash(&task.task),
             if several_filters { format!("{metric}, {}", or_dash(&task.filter)) } else { metric },
-            found.delta.n.to_string(),
-            format!("{:.3}", found.baseline),
-            format!("{:.3}", found.path),
-            format!("{:+.3}", found.delta.mean),
-            found
-                .delta
-                .interval
-                .map_or_else(|| "-".to_owned(), |ends| format!("[{:+.3}, {:+.3}]", ends.low, ends.high)),
-            found.wins.to_string(),
-            found.losses.to_string(),
-            p_value(found.p),
+            effect.n.to_string(),
+            format!("{:.3}", effect.baseline),
+            format!("{:.3}", effect.path),
+            format!("{:+.3}", effect.delta),
+            effect.interval.map_or_else(|| "-".to_owned(), |ends| format!("[{:+.3}, {:+.3}]", ends.low, ends.high)),
+            effect.wins.to_string(),
+            effect.losses.to_string(),
+            p_value(effect.p),
             p_value(found.holm),
             found.shown().words().to_owned(),
         ]);
@@ -138,19 +135,20 @@ fn p_value(p: f64) -> String {
 
 fn document(args: &CompareArgs, lines: &[(&PairedScores, TaskComparison)], verdict: &str, notes: &[String]) -> Value {
     let results = lines.iter().map(|(task, found)| {
+        let effect = &found.effect;
         json!({
             "task": task.task,
             "metric": task.metric,
             "filter": task.filter,
-            "n": found.delta.n,
-            "baseline": found.baseline,
-            "path": found.path,
-            "delta": found.delta.mean,
-            "interval": interval(found.delta.interval.as_ref()),
-            "wins": found.wins,
-            "losses": found.losses,
-            "test": found.test.name(),
-            "p": found.p,
+            "n": effect.n,
+            "baseline": effect.baseline,
+            "path": effect.path,
+            "delta": effect.delta,
+            "interval": interval(effect.interval.as_ref()),
+            "wins": effect.wins,
+            "losses": effect.losses,
+            "test": effect.test.name(),
+            "p": effect.p,
             "p_holm": found.holm,
             "p_benjamini_hochberg": found.benjamini_hochberg,
             "visible_delta": found.visible,

@@ -126,9 +126,13 @@ fn verdict(confirmed: Option<&Confirmed>, printer: &Printer) -> anyhow::Result<(
     printer.line("")
 }
 
-/// The document with what was confirmed, where something was.
+/// The document with what was confirmed, where something was: its verdict then takes the place of the map's, which stays as
+/// `map_verdict`.
 fn with_verdict(mut document: Value, confirmed: Option<&Confirmed>) -> Value {
     if let (Some(fields), Some(confirmed)) = (document.as_object_mut(), confirmed) {
+        if let Some(of_map) = fields.insert("verdict".to_owned(), confirmed.paragraph().into()) {
+            fields.insert("map_verdict".to_owned(), of_map);
+        }
         fields.insert("confirm".to_owned(), confirmed.json());
     }
     document

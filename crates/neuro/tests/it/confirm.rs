@@ -84,6 +84,9 @@ fn the_planted_block_is_a_gain() {
     // The run tells it from now on.
     let shown = place.json(&["show", "run", "--json"]);
     assert_eq!(shown["confirm"], *confirm);
+    // Its verdict leads; what the map alone would say stands behind it.
+    assert_eq!(shown["verdict"], confirm["paragraph"]);
+    assert!(shown["map_verdict"].as_str().is_some_and(|map| map.starts_with("Best block")), "{}", shown["map_verdict"]);
     let text = String::from_utf8(place.output(&["show", "run"]).stdout).expect("text");
     assert!(text.starts_with("3 gains are confirmed") || text.starts_with("A gain is confirmed"), "{text}");
     let page = String::from_utf8(file(&place, "run/report.html")).expect("text");
@@ -99,6 +102,48 @@ fn the_planted_block_is_a_gain() {
     choose another --out, or repeat the flags of that run
     ");
     assert!(!Path::new("run").exists());
+
+    // What was asked once is asked by nobody again, wherever it is written.
+    assert_output!(place.run(&["confirm", "run", "--out", "again", "--questions", "300"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: too few questions of probe `phantom` are fresh: an earlier confirmation of this run asked 128 of them, 256 are left, expected 300; ask at most so many (--questions 256), or confirm on another probe
+    ");
+    assert!(!place.path().join("again").exists());
+    let one =
+        ["confirm", "run", "--out", "again", "--questions", "64", "--path", "(4,8)", "--draws", "0", "--guard", "none"];
+    let output = place.output(&one);
+    let (text, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let told = "This is confirmation 2 of this run, on questions other than the 128";
+    assert!(text.replace('\n', " ").contains(told), "{text}");
+    assert!(
+        talk.contains("the 128 questions of phantom that an earlier confirmation of this run asked are left out"),
+        "{talk}"
+    );
+    let set = |name: &str| -> Vec<String> {
+        let sets = document(&place, name)["sets"].clone();
+        let own = sets.as_array().expect("sets").iter().filter(|set| set["role"] == "confirm").cloned();
+        own.flat_map(|set| set["questions"].as_array().cloned().unwrap_or_default())
+            .map(|hash| hash.to_string())
+            .collect()
+    };
+    let (first, again) = (set("run/confirm/questions.json"), set("again/questions.json"));
+    assert!((first.len(), again.len()) == (128, 64) && again.iter().all(|hash| !first.contains(hash)));
+}
+
+/// A text that nobody can read is told before hours go by without it.
+#[test]
+fn a_text_that_cannot_be_read_is_refused_at_once() {
+    let place = copied();
+    std::fs::write(place.path().join("empty.txt"), "").expect("written");
+    assert_output!(place.run(&["confirm", "run", "--text", "empty.txt"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: empty.txt, line 1: found no text, expected at least two words
+    ");
+    assert!(!place.path().join("run/confirm").exists());
 }
 
 #[test]

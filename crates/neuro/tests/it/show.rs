@@ -92,6 +92,40 @@ fn probes_and_groups_that_are_not_in_the_run() {
 }
 
 #[test]
+fn the_mean_of_all_probes_is_shown_like_any_other() {
+    let place = Place::new();
+    let scan = ["scan", "--probe", "phantom", "--probe", "phantom:likelihood", "--questions", "16", "--out", "run"];
+    assert!(place.output(&scan).status.success());
+    let shown = place.json(&["show", "run", "--probe", "combined", "--json"]);
+    assert_eq!((&shown["probe"], &shown["group"]), (&"mean of phantom, phantom:likelihood".into(), &().into()));
+    let maps = shown["maps"].as_array().expect("maps");
+    assert_eq!((maps.len(), &maps[0]["probe"], &maps[0]["best"]), (3, &shown["probe"], &shown["best"]));
+    // The mean of both, question by question.
+    let best = |probe: &str| {
+        let shown = place.json(&["show", "run", "--probe", probe, "--group", "all", "--top", "78", "--json"]);
+        let of_block = |found: &&serde_json::Value| found["block"] == serde_json::json!([4, 8]);
+        shown["best"].as_array().expect("blocks").iter().find(of_block).expect("the block")["delta"]
+            .as_f64()
+            .expect("a delta")
+    };
+    assert!((best("combined") - 0.5 * (best("phantom") + best("phantom:likelihood"))).abs() < 1e-12);
+    assert_output!(place.run(&["show", "run", "--probe", "combined", "--group", "2"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: the combined map is over all questions, and group 2 was asked for
+    hint: name the probe whose group it is, or leave --group out
+    ");
+    assert_output!(phantom_run().run(&["show", "run", "--probe", "combined"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: there is no combined map: the run has one probe, expected several
+    hint: without --probe, the run's first probe is shown
+    ");
+}
+
+#[test]
 fn two_formats_at_once_are_wrong_usage() {
     assert_eq!(phantom_run().output(&["show", "run", "--json", "--csv"]).status.code(), Some(2));
 }

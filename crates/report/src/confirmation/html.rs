@@ -3,7 +3,7 @@
 use neuro_path::LayerPath;
 use neuro_stats::{Interval, signed_delta};
 
-use super::{Confirmation, bounds, details, p_value};
+use super::{COLUMNS, Confirmation, bounds, details, families, p_value};
 use crate::escape::markup;
 use crate::number::typographic;
 use crate::{Shrinkage, svg_shrinkage};
@@ -48,18 +48,7 @@ fn section(confirmation: &Confirmation<'_>) -> String {
     let verdicts = confirmation.verdicts.unwrap_or_default();
     if !verdicts.is_empty() {
         html.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
-        for column in [
-            "verdict",
-            "path",
-            "delta",
-            "interval",
-            "corrected p",
-            "controls",
-            "sampled",
-            "likelihood",
-            "ms per token",
-            "KV per token",
-        ] {
+        for column in COLUMNS {
             html.push_str(&format!("<th scope=\"col\" class=\"text\">{column}</th>"));
         }
         html.push_str("</tr></thead>\n<tbody>\n");
@@ -69,7 +58,8 @@ fn section(confirmation: &Confirmation<'_>) -> String {
                 cells.iter().map(|cell| format!("<td class=\"text\">{}</td>", typographic(&markup(cell)))).collect();
             html.push_str(&format!("<tr>{cells}</tr>\n"));
         }
-        html.push_str("</tbody></table></div>\n");
+        let below = families(verdicts).map(|line| markup(&line)).join(".<br>");
+        html.push_str(&format!("</tbody></table></div>\n<p class=\"muted\">{below}.</p>\n"));
     }
     for found in verdicts {
         html.push_str(&format!("<h3>{}: {}</h3>\n<ul>\n", markup(&found.path), found.verdict.name()));
@@ -100,7 +90,7 @@ fn section(confirmation: &Confirmation<'_>) -> String {
             signed(finalist.search_delta),
             signed(effect.map(|effect| effect.delta)),
             bounds(effect),
-            found.and_then(|found| found.corrected_p).map_or_else(|| "-".to_owned(), p_value),
+            found.and_then(|found| found.corrected).map_or_else(|| "-".to_owned(), |corrected| p_value(corrected.p)),
         ];
         let cells: String =
             cells.iter().map(|cell| format!("<td class=\"text\">{}</td>", typographic(&markup(cell)))).collect();

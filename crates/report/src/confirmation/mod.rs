@@ -4,14 +4,29 @@ mod html;
 #[cfg(test)]
 mod tests;
 
-use neuro_record::{ConfirmData, PathCost};
-use neuro_stats::{Effect, Failures, Judge, OtherEffect, PathVerdict, Verdict, signed_delta as signed};
+use neuro_record::{ConfirmData, Earlier, PathCost};
+use neuro_stats::{Corrected, Effect, Failures, Judge, OtherEffect, PathVerdict, Verdict, signed_delta as signed};
 
 use crate::ColorLevel;
 use crate::escape::terminal;
 use crate::number::counted;
 use crate::terminal::style::{Ink, paint};
 pub use html::html_with_confirmation;
+
+/// Columns of the table of verdicts.
+const COLUMNS: [&str; 11] = [
+    "verdict",
+    "path",
+    "delta",
+    "interval",
+    "p",
+    "corrected p",
+    "controls",
+    "sampled",
+    "likelihood",
+    "ms/token",
+    "KV/token",
+];
 
 /// A confirmation and its verdicts.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +49,8 @@ impl Confirmation<'_> {
             );
         };
         let questions = verdicts.iter().find_map(|found| found.effect.as_ref()).map_or(0, |effect| effect.n);
-        let what = if verdicts.iter().any(|found| found.is_seen) { "question" } else { "fresh question" };
+        let is_asked = fixed.search.asked_all || verdicts.iter().any(|found| found.is_seen);
+        let what = if is_asked { "question" } else { "fresh question" };
         let on = format!("{} of probe {}", counted(questions, what), fixed.probe);
         let of = |verdict: Verdict| verdicts.iter().filter(move |found| found.verdict == verdict);
         let best = self.best(verdicts);
@@ -75,6 +91,12 @@ impl Confirmation<'_> {
         if best.is_none() {
             text.push_str(&could_be_seen(verdicts));
         }
+        if fixed.search.asked_all && verdicts.iter().any(|found| !found.is_seen) {
+            text.push_str(" The search has asked these questions as well; only others ranked.");
+        }
+        if let Some(earlier) = self.data.questions.as_ref().and_then(|sets| sets.earlier.as_ref()) {
+            text.push_str(&one_of_several(earlier));
+        }
         let skipped = self.data.questions.as_ref().map_or(0, |sets| sets.skipped.len());
         if skipped > 0 {
             text.push_str(&format!(" {} could not be asked.", counted(skipped, "other probe")));
@@ -92,9 +114,7 @@ impl Confirmation<'_> {
     /// One line for each finalist, and below it the reasons, guards, shams and what was left out.
     #[must_use]
     pub fn table(&self, color: ColorLevel) -> String {
-        let header =
-            ["verdict", "path", "delta", "interval", "p", "controls", "sampled", "likelihood", "ms/token", "KV/token"];
-        let mut lines = vec![header.map(str::to_owned)];
+        let mut lines = vec![COLUMNS.map(str::to_owned)];
         let verdicts = self.verdicts.unwrap_or_default();
         for found in verdicts {
             lines.push(self.line(found));
@@ -103,7 +123,7 @@ impl Confirmation<'_> {
             return String::new();
         }
         let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..header.len()).map(width).collect();
+        let widths: Vec<usize> = (0..COLUMNS.len()).map(width).collect();
         let mut text = String::new();
         for (index, line) in lines.iter().enumerate() {
             let cells = line.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
@@ -113,6 +133,9 @@ impl Confirmation<'_> {
             let joined = joined.trim_end();
             text.push_str(&if index == 0 { paint(joined, Ink::FAINT, color) } else { joined.to_owned() });
             text.push('\n');
+        }
+        for line in families(verdicts) {
+            text.push_str(&format!("{}\n", paint(&line, Ink::FAINT, color)));
         }
         for found in verdicts {
             text.push_str(&format!("\n{}: {}\n", found.path, found.verdict.name()));
@@ -128,7 +151,7 @@ impl Confirmation<'_> {
         text
     }
 
-    fn line(&self, found: &PathVerdict) -> [String; 10] {
+    fn line(&self, found: &PathVerdict) -> [String; COLUMNS.len()] {
         let effect = found.effect.as_ref();
         let mark = found
             .controls
@@ -141,9 +164,12 @@ impl Confirmation<'_> {
         };
         let (own, base) = (self.cost(&found.path), self.data.costs.first());
         let ratio = |own: f64, base: f64| format!("{:+.0} %", 100.0 * (own / base - 1.0));
-        let time = own
-            .zip(base)
-            .map(|(own, base)| format!("{:.2} ({})", own.ms_per_token, ratio(own.ms_per_token, base.ms_per_token)));
+        let time = own.zip(base).map(|(own, base)| {
+            // Within a round, which a machine's moods do not touch.
+            let times = own.times_baseline.unwrap_or(own.ms_per_token / base.ms_per_token);
+            let spread = own.ms_quartiles.map_or_else(String::new, |[low, high]| format!(" [{low:.2}, {high:.2}]"));
+            format!("{:.2}{spread} ({})", own.ms_per_token, ratio(times, 1.0))
+        });
         let memory = own.zip(base).map(|(own, base)| {
             let (own, base) = (own.kv_bytes_per_token as f64, base.kv_bytes_per_token as f64);
             format!("{:.1} KiB ({})", own / 1024.0, ratio(own, base))
@@ -154,7 +180,8 @@ impl Confirmation<'_> {
             found.path.clone(),
             effect.map_or_else(missing, |effect| signed(effect.delta)),
             bounds(effect),
-            found.corrected_p.map_or_else(missing, p_value),
+            effect.map_or_else(missing, |effect| p_value(effect.p)),
+            found.corrected.map_or_else(missing, |corrected| p_value(corrected.p)),
             mark,
             judged(Judge::Sampled),
             judged(Judge::Likelihood),
@@ -168,6 +195,39 @@ impl Confirmation<'_> {
     }
 }
 
+/// For what each p of the table and below it was corrected, and what stands in brackets.
+pub(crate) fn families(verdicts: &[PathVerdict]) -> [String; 2] {
+    let finalists = verdicts.iter().filter_map(|found| found.corrected).map(|corrected| corrected.family).max();
+    let others = |is_guard: bool| {
+        let all = verdicts.iter().flat_map(|found| &found.others);
+        let of = all.filter(move |other| (other.judge == Judge::Guard) == is_guard);
+        of.filter_map(|other| other.corrected).map(|corrected| corrected.family).max()
+    };
+    let mut text =
+        format!("p: of the path alone; corrected p: for {} (Holm)", counted(finalists.unwrap_or(0), "finalist"));
+    if let Some(judges) = others(false) {
+        text.push_str(&format!("; of second judges: for the {} of a path", counted(judges, "second judge")));
+    }
+    if let Some(guards) = others(true) {
+        text.push_str(&format!("; of guards: for the {} of all finalists", counted(guards, "guard")));
+    }
+    let time = "ms/token: median [quartiles] (median against the baseline in the same round)";
+    [text, time.to_owned()]
+}
+
+/// That others came before, and what repeating does to the chance of an error.
+fn one_of_several(Earlier { confirmations, questions, is_seed_repeated }: &Earlier) -> String {
+    let number = confirmations + 1;
+    let mut text = format!(
+        " This is confirmation {number} of this run, on questions other than the {questions} that the others had asked; each \
+         of them by itself may call a gain that is none once in twenty."
+    );
+    if *is_seed_repeated {
+        text.push_str(" Its seed was used before: the random paths are the same.");
+    }
+    text
+}
+
 /// What stands behind a verdict: its scores, second judges, guards and shams.
 pub(crate) fn details(found: &PathVerdict) -> Vec<String> {
     let mut lines = Vec::new();
@@ -177,15 +237,23 @@ pub(crate) fn details(found: &PathVerdict) -> Vec<String> {
         lines.push(format!("{}: {} -> {}, {better}", found.judge.name(), plain(*baseline), plain(*path)));
         lines.extend(found.failures.as_ref().map(failed));
     }
-    for OtherEffect { judge, probe, effect, failures, p, .. } in &found.others {
+    for OtherEffect { judge, probe, effect, failures, corrected, .. } in &found.others {
         let what = if *judge == Judge::Guard { format!("guard {probe}") } else { judge.name().to_owned() };
         let said = effect.as_ref().map_or_else(
             || "not measured".to_owned(),
             |effect| {
-                let p = p.map(|p| format!(", p = {}", p_value(p))).unwrap_or_default();
+                let corrected = corrected.filter(|Corrected { family, .. }| *family > 1);
+                let corrected = corrected.map_or_else(String::new, |Corrected { p, family }| {
+                    format!(", {} corrected for {family}", p_value(p))
+                });
                 let (base, path, delta) = (effect.baseline, effect.path, effect.delta);
-                let (delta, bounds) = (signed(delta), bounds(Some(effect)));
-                format!("{} -> {}, {delta} {bounds}{p}, {} questions", plain(base), plain(path), effect.n)
+                let (delta, bounds, p) = (signed(delta), bounds(Some(effect)), p_value(effect.p));
+                format!(
+                    "{} -> {}, {delta} {bounds}, p = {p}{corrected}, {} questions",
+                    plain(base),
+                    plain(path),
+                    effect.n
+                )
             },
         );
         lines.push(format!("{}: {said}", terminal(&what)));
@@ -209,7 +277,7 @@ fn failed(failures: &Failures) -> String {
             format!("{} {} on {questions} answered by both", signed(left.delta), bounds(Some(left)))
         },
     );
-    format!("  unreadable, cut off or not finite: {baseline} -> {path}, p = {p}; {left}")
+    format!("  unreadable, cut off or not finite: {baseline} -> {path}, uncorrected p = {p}; {left}")
 }
 
 /// What the questions could have shown of the finalists about which nothing is shown.

@@ -29,6 +29,8 @@ fn data() -> ConfirmData {
     let cost = |path: &str, ms_per_token, kv_bytes_per_token| PathCost {
         path: path.to_owned(),
         ms_per_token,
+        ms_quartiles: Some([ms_per_token - 0.25, ms_per_token + 0.5]),
+        times_baseline: Some(ms_per_token / 2.0),
         tokens: 24,
         kv_bytes_per_token,
     };
@@ -52,8 +54,10 @@ fn data() -> ConfirmData {
                 probe: "math".to_owned(),
                 probe_id: "math v1".to_owned(),
                 questions: 64,
+                asked_all: false,
             },
             probe: "math".to_owned(),
+            earlier: 0,
             finalists: vec![finalist("0..3,1..5"), finalist("0..2,2..5")],
             controls: BTreeMap::new(),
             settings: BTreeMap::new(),
@@ -62,6 +66,7 @@ fn data() -> ConfirmData {
             schema: SCHEMA,
             probes: vec!["math".to_owned()],
             sets: Vec::new(),
+            earlier: None,
             skipped: vec![SkippedProbe { probe: "eq:likelihood".to_owned(), reason: "no <letters>".to_owned() }],
         }),
         main: None,
@@ -113,7 +118,7 @@ fn what_limits_a_gain_or_forbids_one_stands_in_the_paragraph() {
     assert!(few.starts_with("A gain") && few.contains(". There are only 3 controls of its overhead, so"), "{few}");
     let seen = told(|path| path.is_seen = true);
     assert!(seen.starts_with("No gain is confirmed among 2 finalists on 128 questions of"), "{seen}");
-    assert!(seen.contains("p = 9.3e-6, but its search has asked these questions as well"), "{seen}");
+    assert!(seen.contains("p = 9.3e-6 corrected for 2 finalists, but its search has asked these"), "{seen}");
     let none = told(|path| path.controls.clear());
     assert!(none.starts_with("No gain") && none.contains(", but there is no control of its overhead"), "{none}");
     let alone = told(|path| path.others.clear());
@@ -123,12 +128,14 @@ fn what_limits_a_gain_or_forbids_one_stands_in_the_paragraph() {
         *path_failed = vec![0.0; path.len()];
     };
     let unread_told = told(unread);
-    assert!(unread_told.contains("both answered -0.030, p = 0.250, so what is gained may be"), "{unread_told}");
+    let left = "both answered -0.030, uncorrected p = 0.250, so what is gained may be";
+    assert!(unread_told.contains(left), "{unread_told}");
     let mut changed = finalists();
     unread(&mut changed[0]);
     let changed = verdict(&Evidence { finalists: changed }, &VerdictOptions::default());
     let table = Confirmation { data: &data, verdicts: Some(&changed) }.table(ColorLevel::Plain);
-    assert!(table.contains("unreadable, cut off or not finite: 0.219 -> 0.000, p = 7e-9; -0.030"), "{table}");
+    let unread = "unreadable, cut off or not finite: 0.219 -> 0.000, uncorrected p = 7e-9; -0.030";
+    assert!(table.contains(unread), "{table}");
     assert!(alone.starts_with("No gain") && alone.contains("but greedy decoding is its only judge"), "{alone}");
 }
 
@@ -144,26 +151,39 @@ fn the_verdict_is_told_in_plain_words_first() {
     assert_eq!(unfinished.table(ColorLevel::Plain), "");
 }
 
+/// Who confirms again and again finds a gain in the end: the paragraph says how often that was tried, and what was fresh.
+#[test]
+fn earlier_confirmations_and_a_search_that_asked_everything_are_told() {
+    let (mut data, verdicts) = (data(), verdicts());
+    let earlier = Earlier { confirmations: 1, questions: 128, is_seed_repeated: true };
+    data.questions.as_mut().unwrap().earlier = Some(earlier);
+    data.finalists.search.asked_all = true;
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
+    insta::assert_snapshot!(all.paragraph(), @"A gain is confirmed for path 0..3,1..5: +0.195 [+0.125, +0.273] on 128 questions of probe math. It costs on recall:likelihood. The search has asked these questions as well; only others ranked. This is confirmation 2 of this run, on questions other than the 128 that the others had asked; each of them by itself may call a gain that is none once in twenty. Its seed was used before: the random paths are the same. 1 other probe could not be asked.");
+}
+
 #[test]
 fn the_table_says_what_each_verdict_rests_on() {
     let (data, verdicts) = (data(), verdicts());
     let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
     insta::assert_snapshot!(all.table(ColorLevel::Plain), @r"
-    verdict    path        delta  interval              p      controls  sampled  likelihood      ms/token         KV/token
-    gain       0..3,1..5  +0.195  [+0.125, +0.273]   9e-6  -0.0095 (20)   +0.031      +0.000  3.00 (+50 %)  9.0 KiB (+50 %)
-    not shown  0..2,2..5  +0.031  [-0.019, +0.086]  0.388    +0.000 (3)        -           -  2.50 (+25 %)  7.0 KiB (+17 %)
+    verdict    path        delta  interval              p  corrected p      controls  sampled  likelihood                   ms/token         KV/token
+    gain       0..3,1..5  +0.195  [+0.125, +0.273]   5e-6         9e-6  -0.0095 (20)   +0.031      +0.000  3.00 [2.75, 3.50] (+50 %)  9.0 KiB (+50 %)
+    not shown  0..2,2..5  +0.031  [-0.019, +0.086]  0.388        0.388    +0.000 (3)        -           -  2.50 [2.25, 3.00] (+25 %)  7.0 KiB (+17 %)
+    p: of the path alone; corrected p: for 2 finalists (Holm); of second judges: for the 2 second judges of a path; of guards: for the 1 guard of all finalists
+    ms/token: median [quartiles] (median against the baseline in the same round)
 
     0..3,1..5: gain
-      +0.195 against the baseline, corrected p = 9.3e-6
-      it costs on a guard: recall:likelihood -0.312, p = 1.9e-6
+      +0.195 against the baseline, p = 9.3e-6 corrected for 2 finalists
+      it costs on a guard: recall:likelihood -0.312, p = 1.9e-6 (one guard)
       greedy: 0.648 -> 0.844, better on 28, worse on 3 of 128 questions
-      likelihood: 0.500 -> 0.500, +0.000 [-0.051, +0.051], p = 1.000, 128 questions
-      sampled: 0.484 -> 0.516, +0.031 [-0.015, +0.085], p = 0.289, 128 questions
+      likelihood: 0.500 -> 0.500, +0.000 [-0.051, +0.051], p = 1.000, 1.000 corrected for 2, 128 questions
+      sampled: 0.484 -> 0.516, +0.031 [-0.015, +0.085], p = 0.289, 0.578 corrected for 2, 128 questions
       guard recall:likelihood: 0.625 -> 0.312, -0.312 [-0.438, -0.203], p = 2e-6, 64 questions
       sham, second pass in another order: -0.250 (0..3,3,1..2,4..5)
 
     0..2,2..5: not shown
-      +0.031 against the baseline, corrected p = 0.388
+      +0.031 against the baseline, p = 0.388 corrected for 2 finalists
       there are only 3 controls of its overhead, so it must be above all of them instead of their 95th percentile
       sampling was not judged
       likelihood was not judged

@@ -67,8 +67,10 @@ pub(crate) fn fix(
             probe: asked.probe.clone(),
             probe_id: asked.probe_id.clone(),
             questions: asked.ranking.len(),
+            asked_all: asked.is_all_roles && base(&asked.probe) == base(probe),
         },
         probe: probe.to_owned(),
+        earlier: 0,
         finalists: chosen.iter().zip(0..).map(finalist).collect(),
         controls: overheads,
         settings: settings(subject, request, probe),
@@ -125,8 +127,10 @@ fn chosen(
         return Err(ScanError::SearchIncomplete { probe: asked.probe.clone(), found: rows, expected: planned });
     }
     let best = found.iter().take(request.finalists.max(1)).zip(1..);
+    let unranked = if asked.is_all_roles { "; its search asked all others as well, which did not rank" } else { "" };
     let why = |rank: usize| {
-        format!("rank {rank} of {} paths by score on {} search questions", found.len(), asked.ranking.len())
+        let (paths, questions) = (found.len(), asked.ranking.len());
+        format!("rank {rank} of {paths} paths by score on {questions} search questions{unranked}")
     };
     let best: Vec<_> = best.map(|(found, rank)| (found.path.clone(), why(rank))).collect();
     if best.is_empty() { Err(ScanError::NoPaths) } else { Ok(best) }

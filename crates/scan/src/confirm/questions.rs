@@ -17,7 +17,8 @@ pub(crate) fn set_of(role: &str, probe: &Probe) -> QuestionSet {
     QuestionSet { role: role.to_owned(), probe: base(probe.name()).to_owned(), questions }
 }
 
-fn hash(question: &Question) -> String {
+/// Identifies a question by what is asked and what is right.
+pub(crate) fn hash(question: &Question) -> String {
     let system = question.system.as_deref().unwrap_or_default();
     // With the key: of a text's window the prompt is the first word alone.
     hash_of(&[system, &question.user, &question.plain, &question.key].map(str::as_bytes))

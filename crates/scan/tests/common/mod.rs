@@ -165,3 +165,13 @@ fn tokenizer() -> Value {
         "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "<unk>"},
     })
 }
+
+/// Copies the files of a run, without those of its confirmations.
+pub fn copy_run(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_type().unwrap().is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
+    }
+}

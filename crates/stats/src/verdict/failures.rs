@@ -1,7 +1,8 @@
 //! Answers that are none, apart from what the others are worth: a path may score higher because it answers better, or
 //! because more of its answers can be read.
 
-use super::{Effect, Paired, VerdictOptions};
+use super::{Paired, VerdictOptions};
+use crate::effect::Effect;
 
 /// How often baseline and path give no answer, paired by question: it could not be read, ran into its limit of tokens,
 /// or the activations were not finite.
@@ -27,7 +28,7 @@ impl Failures {
             return None;
         }
         let failed = Paired::new(baseline_failed.clone(), path_failed.clone());
-        let failed = Effect::of(&failed, options)?;
+        let failed = failed.effect(options)?;
         let mut answered = Paired::default();
         for (question, (base_failed, own_failed)) in baseline_failed.iter().zip(path_failed).enumerate() {
             if *base_failed == 0.0 && *own_failed == 0.0 {
@@ -35,7 +36,7 @@ impl Failures {
                 answered.path.push(path[question]);
             }
         }
-        let answered = Effect::of(&answered, options);
+        let answered = answered.effect(options);
         Some(Self { baseline: failed.baseline, path: failed.path, p: failed.p, answered })
     }
 }

@@ -1,23 +1,59 @@
 //! The verdict on finalists: from paired scores on fresh questions to gain, loss, trade or not shown.
 //!
 //! The law (fixed before anything is measured): a *gain* needs a Holm-corrected p below `alpha` and an interval above 0
-//! against the baseline, a delta above the controls' (without any there is no gain), questions that nobody saw, a judge beside greedy decoding
-//! (sampled or likelihood), and none of the judges significantly below the baseline. Where judges contradict each other significantly, the verdict is *trade*. Correction makes a gain
-//! harder to claim, so that the judges that can only forbid one are not corrected. Guards are reported, never weighed.
+//! against the baseline, a delta above the controls' (without any there is no gain), questions that nobody saw, a judge
+//! beside greedy decoding (sampled or likelihood), and none of the judges below the baseline. A *loss* needs as much
+//! proof below 0. Where a second judge proves the contrary of what is proven, the verdict is *trade*. Guards are reported,
+//! never weighed.
+//!
+//! Whatever is claimed rests on a p that Holm's method has corrected for all tests of its family:
+//!
+//! - the effect on the confirmed probe, for all finalists;
+//! - a second judge, for the second judges of its path: they are heard only where the path's own effect is proven among
+//!   all finalists, and the claim is made of one path;
+//! - a guard, for the guards of all finalists: nothing stands before them.
+//!
+//! What is only a doubt is not corrected, since correction would make it easier to overlook: a second judge that is below
+//! the baseline by its own p alone proves no trade, but no gain is called. Nor is the test of whether answers fail alike.
 
-mod effect;
 mod evidence;
 mod failures;
 #[cfg(test)]
 mod tests;
 mod words;
 
-pub use effect::{Effect, PairTest, Paired};
 pub use evidence::evidence;
 pub use failures::Failures;
 pub use words::signed as signed_delta;
 
+use crate::effect::{Effect, Resampling};
 use crate::multiplicity::holm;
+
+/// Scores of baseline and path on the same questions in the same order, each in [0, 1].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Paired {
+    /// The baseline's, one per question.
+    pub baseline: Vec<f64>,
+    /// The path's.
+    pub path: Vec<f64>,
+    /// Of each question the share of the baseline's answers that [are none](Failures); empty where it is not known.
+    pub baseline_failed: Vec<f64>,
+    /// The path's.
+    pub path_failed: Vec<f64>,
+}
+
+impl Paired {
+    /// Scores of baseline and path, of which is not known which answers failed.
+    #[must_use]
+    pub fn new(baseline: Vec<f64>, path: Vec<f64>) -> Self {
+        Self { baseline, path, ..Self::default() }
+    }
+
+    /// What the path does to these scores; none where they cannot be paired.
+    fn effect(&self, options: &VerdictOptions) -> Option<Effect> {
+        Effect::of(&self.baseline, &self.path, options.resampling())
+    }
+}
 
 /// What is known of all finalists of one confirmation.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -116,6 +152,22 @@ impl Default for VerdictOptions {
     }
 }
 
+impl VerdictOptions {
+    fn resampling(&self) -> Resampling {
+        let &Self { resamples, permutations, seed, .. } = self;
+        Resampling { resamples, permutations, seed }
+    }
+}
+
+/// A p that was corrected by Holm's method.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Corrected {
+    /// The corrected p.
+    pub p: f64,
+    /// Number of tests that it was corrected for, itself among them.
+    pub family: usize,
+}
+
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
@@ -160,8 +212,8 @@ pub struct PathVerdict {
     pub effect: Option<Effect>,
     /// Answers that are none; no value where there are no such.
     pub failures: Option<Failures>,
-    /// p of the effect, Holm-corrected over the finalists.
-    pub corrected_p: Option<f64>,
+    /// p of the effect, corrected for all finalists.
+    pub corrected: Option<Corrected>,
     /// How it compares with the controls.
     pub controls: ControlCheck,
     /// Second judges and guards, in the order of the evidence.
@@ -203,35 +255,38 @@ pub struct OtherEffect {
     pub effect: Option<Effect>,
     /// Answers that are none; no value where there are no such.
     pub failures: Option<Failures>,
-    /// For guards p Holm-corrected over the path's guards; for judges, which can only forbid, p itself.
-    pub p: Option<f64>,
-    /// Whether it is significantly below the baseline.
+    /// p of the effect: of a judge corrected for the second judges of the path, of a guard for the guards of all finalists.
+    pub corrected: Option<Corrected>,
+    /// Whether it is significantly below the baseline after correction.
     pub is_below: bool,
-    /// Whether it is significantly above the baseline.
+    /// Whether it is significantly above the baseline after correction.
     pub is_above: bool,
+    /// Whether it is below the baseline by its own p alone.
+    pub is_doubt: bool,
 }
 
 /// Judges every finalist. Pure: equal evidence and options give equal verdicts.
 #[must_use]
 pub fn verdict(evidence: &Evidence, options: &VerdictOptions) -> Vec<PathVerdict> {
-    let effects: Vec<Option<Effect>> =
-        evidence.finalists.iter().map(|finalist| Effect::of(&finalist.scores, options)).collect();
-    let corrected = holm_of(effects.iter().map(|effect| effect.as_ref().map(|effect| effect.p)));
-    let family = effects.iter().flatten().count().max(1);
-    let judged = evidence.finalists.iter().zip(effects).zip(corrected);
-    judged.map(|((finalist, effect), corrected_p)| judge(finalist, effect, corrected_p, family, options)).collect()
+    let finalists = &evidence.finalists;
+    let effects: Vec<Option<Effect>> = finalists.iter().map(|finalist| finalist.scores.effect(options)).collect();
+    let corrected = corrected_of(effects.iter().map(|effect| effect.as_ref().map(|effect| effect.p)));
+    let others = other_effects(finalists, options);
+    let judged = finalists.iter().zip(effects).zip(corrected).zip(others);
+    judged
+        .map(|(((finalist, effect), corrected), others)| judge(finalist, effect, corrected, others, options))
+        .collect()
 }
 
 fn judge(
     finalist: &FinalistEvidence,
     effect: Option<Effect>,
-    corrected_p: Option<f64>,
-    family: usize,
+    corrected: Option<Corrected>,
+    others: Vec<OtherEffect>,
     options: &VerdictOptions,
 ) -> PathVerdict {
     let controls = ControlCheck::of(effect.as_ref(), &finalist.controls, options);
-    let others = other_effects(&finalist.others, options);
-    let proof = corrected_p.is_some_and(|p| p < options.alpha);
+    let proof = corrected.is_some_and(|corrected| corrected.p < options.alpha);
     let is_up = proof && effect.as_ref().is_some_and(|effect| effect.interval.is_some_and(|bounds| bounds.low > 0.0));
     let is_down =
         proof && effect.as_ref().is_some_and(|effect| effect.interval.is_some_and(|bounds| bounds.high < 0.0));
@@ -242,11 +297,17 @@ fn judge(
         Verdict::Trade
     } else if is_down {
         Verdict::Loss
-    } else if is_up && controls.is_above && !is_greedy_alone && !finalist.is_seen {
+    } else if is_up
+        && controls.is_above
+        && !is_greedy_alone
+        && !finalist.is_seen
+        && judges().all(|other| !other.is_doubt)
+    {
         Verdict::Gain
     } else {
         Verdict::NotShown
     };
+    let family = corrected.map_or(1, |corrected| corrected.family);
     let visible = effect.as_ref().and_then(|effect| effect.visible(options.alpha / family as f64, options.power));
     let (path, judge) = (finalist.path.clone(), finalist.judge);
     let (shams, is_seen) = (finalist.shams.clone(), finalist.is_seen);
@@ -259,7 +320,7 @@ fn judge(
         judge,
         effect,
         failures,
-        corrected_p,
+        corrected,
         controls,
         others,
         shams,
@@ -271,35 +332,45 @@ fn judge(
     found
 }
 
-/// Effects of second judges, each by itself, and of guards, corrected among themselves.
-fn other_effects(others: &[OtherEvidence], options: &VerdictOptions) -> Vec<OtherEffect> {
-    let effects: Vec<Option<Effect>> = others.iter().map(|other| Effect::of(&other.scores, options)).collect();
-    let is_guard = |index: usize| others[index].judge == Judge::Guard;
-    let of_guard =
-        |(index, effect): (usize, &Option<Effect>)| effect.as_ref().filter(|_| is_guard(index)).map(|effect| effect.p);
-    let guards = holm_of(effects.iter().enumerate().map(of_guard));
-    let one = |(index, (other, effect)): (usize, (&OtherEvidence, Option<Effect>))| {
-        let p = if is_guard(index) { guards[index] } else { effect.as_ref().map(|effect| effect.p) };
-        let is_proven = p.is_some_and(|p| p < options.alpha);
-        let delta = effect.as_ref().map_or(0.0, |effect| effect.delta);
-        OtherEffect {
-            judge: other.judge,
-            probe: other.probe.clone(),
-            effect,
-            failures: Failures::of(&other.scores, options),
-            p,
-            is_below: is_proven && delta < 0.0,
-            is_above: is_proven && delta > 0.0,
-        }
+/// Effects of second judges and guards, finalist by finalist, each corrected within its family.
+fn other_effects(finalists: &[FinalistEvidence], options: &VerdictOptions) -> Vec<Vec<OtherEffect>> {
+    let one = |other: &OtherEvidence| OtherEffect {
+        judge: other.judge,
+        probe: other.probe.clone(),
+        effect: other.scores.effect(options),
+        failures: Failures::of(&other.scores, options),
+        corrected: None,
+        is_below: false,
+        is_above: false,
+        is_doubt: false,
     };
-    others.iter().zip(effects).enumerate().map(one).collect()
+    let mut found: Vec<Vec<OtherEffect>> =
+        finalists.iter().map(|finalist| finalist.others.iter().map(one).collect()).collect();
+    for others in &mut found {
+        correct(others.iter_mut().filter(|other| other.judge != Judge::Guard), options.alpha);
+    }
+    correct(found.iter_mut().flatten().filter(|other| other.judge == Judge::Guard), options.alpha);
+    found
+}
+
+/// Corrects the effects of one family, and says what they prove.
+fn correct<'a>(family: impl Iterator<Item = &'a mut OtherEffect>, alpha: f64) {
+    let family: Vec<&mut OtherEffect> = family.collect();
+    let corrected = corrected_of(family.iter().map(|other| other.effect.as_ref().map(|effect| effect.p)));
+    for (other, corrected) in family.into_iter().zip(corrected) {
+        let (delta, p) = other.effect.as_ref().map_or((0.0, 1.0), |effect| (effect.delta, effect.p));
+        let is_proven = corrected.is_some_and(|corrected| corrected.p < alpha);
+        other.corrected = corrected;
+        (other.is_below, other.is_above) = (is_proven && delta < 0.0, is_proven && delta > 0.0);
+        other.is_doubt = p < alpha && delta < 0.0;
+    }
 }
 
 /// Holm's correction over those that are there.
-fn holm_of(values: impl Iterator<Item = Option<f64>>) -> Vec<Option<f64>> {
+fn corrected_of(values: impl Iterator<Item = Option<f64>>) -> Vec<Option<Corrected>> {
     let values: Vec<Option<f64>> = values.collect();
     let present: Vec<f64> = values.iter().copied().flatten().collect();
-    let mut corrected = holm(&present).into_iter();
+    let mut corrected = holm(&present).into_iter().map(|p| Corrected { p, family: present.len() });
     values.into_iter().map(|value| value.and_then(|_| corrected.next())).collect()
 }
 

@@ -1,6 +1,7 @@
 //! Every branch of the law.
 
 use super::*;
+use crate::effect::PairedTest;
 
 /// Scores of right and wrong answers: so many pairs of both right, only the path right, only the baseline right, none.
 fn pairs(both: usize, wins: usize, losses: usize, neither: usize) -> Paired {
@@ -37,7 +38,7 @@ fn a_clear_win_is_a_gain() {
     let found = one(finalist(clear()));
     assert_eq!(found.verdict, Verdict::Gain, "{:?}", found.reasons);
     let effect = found.effect.unwrap();
-    assert_eq!((effect.n, effect.wins, effect.losses, effect.test), (128, 28, 3, PairTest::McNemar));
+    assert_eq!((effect.n, effect.wins, effect.losses, effect.test), (128, 28, 3, PairedTest::McNemar));
     assert!((effect.delta - 25.0 / 128.0).abs() < 1e-12 && effect.interval.unwrap().low > 0.0);
     assert!((found.controls.mark.unwrap() - -0.0095).abs() < 1e-12 && found.controls.is_percentile);
     assert_eq!(found.reasons.len(), 1);
@@ -54,7 +55,7 @@ fn a_greedy_win_that_loses_when_sampled_is_a_trade() {
     let count = |score: f64| (score * 128.0).round();
     assert_eq!([greedy.baseline, greedy.path, sampled.baseline, sampled.path].map(count), [83.0, 108.0, 97.0, 85.0]);
     assert_eq!(found.verdict, Verdict::Trade);
-    assert!(found.reasons[0].contains("but sampled -0.094"), "{:?}", found.reasons);
+    assert!(found.reasons[0].contains("but sampled -0.094, p = 0.024 corrected for 2 second"), "{:?}", found.reasons);
 }
 
 #[test]
@@ -64,7 +65,7 @@ fn a_win_that_loses_likelihood_is_a_trade() {
     path.others[1].scores = Paired::new(baseline.clone(), baseline.iter().map(|score| score - 0.02).collect());
     let found = one(path);
     assert_eq!((found.verdict, found.others[1].is_below), (Verdict::Trade, true));
-    assert_eq!(found.others[1].effect.as_ref().unwrap().test, PairTest::Permutation);
+    assert_eq!(found.others[1].effect.as_ref().unwrap().test, PairedTest::RandomPermutation);
 }
 
 #[test]
@@ -72,7 +73,25 @@ fn a_loss_that_another_judge_calls_a_win_is_a_trade() {
     let mut path = finalist(pairs(80, 3, 28, 17));
     assert_eq!(one(path.clone()).verdict, Verdict::Loss);
     path.others[0].scores = clear();
-    assert_eq!(one(path).verdict, Verdict::Trade);
+    assert_eq!(one(path.clone()).verdict, Verdict::Trade);
+    // By itself p = 0.0386, corrected for two judges 0.077: luck that saves no loss.
+    path.others[0].scores = pairs(60, 10, 2, 56);
+    let found = one(path);
+    assert_eq!((found.verdict, found.others[0].is_above), (Verdict::Loss, false));
+    assert_eq!(found.others[0].corrected.map(|corrected| corrected.family), Some(2));
+}
+
+/// A judge that is below by its own p alone proves nothing, and forbids a gain all the same.
+#[test]
+fn a_doubt_forbids_a_gain_and_proves_no_trade() {
+    let mut path = finalist(clear());
+    path.others[0].scores = pairs(60, 2, 10, 56);
+    let found = one(path);
+    assert_eq!((found.verdict, found.others[0].is_below, found.others[0].is_doubt), (Verdict::NotShown, false, true));
+    let why = "but sampled -0.062, p = 0.039 alone, p = 0.077 corrected for 2 second judges, which proves no loss and \
+               forbids a gain";
+    assert!(found.reasons[0].ends_with(why), "{:?}", found.reasons);
+    assert_eq!(found.caveats, found.reasons[..1]);
 }
 
 #[test]
@@ -135,7 +154,8 @@ fn many_finalists_need_more_proof() {
     assert_eq!(one(weak()).verdict, Verdict::Gain);
     let found = judged(vec![weak(), finalist(pairs(60, 4, 4, 60))]);
     assert_eq!(found[0].verdict, Verdict::NotShown);
-    assert!((found[0].corrected_p.unwrap() - 2.0 * 0.03857421875).abs() < 1e-12);
+    let corrected = found[0].corrected.unwrap();
+    assert!((corrected.p - 2.0 * 0.03857421875).abs() < 1e-12 && corrected.family == 2);
     assert!(found[0].reasons.iter().any(|reason| reason.contains("a true gain of 0.1")));
     assert!(found[0].visible.unwrap() > 0.10 && found[0].visible.unwrap() < 0.2, "{:?}", found[0].visible);
 }
@@ -152,6 +172,24 @@ fn guards_are_told_and_not_weighed() {
     assert_eq!(found.verdict, Verdict::Gain);
     assert!(found.others[2].is_below && !found.others[3].is_below);
     assert!(found.reasons.iter().any(|reason| reason.starts_with("it costs on a guard: recall -0.333")));
+}
+
+#[test]
+fn guards_are_corrected_for_those_of_all_finalists() {
+    let mut path = finalist(clear());
+    // 16 losses and 4 wins: p = 0.0118.
+    let guard = OtherEvidence { judge: Judge::Guard, probe: "recall".to_owned(), scores: pairs(20, 4, 16, 20) };
+    path.others.push(guard);
+    let alone = one(path.clone());
+    assert!(alone.others[2].is_below && alone.others[2].corrected.unwrap().family == 1);
+    let found = judged(vec![path; 5]);
+    for verdict in &found {
+        let corrected = verdict.others[2].corrected.unwrap();
+        assert!(corrected.family == 5 && (corrected.p - 5.0 * 0.01181793212890625).abs() < 1e-9, "{corrected:?}");
+        assert!(!verdict.others[2].is_below);
+        // Second judges are those of the path.
+        assert_eq!(verdict.others[0].corrected.map(|corrected| corrected.family), Some(2));
+    }
 }
 
 #[test]
@@ -187,7 +225,7 @@ fn equal_scores_show_nothing() {
 fn what_is_visible_passes_the_test_in_four_of_five_cases() {
     for (wins, losses, n, alpha) in [(8, 4, 128, 0.05 / 5.0), (0, 0, 128, 0.05), (30, 25, 200, 0.05 / 3.0)] {
         let answers = pairs(n / 4, wins, losses, n - n / 4 - wins - losses);
-        let effect = Effect::of(&answers, &VerdictOptions::default()).unwrap();
+        let effect = answers.effect(&VerdictOptions::default()).unwrap();
         let visible = effect.visible(alpha, 0.8).unwrap();
         let loss = losses as f64 / n as f64;
         for loss in [0.0, loss, crate::wilson(losses, n).unwrap().high] {
@@ -199,7 +237,7 @@ fn what_is_visible_passes_the_test_in_four_of_five_cases() {
 
 #[test]
 fn what_cannot_be_seen_is_no_number() {
-    let visible = |scores: &Paired| Effect::of(scores, &VerdictOptions::default()).unwrap().visible(0.05, 0.8);
+    let visible = |scores: &Paired| scores.effect(&VerdictOptions::default()).unwrap().visible(0.05, 0.8);
     // Right on all but one of 64 leaves no room, 5 questions no significant result, and no spread no size.
     assert_eq!(visible(&pairs(63, 0, 0, 1)), None);
     assert_eq!(visible(&pairs(1, 0, 0, 4)), None);
@@ -242,8 +280,9 @@ fn a_likelihood_that_no_answer_follows_is_told() {
     let found = one(path);
     assert_eq!(found.verdict, Verdict::Gain);
     let reasons = [
-        "+0.00020 against the baseline, corrected p = 1.0e-4",
-        "no answers are shown to be better: sampled +0.000, p = 1.000; greedy +0.000, p = 1.000",
+        "+0.00020 against the baseline, p = 1.0e-4 (one finalist)",
+        "no answers are shown to be better: sampled +0.000, p = 1.000 corrected for 2 second judges; greedy +0.000, p = \
+         1.000 corrected for 2 second judges",
     ]
     .map(str::to_owned);
     assert_eq!((&found.reasons[..], &found.caveats[..]), (&reasons[..], &reasons[1..]));
@@ -264,8 +303,8 @@ fn a_gain_of_answers_that_can_be_read_is_flagged() {
     let answered = failures.answered.as_ref().unwrap();
     assert_eq!((answered.n, answered.wins, answered.losses), (98, 0, 2));
     let flag = "greedy answers that could not be read, were cut off or not finite: 0.234 of the baseline's, 0.000 of the \
-                path's, p = 1.9e-9; on the 98 questions that both answered -0.020, p = 0.500, so what is gained may be no \
-                more than answers that can be read";
+                path's, uncorrected p = 1.9e-9; on the 98 questions that both answered -0.020, uncorrected p = 0.500, so \
+                what is gained may be no more than answers that can be read";
     assert_eq!(found.caveats, [flag]);
     assert!(found.reasons.contains(&flag.to_owned()));
     // As many failures on both sides are no flag, and no failure is no line.
@@ -285,7 +324,7 @@ fn failures_of_a_second_judge_are_flagged_as_well() {
     path.others[0].scores.path_failed = vec![0.5; 128];
     let found = one(path.clone());
     let flag = "sampled answers that could not be read, were cut off or not finite: 0.000 of the baseline's, 0.500 of the \
-                path's, p = 1.0e-4; there is no question that both answered";
+                path's, uncorrected p = 1.0e-4; there is no question that both answered";
     assert_eq!((found.verdict, found.caveats), (Verdict::Gain, vec![flag.to_owned()]));
     path.others[0].judge = Judge::Guard;
     let found = one(path);

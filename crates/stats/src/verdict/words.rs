@@ -1,6 +1,7 @@
 //! Why a verdict was reached, in sentences for people. Every number in them stands in the verdict as well.
 
-use super::{Effect, Failures, Judge, OtherEffect, PathVerdict, Verdict, VerdictOptions};
+use super::{Corrected, Failures, Judge, OtherEffect, PathVerdict, Verdict, VerdictOptions};
+use crate::effect::Effect;
 
 /// The reasons, the one that decided first, and those of them that are caveats.
 pub(super) fn told(found: &PathVerdict, is_up: bool, options: &VerdictOptions) -> (Vec<String>, Vec<String>) {
@@ -35,7 +36,7 @@ pub(super) fn told(found: &PathVerdict, is_up: bool, options: &VerdictOptions) -
 
 /// What decided, and whether it says why a path that beats the baseline is no gain.
 fn decided(found: &PathVerdict, effect: &Effect, is_up: bool) -> (Vec<String>, bool) {
-    let significance = format!("corrected p = {}", number(found.corrected_p.unwrap_or(1.0)));
+    let significance = corrected_words(found.corrected, "finalist", "finalists");
     let against_baseline = format!("{} against the baseline, {significance}", signed(effect.delta));
     let but = match found.verdict {
         Verdict::Trade => {
@@ -49,11 +50,21 @@ fn decided(found: &PathVerdict, effect: &Effect, is_up: bool) -> (Vec<String>, b
             Some(mark) if !found.controls.is_above => {
                 format!("random paths of its overhead reach {}", signed(mark))
             }
-            Some(_) => "greedy decoding is its only judge".to_owned(),
+            Some(_) => doubted(found),
         },
         Verdict::Gain | Verdict::Loss | Verdict::NotShown => return (vec![against_baseline], false),
     };
     (vec![format!("{against_baseline}, but {but}")], found.verdict == Verdict::NotShown)
+}
+
+/// The second judges that forbid a gain; where there are none, nobody confirms greedy answers.
+fn doubted(found: &PathVerdict) -> String {
+    let doubts = found.others.iter().filter(|other| other.judge != Judge::Guard && other.is_doubt);
+    let doubts: Vec<String> = doubts.map(judged_so).collect();
+    if doubts.is_empty() {
+        return "greedy decoding is its only judge".to_owned();
+    }
+    format!("{}, which proves no loss and forbids a gain", doubts.join(" and "))
 }
 
 /// What limits whatever was decided.
@@ -104,12 +115,13 @@ fn unlike(judge: &str, failures: Option<&Failures>, is_gain: bool, options: &Ver
     let Failures { baseline, path, p, answered } = failures.filter(|failures| failures.p < options.alpha)?;
     let mut text = format!(
         "{judge} answers that could not be read, were cut off or not finite: {baseline:.3} of the baseline's, {path:.3} \
-         of the path's, p = {}; ",
+         of the path's, uncorrected p = {}; ",
         number(*p)
     );
     match answered {
         Some(Effect { n, delta, p, .. }) => {
-            text.push_str(&format!("on the {n} questions that both answered {}, p = {}", signed(*delta), number(*p)));
+            let (delta, p) = (signed(*delta), number(*p));
+            text.push_str(&format!("on the {n} questions that both answered {delta}, uncorrected p = {p}"));
         }
         None => text.push_str("there is no question that both answered"),
     }
@@ -139,14 +151,24 @@ fn seen(effect: &Effect, visible: Option<f64>, options: &VerdictOptions) -> Stri
 }
 
 fn judged_so(other: &OtherEffect) -> String {
-    let delta = other.effect.as_ref().map_or(0.0, |effect| effect.delta);
-    let what = match other.judge {
-        Judge::Sampled => "sampled",
-        Judge::Greedy => "greedy",
-        Judge::Likelihood => "likelihood",
-        Judge::Guard => other.probe.as_str(),
+    let (delta, p) = other.effect.as_ref().map_or((0.0, 1.0), |effect| (effect.delta, effect.p));
+    let (what, one, many) = match other.judge {
+        Judge::Guard => (other.probe.as_str(), "guard", "guards"),
+        judge => (judge.name(), "second judge", "second judges"),
     };
-    format!("{what} {}, p = {}", signed(delta), number(other.p.unwrap_or(1.0)))
+    let corrected = corrected_words(other.corrected, one, many);
+    // By itself it says more than corrected: that is the doubt.
+    let alone = if other.is_doubt && !other.is_below { format!("p = {} alone, ", number(p)) } else { String::new() };
+    format!("{what} {}, {alone}{corrected}", signed(delta))
+}
+
+/// A corrected p, and for what it was corrected.
+fn corrected_words(corrected: Option<Corrected>, one: &str, many: &str) -> String {
+    match corrected {
+        None => "not tested".to_owned(),
+        Some(Corrected { p, family: 1 }) => format!("p = {} (one {one})", number(p)),
+        Some(Corrected { p, family }) => format!("p = {} corrected for {family} {many}", number(p)),
+    }
 }
 
 /// A delta for people: three digits behind the point, and of a small one two that are not 0.
