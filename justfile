@@ -83,16 +83,25 @@ golden-stats:
     "$venv/bin/pip" install --quiet -r fixtures/stats/requirements.txt
     "$venv/bin/python" fixtures/stats/golden.py
 
-# Hold the statistics against phantoms of which everything is known, and write docs/calibration.md. The complete answers are
-# computed once and kept; the build for development optimises what computes, so that they take a minute or two.
-calibrate:
+# Hold the statistics against phantoms of which everything is known, write docs/calibration.md, and fail where something that is
+# demanded of them was not found. Complete answers and confirmations are kept and gone on with; remove target/calibration to
+# have them made anew. The build for development optimises what computes.
+calibrate seeds="20":
     #!/usr/bin/env bash
     set -euo pipefail
+    cargo build -p neuro
+    out=target/calibration
+    mkdir -p "$out/whole"
     for phantom in phantom phantom-plain; do
-        cargo run -- scan "$phantom" --probe phantom --probe phantom:likelihood --questions all --out "target/calibration/$phantom" > /dev/null
+        target/debug/neuro scan "$phantom" --probe phantom --probe phantom:likelihood --questions all --out "$out/$phantom" > /dev/null
+        for seed in $(seq 0 $(({{seeds}} - 1))); do
+            run="$out/whole/$phantom-$seed"
+            target/debug/neuro scan "$phantom" --questions 64 --seed "$seed" --out "$run" > /dev/null
+            target/debug/neuro confirm "$run" --seed "$seed" > /dev/null
+        done
     done
-    cargo run --release -p neuro-stats --example calibrate -- target/calibration/phantom target/calibration/phantom-plain > target/calibration/page.md
-    mv target/calibration/page.md docs/calibration.md
+    cargo run -p neuro-stats --example calibrate -- "$out/phantom" "$out/phantom-plain" "$out/whole" > "$out/page.md"
+    mv "$out/page.md" docs/calibration.md
 
 # Compare every fixture with transformers' goldens and write the table of docs/reference/models.md; `just golden` makes the
 # goldens anew first.

@@ -2,32 +2,36 @@
 
 use neuro_stats::{Evidence, Paired, Verdict, verdict};
 
-use crate::answers::{Answers, draw, finalist, generator, options};
-use crate::{FINALISTS, QUESTIONS, SEARCH_QUESTIONS, share};
+use super::answers::{Answers, draw, finalist, generator};
+use super::{Demand, Effort, FINALISTS, QUESTIONS, SEARCH_QUESTIONS, Section, share};
 
-const SEEDS: u64 = 200;
-
-pub(crate) fn section(phantoms: &[Answers]) -> String {
+pub(crate) fn section(phantoms: &[Answers], effort: &Effort) -> Section {
+    let seeds = effort.size;
     let mut page = format!(
         "## Size: gains that are none\n\n\
-         For each of {SEEDS} seeds a search on {SEARCH_QUESTIONS} questions ranks the blocks whose true delta is 0 or less, and its best {FINALISTS} are confirmed on\n\
+         For each of {seeds} seeds a search on {SEARCH_QUESTIONS} questions ranks the blocks whose true delta is 0 or less, and its best {FINALISTS} are confirmed on\n\
          {QUESTIONS} fresh draws. Controls and second judges are left out: they can only forbid a gain, so that these shares are upper\n\
          bounds. At most 5 % of the confirmations may call a gain. Many of these blocks change no answer at all; the null scans below are\n\
          the harder case, in which blocks change many answers and win as many as they lose.\n\n\
          | phantom | blocks to choose from | confirmations that call a gain |\n|---|---|---|\n"
     );
-    let mut all = 0;
-    for (number, phantom) in phantoms.iter().enumerate() {
-        let wrong = (0..SEEDS).filter(|seed| calls_a_gain(phantom, 2 * seed + number as u64)).count();
+    let (mut all, mut demands) = (0, Vec::new());
+    for (number, phantom) in (0..).zip(phantoms) {
+        let wrong = (0..seeds).filter(|seed| calls_a_gain(phantom, 2 * seed + number, effort)).count();
         let candidates = phantom.paths.iter().filter(|path| path.delta() <= 0.0).count();
-        page.push_str(&format!("| {} | {candidates} | {} |\n", phantom.name, share(wrong, SEEDS as usize)));
+        page.push_str(&format!("| {} | {candidates} | {} |\n", phantom.name, share(wrong, seeds as usize)));
+        demands.push(Demand::rare(
+            format!("confirmations of {} that call a gain that is none", phantom.name),
+            wrong,
+            seeds as usize,
+        ));
         all += wrong;
     }
-    page.push_str(&format!("| both | | {} |\n", share(all, phantoms.len() * SEEDS as usize)));
-    page
+    page.push_str(&format!("| both | | {} |\n", share(all, phantoms.len() * seeds as usize)));
+    Section { page, demands }
 }
 
-fn calls_a_gain(phantom: &Answers, seed: u64) -> bool {
+fn calls_a_gain(phantom: &Answers, seed: u64, effort: &Effort) -> bool {
     let mut rng = generator(seed);
     let search = draw(&mut rng, SEARCH_QUESTIONS, phantom.questions());
     let candidates = phantom.paths.iter().filter(|path| path.delta() <= 0.0);
@@ -39,5 +43,5 @@ fn calls_a_gain(phantom: &Answers, seed: u64) -> bool {
         finalist(path, scores, Vec::new())
     });
     let evidence = Evidence { finalists: evidence.collect() };
-    verdict(&evidence, &options(seed)).iter().any(|found| found.verdict == Verdict::Gain)
+    verdict(&evidence, &effort.options(seed)).iter().any(|found| found.verdict == Verdict::Gain)
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use neuro_path::Block;
 use neuro_record::{RunData, Sample};
-use neuro_stats::{FinalistEvidence, Judge, OtherEvidence, Paired, VerdictOptions};
+use neuro_stats::{FinalistEvidence, Judge, OtherEvidence, Paired};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -53,6 +53,7 @@ impl PathAnswers {
 }
 
 impl Answers {
+    #[allow(dead_code, reason = "the test makes phantoms of its own")]
     pub(crate) fn read(folder: &Path) -> Result<Self, Box<dyn Error>> {
         let data = RunData::read(folder)?;
         let mut greedy = scores(&data, GREEDY);
@@ -145,11 +146,8 @@ pub(crate) fn generator(seed: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(seed)
 }
 
-pub(crate) fn options(seed: u64) -> VerdictOptions {
-    VerdictOptions { seed, ..VerdictOptions::default() }
-}
-
 /// Scores of each path, in the order of question ids.
+#[allow(dead_code, reason = "the test makes phantoms of its own")]
 fn scores(data: &RunData, probe: &str) -> HashMap<String, Vec<f64>> {
     let mut samples: HashMap<&str, Vec<&Sample>> = HashMap::new();
     for sample in data.samples_of(probe) {

@@ -5,16 +5,15 @@ use std::error::Error;
 use neuro_stats::{Evidence, Verdict, verdict};
 use rand::seq::SliceRandom;
 
-use crate::answers::{Answers, PathAnswers, generator, options};
-use crate::{FINALISTS, QUESTIONS, SEARCH_QUESTIONS, share};
+use super::answers::{Answers, PathAnswers, generator};
+use super::{Demand, Effort, FINALISTS, QUESTIONS, SEARCH_QUESTIONS, Section, share};
 
-const SEEDS: u64 = 20;
-
-pub(crate) fn section(phantom: &Answers) -> Result<String, Box<dyn Error>> {
+pub(crate) fn section(phantom: &Answers, effort: &Effort) -> Result<Section, Box<dyn Error>> {
+    let seeds = effort.planted;
     let planted = phantom.planted.ok_or("the first run is no phantom's")?;
     let own = phantom.paths.iter().find(|path| path.block == planted).ok_or("the planted block was not measured")?;
     let (mut confirmed, mut chosen, mut shrunk) = (0, 0, Vec::new());
-    for seed in 0..SEEDS {
+    for seed in 0..seeds {
         let mut questions: Vec<usize> = (0..phantom.questions()).collect();
         questions.shuffle(&mut generator(3_000_000 + seed));
         let (search, rest) = questions.split_at(SEARCH_QUESTIONS.min(questions.len()));
@@ -35,23 +34,25 @@ pub(crate) fn section(phantom: &Answers) -> Result<String, Box<dyn Error>> {
         };
         let evidence = finalists.iter().map(|path| phantom.evidence(path, fresh, controls(path)));
         let evidence = Evidence { finalists: evidence.collect() };
-        let verdicts = verdict(&evidence, &options(seed));
+        let verdicts = verdict(&evidence, &effort.options(seed));
         confirmed +=
             usize::from(verdicts.iter().any(|found| found.path == own.printed && found.verdict == Verdict::Gain));
     }
     let mean = |of: fn(&(f64, f64)) -> f64| shrunk.iter().map(of).sum::<f64>() / shrunk.len() as f64;
-    Ok(format!(
+    let page = format!(
         "## The planted block\n\n\
-         {SEEDS} times the questions of {} are shuffled and cut into disjoint sets: {SEARCH_QUESTIONS} for the search, {QUESTIONS} for the confirmation. The search's best {FINALISTS}\n\
+         {seeds} times the questions of {} are shuffled and cut into disjoint sets: {SEARCH_QUESTIONS} for the search, {QUESTIONS} for the confirmation. The search's best {FINALISTS}\n\
          blocks are finalists, and {planted} with them; controls are all other blocks of as many layers, likelihood is the second judge.\n\n\
          | | |\n|---|---|\n\
          | {planted} is confirmed as a gain | {} |\n\
-         | {planted} is among the search's best {FINALISTS} | {chosen} of {SEEDS} |\n\
+         | {planted} is among the search's best {FINALISTS} | {chosen} of {seeds} |\n\
          | mean delta of the search's best block, on the questions that chose it | {:+.3} |\n\
          | the same blocks on fresh questions | {:+.3} |\n",
         phantom.name,
-        share(confirmed, SEEDS as usize),
+        share(confirmed, seeds as usize),
         mean(|pair| pair.0),
         mean(|pair| pair.1),
-    ))
+    );
+    let what = format!("the planted block {planted} is confirmed, on disjoint sets of answers");
+    Ok(Section { page, demands: vec![Demand::always(what, confirmed, seeds as usize)] })
 }

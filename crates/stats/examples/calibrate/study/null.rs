@@ -5,14 +5,11 @@ use std::ops::Range;
 use neuro_stats::{Evidence, Paired, Resampler, ScoreKind, Verdict, max_t, verdict};
 use rand::Rng;
 
-use crate::answers::{Answers, PathAnswers, draw, finalist, generator, options};
-use crate::{FINALISTS, QUESTIONS, SEARCH_QUESTIONS, share};
+use super::answers::{Answers, PathAnswers, draw, finalist, generator};
+use super::{Demand, Effort, FINALISTS, QUESTIONS, SEARCH_QUESTIONS, Section, share};
 
-const SCANS: u64 = 1_000;
 /// Questions of the naive way: as many as the public probes have.
 const NAIVE_QUESTIONS: usize = 16;
-/// Swapped maps of max-T, and resamples of the naive interval.
-const DRAWS: usize = 999;
 
 /// Questions that were drawn, each with its labels swapped (−1) or not (1).
 type Draw = Vec<(usize, f64)>;
@@ -28,23 +25,24 @@ struct Found {
     fresh_delta: f64,
 }
 
-pub(crate) fn section(phantoms: &[Answers]) -> String {
+pub(crate) fn section(phantoms: &[Answers], effort: &Effort) -> Section {
+    let all_scans = effort.scans;
     let mut page = format!(
         "## Null scans: nothing to find\n\n\
-         {SCANS} simulated scans, half on each phantom. Labels of baseline and path are swapped at random within questions, so that every\n\
+         {all_scans} simulated scans, half on each phantom. Labels of baseline and path are swapped at random within questions, so that every\n\
          path's true delta is 0 while paths stay as noisy and as correlated as they are. A search on {SEARCH_QUESTIONS} questions chooses {FINALISTS} finalists, {QUESTIONS}\n\
          fresh draws confirm them; controls and second judges are left out, as above. Max-T is the corrected test of the search's own map.\n\
          The naive way takes the best block of a map on {NAIVE_QUESTIONS} questions at its word.\n\n\
          | | {} | {} | both |\n|---|---|---|---|\n",
         phantoms[0].name, phantoms[1].name
     );
-    let each = SCANS / phantoms.len() as u64;
+    let each = all_scans / phantoms.len() as u64;
     // Seeds of each one's own: with the same ones the pooled scans would come in pairs.
-    let of_phantom = |(place, phantom): (u64, &Answers)| scans(phantom, place * each..(place + 1) * each);
+    let of_phantom = |(place, phantom): (u64, &Answers)| scans(phantom, place * each..(place + 1) * each, effort);
     let found: Vec<Found> = (0..).zip(phantoms).map(of_phantom).collect();
     let mut line = |what: &str, count: fn(&Found) -> usize| {
         let cells = found.iter().map(|found| share(count(found), each as usize)).collect::<Vec<_>>().join(" | ");
-        let all = share(found.iter().map(count).sum(), SCANS as usize);
+        let all = share(found.iter().map(count).sum(), all_scans as usize);
         page.push_str(&format!("| {what} | {cells} | {all} |\n"));
     };
     line("`confirm` calls a gain", |found| found.confirmed);
@@ -55,17 +53,24 @@ pub(crate) fn section(phantoms: &[Answers]) -> String {
     let mut mean = |what: &str, delta: fn(&Found) -> f64| {
         let cells =
             found.iter().map(|found| format!("{:+.3}", delta(found) / each as f64)).collect::<Vec<_>>().join(" | ");
-        let all = found.iter().map(delta).sum::<f64>() / SCANS as f64;
+        let all = found.iter().map(delta).sum::<f64>() / all_scans as f64;
         page.push_str(&format!("| {what} | {cells} | {all:+.3} |\n"));
     };
     mean("naive: mean delta of the best block", |found| found.naive_delta);
     mean("the same block on fresh questions", |found| found.fresh_delta);
-    page
+    let sum = |count: fn(&Found) -> usize| found.iter().map(count).sum();
+    let demands = vec![
+        Demand::rare("null scans in which `confirm` calls a gain", sum(|found| found.confirmed), all_scans as usize),
+        Demand::rare("null scans in which max-T finds a block", sum(|found| found.max_t), all_scans as usize),
+    ];
+    Section { page, demands }
 }
 
-fn scans(phantom: &Answers, seeds: Range<u64>) -> Found {
+fn scans(phantom: &Answers, seeds: Range<u64>, effort: &Effort) -> Found {
     let mut found = Found::default();
-    let resampler = Resampler::new(NAIVE_QUESTIONS, DRAWS, 0);
+    // Of which some make a whole: 999 swapped maps and the one that was found.
+    let draws = effort.resamples - 1;
+    let resampler = Resampler::new(NAIVE_QUESTIONS, draws, 0);
     for seed in seeds {
         let mut rng = generator(1_000_000 + seed);
         let mut swapped = |n: usize| -> Draw {
@@ -78,14 +83,14 @@ fn scans(phantom: &Answers, seeds: Range<u64>) -> Found {
         let alone = finalists.first().map(|path| finalist(path, scores(phantom, path, &fresh), Vec::new()));
         let evidence = finalists.into_iter().map(|path| finalist(path, scores(phantom, path, &fresh), Vec::new()));
         let calls_a_gain = |finalists| {
-            let verdicts = verdict(&Evidence { finalists }, &options(seed));
+            let verdicts = verdict(&Evidence { finalists }, &effort.options(seed));
             usize::from(verdicts.iter().any(|found| found.verdict == Verdict::Gain))
         };
         found.confirmed += calls_a_gain(evidence.collect());
         found.one_confirmed += calls_a_gain(alone.into_iter().collect());
 
         let map: Vec<Vec<f64>> = phantom.paths.iter().map(|path| differences(path, &search)).collect();
-        let corrected = max_t(map.iter().map(|path| Some(path.as_slice())), DRAWS, seed).adjusted;
+        let corrected = max_t(map.iter().map(|path| Some(path.as_slice())), draws, seed).adjusted;
         found.max_t += usize::from(corrected.iter().flatten().any(|&p| p <= 0.05));
 
         let Some(&best) = phantom.best(phantom.paths.iter(), |path| mean(path, &naive), 1).first() else { continue };
