@@ -80,6 +80,48 @@ fn a_converted_scan_becomes_a_run() {
     assert_eq!(scan.rows[1].path, "0,2,1");
 }
 
+/// Made by the converter of pickles that RYS's own queue wrote, with scores by its own functions: three math and two EQ
+/// questions on a model of three layers.
+#[test]
+fn a_scan_of_rys_keeps_its_answers() {
+    let scan = scan(include_str!("data/rys.json"));
+    let paths: Vec<_> = scan.rows.iter().map(|row| row.path.as_str()).collect();
+    assert_eq!(paths, ["0..2", "0..2", "0,0..2", "0,0..2", "0..2,1..2", "0..2,1..2", "0,2,1..2", "0,2,1..2"]);
+    let unread: Vec<_> = scan.rows.iter().map(|row| (row.probe.as_str(), row.parse_failures)).collect();
+    assert_eq!(unread[..4], [("math", 1), ("eq", 0), ("math", 0), ("eq", 1)]);
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("run");
+    write_run(&scan, &out).unwrap();
+    let data = RunData::read(&out).unwrap();
+    assert_eq!((data.rows.len(), data.samples_of("math").count(), data.samples_of("eq").count()), (8, 12, 8));
+    assert_eq!(data.rows, scan.rows);
+    assert_eq!(data.rows[0].notes, ["measured by another program"]);
+}
+
+#[test]
+fn answers_that_lie_are_refused() {
+    let of = |answers: &str| {
+        let text = format!(
+            r#"{{"kind":"scan","layers":2,"probes":{{"m":{{"questions":2}}}},
+            "results":[{{"config":[0,0],"scores":{{"m":0.5}},"answers":{{"m":{answers}}}}}]}}"#
+        );
+        import(&text, None).map(drop).map_err(|error| error.to_string())
+    };
+    of(r#"[["a",1,false],["b",0,true]]"#).unwrap();
+    for (answers, words) in [
+        ("7", "no list"),
+        (r#"[["a",1]]"#, "is not [question, score"),
+        (r#"[["a",2,false]]"#, "is not [question, score"),
+        (r#"[["",1,false]]"#, "is not [question, score"),
+        (r#"[["a",1,"no"]]"#, "is not [question, score"),
+        (r#"[["a",1,false],["a",0,false]]"#, "two samples"),
+        (r#"[["a",1,false],["b",1,false]]"#, "the mean of its answers is 1"),
+    ] {
+        let error = of(answers).unwrap_err();
+        assert!(error.contains(words), "{answers}: {error}");
+    }
+}
+
 #[test]
 fn files_that_lie_are_refused() {
     let scan = |from: &str, to: &str| LLMRI.replace(from, to);

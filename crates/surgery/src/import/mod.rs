@@ -1,17 +1,19 @@
 //! Other programs' layer maps and scans.
 //!
-//! A map becomes a layer path, a scan a run directory that can be drawn and ranked. Scores are taken over as they are; they
-//! have no samples, so nothing that needs single answers (intervals, a confirmation) can be had of them.
+//! A map becomes a layer path, a scan a run directory that can be drawn and ranked. Scores are taken over as they are; without
+//! single answers, which only RYS keeps, nothing that needs them (intervals, a best block held against chance) can be had.
 
+mod answers;
 mod map;
 mod scan;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use neuro_path::LayerPath;
-use neuro_record::{Row, RunInfo, RunWriter};
+use neuro_record::{Row, RunInfo, RunWriter, Sample};
 use serde_json::{Map as Object, Value};
 
 use crate::{Result, SurgeryError};
@@ -48,6 +50,8 @@ pub struct Scan {
     pub info: RunInfo,
     /// One row for each path and probe.
     pub rows: Vec<Row>,
+    /// Single answers, where the file has them.
+    pub samples: Vec<Sample>,
     /// Remarks.
     pub notes: Vec<String>,
 }
@@ -78,7 +82,7 @@ pub fn read(file: &Path, layers: Option<usize>) -> Result<Import> {
 /// As [`read`].
 pub fn of_bytes(bytes: &[u8], file: &Path, layers: Option<usize>) -> Result<Import> {
     if bytes.starts_with(b"\x80") || file.extension().is_some_and(|ending| ending == "pkl" || ending == "pickle") {
-        let advice = "is a pickle, which can run code and is not read; convert it outside: python rys_pickle.py FILE > scan.json \
+        let advice = "is a pickle, which can run code and is not read; convert it outside: python rys_pickle.py --layers N NAME=FILE > scan.json \
                       (the script is in crates/surgery/python of the project)";
         return Err(SurgeryError::import(file, advice));
     }
@@ -115,6 +119,15 @@ pub fn write_run(scan: &Scan, out: &Path) -> Result<()> {
         return Err(SurgeryError::place(out, "exists already and is not empty; name a new folder"));
     }
     let (mut writer, _) = RunWriter::open(out, &scan.info)?;
-    scan.rows.iter().try_for_each(|row| writer.append_row(row))?;
+    let mut answers: BTreeMap<(&str, &str), Vec<Sample>> = BTreeMap::new();
+    for sample in &scan.samples {
+        answers.entry((&sample.path, &sample.probe)).or_default().push(sample.clone());
+    }
+    for row in &scan.rows {
+        if let Some(answers) = answers.get(&(row.path.as_str(), row.probe.as_str())) {
+            writer.append_samples(&row.probe, answers)?;
+        }
+        writer.append_row(row)?;
+    }
     Ok(())
 }

@@ -7,7 +7,7 @@ use neuro_path::{Block, LayerPath};
 use neuro_record::{IMPORTED, ModelInfo, Plan, PlannedPaths, ProbeInfo, Row, RunInfo, SCHEMA};
 use serde_json::{Map as Object, Value, json};
 
-use super::Scan;
+use super::{Scan, answers};
 use crate::error::shorten;
 use crate::{Result, SurgeryError, TOOL};
 
@@ -16,6 +16,8 @@ use crate::{Result, SurgeryError, TOOL};
 const LLMRI_NOTE: &str = "LLMRI let both passes of a layer share one KV slot, so its deltas are not to be believed; the file does \
                           not say how many answers could not be read";
 const CONVERTED_NOTE: &str = "measured by another program; the file does not say how many answers could not be read";
+/// Of what has its answers with it.
+const ANSWERED_NOTE: &str = "measured by another program";
 /// What is not known.
 const UNKNOWN: &str = "unknown";
 /// Deepest model whose blocks are all planned.
@@ -151,7 +153,8 @@ impl Source<'_> {
         let depth = depth.and_then(|depth| usize::try_from(depth).ok());
         let depth =
             depth.ok_or_else(|| refuse(format!("does not say the model's number of layers, 1 to {DEEPEST}")))?;
-        let (mut rows, mut seen, mut paths) = (Vec::new(), BTreeSet::new(), Vec::new());
+        let (mut rows, mut samples) = (Vec::new(), Vec::new());
+        let (mut seen, mut paths) = (BTreeSet::new(), Vec::new());
         for (number, result) in results.iter().enumerate() {
             let refuse = |problem: String| refuse(format!("result {number}: {problem}"));
             let path = path_of(result, depth).map_err(refuse)?;
@@ -164,7 +167,14 @@ impl Source<'_> {
                     Some(score) => score.as_f64().filter(|score| (0.0..=1.0).contains(score)),
                 };
                 let score = score.ok_or_else(|| refuse(format!("`{}` is no score in [0, 1]", shorten(&probe.key))))?;
-                rows.push(self.row(&path, probe, score));
+                let answered = answers::of_result(result, &probe.name, &path).map_err(refuse)?;
+                if answered.is_empty() {
+                    rows.push(self.row(&path, probe, score));
+                    continue;
+                }
+                let row = answers::row(&path, &probe.name, score, &answered).map_err(refuse)?;
+                rows.push(Row { notes: vec![ANSWERED_NOTE.to_owned()], ..row });
+                samples.extend(answered);
             }
             paths.push(path);
         }
@@ -174,8 +184,9 @@ impl Source<'_> {
         } else {
             PlannedPaths::List(paths.iter().map(ToString::to_string).collect())
         };
-        let notes = vec![self.note.to_owned()];
-        Ok(Scan { info: self.info(depth, planned, bytes, file), rows, notes })
+        let note = if samples.is_empty() { self.note } else { ANSWERED_NOTE };
+        let notes = vec![note.to_owned()];
+        Ok(Scan { info: self.info(depth, planned, bytes, file), rows, samples, notes })
     }
 
     fn row(&self, path: &LayerPath, probe: &Probe, score: f64) -> Row {
