@@ -1,6 +1,7 @@
 //! What a confirmation found: a paragraph in plain words, a table, and what stands behind each verdict.
 
 mod html;
+mod sentences;
 #[cfg(test)]
 mod tests;
 

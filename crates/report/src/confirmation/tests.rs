@@ -212,3 +212,13 @@ fn the_page_begins_with_it_and_nothing_foreign_is_markup() {
     assert!(verdict < map && page.contains("<td class=\"text\">gain</td>") && page.contains("no &lt;letters&gt;"));
     assert!(html_with_confirmation("x", &all).starts_with("x<section"));
 }
+
+#[test]
+fn one_path_is_told_in_sentences() {
+    let (data, verdicts) = (data(), verdicts());
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
+    insta::assert_snapshot!(all.sentences("0..3,1..5").unwrap().join("\n"), @"");
+    insta::assert_snapshot!(all.sentences("0..2,2..5").unwrap().join("\n"), @"");
+    assert_eq!(all.sentences("0..5"), None);
+    assert_eq!(Confirmation { verdicts: None, ..all }.sentences("0..3,1..5"), None);
+}

@@ -1,0 +1,71 @@
+//! One finalist of a confirmation in sentences, for a page that speaks of that path alone, as a model card does.
+
+use neuro_stats::{ControlCheck, PairTest, PathVerdict, Verdict, signed_delta as signed};
+
+use super::{Confirmation, bounds, capitalized, details};
+use crate::number::counted;
+
+impl Confirmation<'_> {
+    /// What was found of a path, the verdict first: interval, corrected p, controls, reasons, second judges, guards, shams,
+    /// cost, and what could not be asked. None where the path is no finalist or is not judged yet. Plain text with ASCII
+    /// signs; names of probes are as the run has them.
+    #[must_use]
+    pub fn sentences(&self, path: &str) -> Option<Vec<String>> {
+        let verdicts = self.verdicts?;
+        let found = verdicts.iter().find(|found| found.path == path)?;
+        let mut sentences = vec![self.verdict_of(found, verdicts.len()), controls(&found.controls)];
+        sentences.extend(found.reasons.iter().map(|reason| format!("{}.", capitalized(reason))));
+        sentences.extend(details(found).iter().map(|line| format!("{}.", capitalized(line))));
+        sentences.extend(self.cost_of(path));
+        let skipped = self.data.questions.iter().flat_map(|sets| &sets.skipped);
+        sentences.extend(skipped.map(|skipped| format!("Left out {}: {}.", skipped.probe, skipped.reason)));
+        Some(sentences)
+    }
+
+    fn verdict_of(&self, found: &PathVerdict, finalists: usize) -> String {
+        let verdict = match found.verdict {
+            Verdict::Gain => "gain",
+            Verdict::Loss => "loss",
+            Verdict::Trade => "trade, better by one judge and worse by another",
+            Verdict::NotShown => "not shown, which does not mean that there is no effect",
+        };
+        let Some(effect) = &found.effect else {
+            return format!("Verdict of a confirmation: {verdict}.");
+        };
+        let what = if found.is_seen { "question" } else { "fresh question" };
+        let p = found.corrected_p.map_or_else(String::new, |p| {
+            let test = match effect.test {
+                PairTest::McNemar => "exact McNemar test",
+                PairTest::Permutation => "paired permutation test",
+            };
+            let among = if finalists > 1 { format!(", corrected for {finalists} finalists") } else { String::new() };
+            format!(", p = {} ({test}{among})", super::p_value(p))
+        });
+        format!(
+            "Verdict of a confirmation on {} of probe {}: {verdict}. {} {} against the baseline{p}.",
+            counted(effect.n, what),
+            self.data.finalists.probe,
+            signed(effect.delta),
+            bounds(Some(effect)),
+        )
+    }
+
+    fn cost_of(&self, path: &str) -> Option<String> {
+        let (own, base) = (self.cost(path)?, self.data.costs.first()?);
+        let more = |own: f64, base: f64| format!("{:+.0} %", 100.0 * (own / base - 1.0));
+        Some(format!(
+            "It costs {} time per token and {} memory for keys and values, on the machine of the confirmation.",
+            more(own.ms_per_token, base.ms_per_token),
+            more(own.kv_bytes_per_token as f64, base.kv_bytes_per_token as f64),
+        ))
+    }
+}
+
+fn controls(controls: &ControlCheck) -> String {
+    let Some(mark) = controls.mark else {
+        return "Controls: none, so that it is not known what any path of its overhead does.".to_owned();
+    };
+    let what = if controls.is_percentile { "95th percentile" } else { "largest delta" };
+    let verb = if controls.is_above { "is above" } else { "is not above" };
+    format!("Controls: the {what} of {} random paths of its overhead is {}; it {verb} that.", controls.n, signed(mark))
+}
