@@ -69,9 +69,12 @@ exports *options:
     cache="${XDG_CACHE_HOME:-$HOME/.cache}/neuroanatomy"
     [[ -d "$cache/exports" ]] || python3 -m venv "$cache/exports"
     "$cache/exports/bin/pip" install --quiet -r fixtures/exports-requirements.txt
+    "$cache/exports/bin/pip" install --quiet --no-deps mergekit==0.1.5
+    # llama.cpp's Python is that of parity-llama-cpp.
+    llama=(); [[ -x "$cache/bench-llama/bin/python" ]] && llama=(--llama "$cache/bench-llama/bin/python")
     cargo build --release
     mkdir -p docs/reference
-    "$cache/exports/bin/python" fixtures/exports.py --neuro target/release/neuro {{options}} > target/exports.md
+    "$cache/exports/bin/python" fixtures/exports.py --neuro target/release/neuro "${llama[@]}" {{options}} > target/exports.md
     mv target/exports.md docs/reference/exports.md
 
 # Record scipy's and statsmodels' values anew that the statistics are tested against, in a virtual environment outside the repository.
