@@ -41,6 +41,16 @@ impl Confirmed {
         Confirmation { data: &self.data, verdicts: self.verdicts.as_deref() }
     }
 
+    /// Whether everything is measured, so that there are verdicts.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.verdicts.is_some()
+    }
+
+    /// What was found of one path, a sentence each, the verdict first; none where it is not judged.
+    pub(crate) fn sentences(&self, path: &str) -> Option<Vec<String>> {
+        self.view().sentences(path)
+    }
+
     /// The verdict in plain words.
     pub(crate) fn paragraph(&self) -> String {
         self.view().paragraph()

@@ -38,7 +38,7 @@ impl Progress {
         let elapsed = self.begin.elapsed();
         let remaining = remaining.or_else(|| {
             let rest = elapsed.as_secs_f64() * (1.0 - fraction) / fraction;
-            Duration::try_from_secs_f64(rest).ok().filter(|_| fraction > 0.0)
+            Duration::try_from_secs_f64(rest).ok().filter(|_| fraction > 0.0 && fraction < 1.0)
         });
         let left = remaining.map(|time| format!(" · {} left", HumanDuration(time))).unwrap_or_default();
         self.bar.set_message(format!("{}{left}", message.as_ref()));

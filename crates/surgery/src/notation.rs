@@ -14,8 +14,26 @@ use crate::{Result, SurgeryError, TOOL};
 /// Version of the sidecar's format.
 pub const SIDECAR_SCHEMA: u32 = 1;
 
-/// Architectures whose forward pass in transformers asks for no layer's position, so that PEFT may lengthen the list.
-const POSITIONLESS: [&str; 2] = ["llama", "mistral"];
+/// Architectures whose forward pass in transformers 5.23.0 (`modeling_*.py`) asks for no layer's position, so that PEFT may
+/// lengthen the list: what tells a layer from others lies in its own modules.
+const POSITIONLESS: [&str; 13] = [
+    "llama",
+    "mistral",
+    "phi3",
+    "olmo2",
+    "granite",
+    "glm4",
+    "stablelm",
+    "mixtral",
+    "qwen3_moe",
+    "glm4_moe",
+    "minimax_m2",
+    "deepseek_v2",
+    "deepseek_v3",
+];
+
+/// Architectures whose layers PEFT does not find: it looks for `layers` below any number of `model`.
+const UNFOUND: [&str; 2] = ["gpt2", "gpt_neox"];
 
 /// Which model a sidecar is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,13 +76,18 @@ pub fn exllamav3(path: &LayerPath) -> Result<String> {
 /// PEFT's `layer_replication`: half-open ranges (`peft/tuners/tuners_utils.py`, `replicate_layers`).
 ///
 /// # Errors
-/// When a visit is damped, or when transformers chooses something by a layer's position, which PEFT does not change.
-pub fn peft(path: &LayerPath, config: &DecoderConfig) -> Result<String> {
+/// When a visit is damped, when transformers chooses something by a layer's position, which PEFT does not change, or when
+/// PEFT does not find the layers.
+pub fn peft(path: &LayerPath, config: &DecoderConfig, file: Option<&ConfigFile>) -> Result<String> {
     refuse_scales(
         "peft",
         path,
         "layer_replication has no scales; export to hf or mergekit, which fold them into weights",
     )?;
+    if UNFOUND.contains(&config.model_type.as_str()) || file.is_some_and(ConfigFile::is_nested) {
+        let reason = "PEFT looks for a list `layers` in the model or in its `model`, and this one's lies elsewhere; export to hf instead";
+        return Err(unsayable("peft", path, reason));
+    }
     let positionless = POSITIONLESS.contains(&config.model_type.as_str());
     let keeps_kinds = |path: &LayerPath| {
         let layers = path.layers();
@@ -89,6 +112,11 @@ pub fn peft(path: &LayerPath, config: &DecoderConfig) -> Result<String> {
 /// # Errors
 /// When mergekit's output would be another model: it changes the number of layers in `config.json` and nothing else.
 pub fn mergekit(path: &LayerPath, config: &DecoderConfig, file: &ConfigFile, model: &str) -> Result<String> {
+    if file.is_nested() {
+        let reason = "the decoder is one of several modules of the model, and mergekit's slices are for models of a single one; \
+                      export to hf instead";
+        return Err(unsayable("mergekit", path, reason));
+    }
     refuse_forgotten_biases(path, config)?;
     let fits = |path: &LayerPath| {
         file.with_layers_only(path.depth(), path.len()).is_ok_and(|merged| is_path_of(&merged, config, path))
@@ -125,14 +153,21 @@ pub fn mergekit(path: &LayerPath, config: &DecoderConfig, file: &ConfigFile, mod
     Ok(text)
 }
 
-/// mergekit copies the tensors that its definition of an architecture lists and leaves out all others without a word
-/// (`mergekit/_data/architectures`): of Llama, Mistral and Qwen3 it knows no biases, of Qwen2 those of q, k and v.
+/// mergekit 0.1.5 copies the tensors that its definition of an architecture lists and leaves out all others without a word
+/// (`mergekit/_data/architectures`); of architectures that it has no definition of it copies what the files hold.
 fn refuse_forgotten_biases(path: &LayerPath, config: &DecoderConfig) -> Result<()> {
-    let knows_qkv = config.model_type == "qwen2";
+    // Biases of q, k and v; of everything else.
+    let (knows_qkv, knows_others) = match config.model_type.as_str() {
+        "llama" | "mistral" | "mixtral" | "qwen3" | "qwen3_moe" | "gemma2" | "gemma3_text" | "olmo2" | "phi3" => {
+            (false, false)
+        }
+        "qwen2" | "glm4" | "glm4_moe" | "stablelm" => (true, false),
+        _ => (true, true),
+    };
     let forgotten = config.layers.iter().any(|layer| {
         let attention = &layer.attention;
         let qkv = attention.q_bias || attention.k_bias || attention.v_bias;
-        (qkv && !knows_qkv) || attention.o_bias || layer.mlp.bias
+        (qkv && !knows_qkv) || ((attention.o_bias || layer.mlp.bias) && !knows_others)
     });
     if forgotten {
         let reason = format!(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use common::{checkpoint, fixture, fixtures, logits};
 use neuro_checkpoint::Checkpoint;
 use neuro_path::LayerPath;
-use neuro_surgery::hf::{ConfigFile, Exported, HfExport, export};
+use neuro_surgery::hf::{Exported, HfExport, export};
 use neuro_surgery::verify::Probe;
 use neuro_surgery::{Card, Progress, Quiet, SurgeryError};
 use tempfile::TempDir;
@@ -50,13 +50,8 @@ fn every_fixture_computes_each_path_bit_for_bit() {
         for path in ["(1,3)", "0,2,1,3,3", "0..1,0..3x2"] {
             let done = match export_to(&name, path, false) {
                 Ok(done) => done,
-                // What numbers say of layers (the first ones are dense, every fourth has no positions) they cannot say of
-                // every path.
-                Err(error)
-                    if ["which no number says", "keeps its kind", "by its number"]
-                        .iter()
-                        .any(|words| error.to_string().contains(words)) =>
-                {
+                // That the first layers are dense a number cannot say of every path.
+                Err(error) if error.to_string().contains("which no number says") => {
                     refused.push(format!("{name} {path}"));
                     continue;
                 }
@@ -75,7 +70,7 @@ fn every_fixture_computes_each_path_bit_for_bit() {
         }
     }
     println!("{written} written, refused: {refused:?}");
-    let may_refuse = |name: &String| ["deepseek", "glm4_moe", "smollm3"].iter().any(|kind| name.starts_with(kind));
+    let may_refuse = |name: &String| ["deepseek", "glm4_moe"].iter().any(|kind| name.starts_with(kind));
     assert!(refused.iter().all(may_refuse) && written > 100, "{written} written, {refused:?}");
 }
 
@@ -203,62 +198,4 @@ fn an_export_of_an_export_keeps_its_origin() {
     let config: serde_json::Value =
         serde_json::from_slice(&fs::read(place.path().join("out/config.json")).unwrap()).unwrap();
     assert_eq!(config["rys_relayer"]["source_rys_relayer"]["target_num_layers"], 6);
-}
-
-fn rewrite(config: &str, path: &str) -> Result<serde_json::Map<String, serde_json::Value>, SurgeryError> {
-    let file = Path::new("config.json");
-    // Our own reader refuses most of these keys in a llama; what is rewritten does not depend on that.
-    let plain = with(r#""hidden_act":"silu""#);
-    let described = neuro_checkpoint::DecoderConfig::from_json(plain.as_bytes(), file).unwrap();
-    let path = LayerPath::parse(path, described.num_layers()).unwrap();
-    let config = ConfigFile::from_bytes(config.as_bytes(), file).unwrap();
-    config.rewrite(&described, &path, "org/base").map(|rewritten| rewritten.root)
-}
-
-fn with(extra: &str) -> String {
-    format!(r#"{{"model_type":"llama","num_hidden_layers":8,"hidden_size":8,"num_attention_heads":2,{extra}}}"#)
-}
-
-#[test]
-fn rules_by_number_are_rewritten() {
-    let written = rewrite(&with(r#""mlp_only_layers":[0,1,5],"decoder_sparse_step":1"#), "0..3,1..7").unwrap();
-    assert_eq!(written["mlp_only_layers"], serde_json::json!([0, 1, 4, 8]));
-    // Every second layer has experts: said by a list, it holds along any path.
-    let written = rewrite(&with(r#""decoder_sparse_step":2"#), "0..2,1..7").unwrap();
-    assert_eq!(written["mlp_only_layers"], serde_json::json!([0, 2, 4, 6, 8]));
-    assert_eq!(written["decoder_sparse_step"], 1);
-    let written = rewrite(&with(r#""first_k_dense_replace":2"#), "0..1,0..7").unwrap();
-    assert_eq!(written["first_k_dense_replace"], 4);
-    let written =
-        rewrite(&with(r#""no_rope_layers":[1,1,1,0,1,1,1,0],"no_rope_layer_interval":4"#), "0..3,2..7").unwrap();
-    assert_eq!(written["no_rope_layers"], serde_json::json!([1, 1, 1, 0, 1, 0, 1, 1, 1, 0]));
-    let written = rewrite(&with(r#""full_attention_interval":4"#), "0..3,0..7").unwrap();
-    assert_eq!(written["layer_types"][7], "full_attention");
-    assert_eq!(written["layer_types"][8], "linear_attention");
-    let written = rewrite(&with(r#""num_nextn_predict_layers":1"#), "0..3,2..7").unwrap();
-    assert_eq!(written["num_nextn_predict_layers"], 0);
-    let written = rewrite(&with(r#""eos_token_id":[1,2,3,4,5,6,7,8]"#), "0..3,2..7").unwrap();
-    assert_eq!(written["eos_token_id"].as_array().unwrap().len(), 8);
-}
-
-#[test]
-fn what_cannot_be_written_is_refused_with_the_nearest_block_that_can() {
-    for (extra, path, words) in [
-        (r#""first_k_dense_replace":2"#, "(1,4)", "the nearest block that works is (2, 4)"),
-        (r#""moe_layer_freq":2"#, "(1,4)", "the nearest block that works is"),
-        (r#""num_kv_shared_layers":2"#, "(1,4)", "keys and values of earlier ones"),
-        (
-            r#""per_layer_config":null,"strange":[1,2,3,4,5,6,7,8]"#,
-            "(1,4)",
-            "`strange` seems to have an entry for each",
-        ),
-        (r#""strange":{"0":1,"3":2}"#, "(1,4)", "its meaning is not known here"),
-        (r#""hybrid_override_pattern":"M-M*M-M*""#, "(1,4)", "not known here"),
-        (r#""mlp_layer_types":["dense"]"#, "(1,4)", "has 1 entries, expected 8"),
-    ] {
-        let error = rewrite(&with(extra), path).unwrap_err().to_string();
-        assert!(error.contains(words), "{extra}: {error}");
-        // The baseline changes nothing and is always allowed.
-        rewrite(&with(extra), "0..7").unwrap();
-    }
 }

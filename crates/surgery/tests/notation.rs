@@ -17,13 +17,17 @@ fn mergekit_of(name: &str, text: &str) -> Result<String, SurgeryError> {
     mergekit(&path(text), &checkpoint(name).config, &ConfigFile::read(&fixture(name)).unwrap(), "org/base")
 }
 
+fn peft_of(name: &str, text: &str) -> Result<String, SurgeryError> {
+    peft(&path(text), &checkpoint(name).config, Some(&ConfigFile::read(&fixture(name)).unwrap()))
+}
+
 #[test]
 fn every_form_is_read_back_as_the_same_path() {
     let llama = checkpoint("llama-default").config.clone();
     for text in ["(1,3)", "0,2,1,3,3", "0..3", "3", "0..1x3,3"] {
         let path = path(text);
         for written in
-            [exllamav3(&path).unwrap(), peft(&path, &llama).unwrap(), mergekit_of("llama-default", text).unwrap()]
+            [exllamav3(&path).unwrap(), peft(&path, &llama, None).unwrap(), mergekit_of("llama-default", text).unwrap()]
         {
             assert_eq!(LayerPath::parse(&written, 4).unwrap(), path, "{written}");
         }
@@ -40,7 +44,7 @@ fn forms_look_like_this() {
     let all = format!(
         "{}\n\n{}\n\n{}\n\n{:#}",
         exllamav3(&path("(1,3)")).unwrap(),
-        peft(&path("(1,3)"), &llama).unwrap(),
+        peft(&path("(1,3)"), &llama, None).unwrap(),
         mergekit_of("llama-default", "0..2,1..2{attn=0.5,mlp=0},3").unwrap(),
         sidecar(&path("(1,3)"), &model),
     );
@@ -55,14 +59,18 @@ fn what_a_form_cannot_say_is_refused() {
     let qwen = checkpoint("qwen2-default").config.clone();
     let messages = [
         exllamav3(&damped).unwrap_err(),
-        peft(&damped, &qwen).unwrap_err(),
-        peft(&path("(1,3)"), &qwen).unwrap_err(),
+        peft(&damped, &qwen, None).unwrap_err(),
+        peft(&path("(1,3)"), &qwen, None).unwrap_err(),
         // The kind of a layer follows from its number, which mergekit changes.
         mergekit_of("qwen2-dynamic-below-window", "(1,3)").unwrap_err(),
         // A list that mergekit leaves as long as it was.
         mergekit_of("qwen2-llama3-layer-types", "(1,3)").unwrap_err(),
         // Tensors that mergekit does not know and leaves out.
         mergekit_of("llama-linear", "(1,3)").unwrap_err(),
+        // A decoder in a larger model.
+        mergekit_of("mistral3-nested", "(1,3)").unwrap_err(),
+        peft_of("mistral3-nested", "(1,3)").unwrap_err(),
+        peft_of("gpt2-default", "(1,3)").unwrap_err(),
     ];
     insta::assert_snapshot!(
         messages.map(|error| error.to_string()).join("\n\n").replace(&fixture("").display().to_string(), "fixtures/")

@@ -19,7 +19,7 @@ pub(crate) struct ExportArgs {
     /// Folder or file to write, which must not exist; text forms go to stdout without it
     #[arg(value_name = "OUT", value_hint = ValueHint::AnyPath)]
     pub(crate) out: Option<PathBuf>,
-    /// Run whose numbers for this path go into the model card
+    /// Run, or folder of a confirmation, whose numbers for this path go into the model card of --to hf
     #[arg(long, value_name = "RUN", value_hint = ValueHint::DirPath)]
     pub(crate) run: Option<PathBuf>,
     /// Hard-link shards that stay as they are instead of copying them

@@ -34,6 +34,10 @@ use crate::values::bytes;
 /// When the model or the path is refused, the form cannot say the path, the place is not free, or what was written does not
 /// compute the path.
 pub(crate) fn run(args: &ExportArgs, printer: &Printer) -> anyhow::Result<()> {
+    if args.run.is_some() && args.to != ExportForm::Hf {
+        let failure = Failure::new("--run writes into the model card, which only --to hf has");
+        return Err(failure.hint("leave it out; `neuro show RUN` tells what the run measured").into());
+    }
     let model = Model::find(&args.model)?;
     let checkpoint = Arc::new(model.open()?);
     let path = parse_path(Some(&args.path), checkpoint.config.num_layers())?;
@@ -73,7 +77,10 @@ fn notation(
     let line = |text: String| format!("{text}\n");
     Ok(match form {
         ExportForm::Exllamav3 => line(notation::exllamav3(path)?),
-        ExportForm::Peft => line(notation::peft(path, config)?),
+        ExportForm::Peft => {
+            let file = if checkpoint.dir.is_dir() { Some(ConfigFile::read(&checkpoint.dir)?) } else { None };
+            line(notation::peft(path, config, file.as_ref())?)
+        }
         ExportForm::Mergekit => {
             if !checkpoint.dir.is_dir() {
                 let failure = Failure::new("mergekit reads checkpoint folders, and this model is a GGUF file");
@@ -110,7 +117,7 @@ fn checkpoints(
         Some(run) => findings::of_run(run, path, &checkpoint.identity()?.hash)?,
         None => Vec::new(),
     };
-    let card = Card { base: source.to_owned(), command: command(args), findings };
+    let card = Card { base: source.to_owned(), command: command(args, source), findings };
     let probe = Probe::new(text.as_ref(), args.text.as_deref(), checkpoint.config.vocab_size)?;
     let work = Work { args, checkpoint, source, path, card: &card, probe: &probe, text: text.as_ref() };
     if args.dry_run {
@@ -221,16 +228,21 @@ struct Watcher {
 
 impl neuro_surgery::Progress for Watcher {
     fn bytes(&mut self, done: u64, total: u64) -> bool {
-        self.bar.set(done as f64 / total.max(1) as f64, None, format!("{} of {}", bytes(done), bytes(total)));
+        let what = if done < total { format!("{} of {}", bytes(done), bytes(total)) } else { "comparing".to_owned() };
+        self.bar.set(done as f64 / total.max(1) as f64, None, what);
         !self.interrupt.is_pressed()
     }
 }
 
-/// The command as it would be typed again.
-fn command(args: &ExportArgs) -> String {
-    let form = match args.to {
-        ExportForm::Gguf => "gguf",
-        _ => "hf",
-    };
-    format!("neuro export {} --path {} --to {form} OUT", shell_word(&args.model), shell_word(&args.path))
+/// The command as it would be typed again, with names instead of places on this machine.
+fn command(args: &ExportArgs, source: &str) -> String {
+    let mut command = format!("neuro export {} --path {} --to hf OUT", shell_word(source), shell_word(&args.path));
+    if let Some(run) = &args.run {
+        let name = run.file_name().unwrap_or_default().to_string_lossy();
+        command.push_str(&format!(" --run {}", shell_word(&name)));
+    }
+    if args.link {
+        command.push_str(" --link");
+    }
+    command
 }

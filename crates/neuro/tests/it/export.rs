@@ -69,12 +69,52 @@ fn the_model_card_says_what_the_run_measured() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let card = std::fs::read_to_string(out.join("README.md")).expect("a card");
     assert!(card.contains("against the baseline on the same questions"), "{card}");
-    assert!(card.contains("A candidate, not a confirmed gain"), "{card}");
+    assert!(card.contains("A candidate, not confirmed"), "{card}");
     let place = Place::new();
     let other = run.path().join("run").display().to_string();
     let refused =
         place.run(&["export", &fixture().display().to_string(), "--path", "(1,3)", "--to", "hf", "x", "--run", &other]);
     assert!(refused.contains("is a run of another model"), "{refused}");
+}
+
+/// What a card says was measured, but for the times of this machine.
+fn measured(card: &Path) -> String {
+    let card = std::fs::read_to_string(card.join("README.md")).expect("a card");
+    let section = card.split("## What was measured\n\n").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let section = section.expect("a section");
+    assert!(!section.contains("Verdict") || section.contains("\n- It costs "), "{section}");
+    section.lines().filter(|line| !line.starts_with("- It costs ")).map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn the_model_card_has_the_verdict_of_a_confirmation() {
+    let place = Place::new();
+    let (from, to) = (phantom_run().path().join("run"), place.path().join("run"));
+    std::fs::create_dir(&to).expect("a folder");
+    for name in ["run.json", "rows.jsonl", "samples-phantom.jsonl"] {
+        std::fs::copy(from.join(name), to.join(name)).expect("copied");
+    }
+    let confirm = ["confirm", "run", "--draws", "1", "--questions", "128", "--finalists", "2"];
+    assert!(place.output(&confirm).status.success());
+    let export = |path: &str, out: &str, run: &str| {
+        let output = place.output(&["export", "phantom", "--path", path, "--to", "hf", out, "--run", run]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        measured(&place.path().join(out))
+    };
+    let confirmed = export("(4,8)", "confirmed", "run");
+    assert_page!("export_card_confirmed", confirmed);
+    // By its own folder the confirmation says the same, without the search.
+    let own = export("(4,8)", "own", "run/confirm");
+    let verdict = own.split("- Measured by").next().expect("a beginning");
+    assert!(own.starts_with("- Verdict of a confirmation") && confirmed.starts_with(verdict), "{own}");
+    // What was only searched is a candidate, whatever else was confirmed.
+    let candidate = export("(0,1)", "candidate", "run");
+    assert_page!("export_card_candidate", candidate);
+    assert!(!candidate.contains("gain"), "{candidate}");
+    let refused = place.run(&["export", "phantom", "--path", "(0,1)", "--to", "hf", "x", "--run", "run/confirm"]);
+    assert!(refused.contains("run/confirm has no verdict on path 0..0,0..11"), "{refused}");
+    let gguf = place.run(&["export", "phantom", "--path", "(4,8)", "--to", "gguf", "x.gguf", "--run", "run"]);
+    assert!(gguf.contains("which only --to hf has"), "{gguf}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod ask;
 mod compare;
 mod completions;
 mod confirm;
+mod disk;
 mod doctor;
 mod export;
 mod gguf;

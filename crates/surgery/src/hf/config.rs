@@ -26,13 +26,26 @@ pub struct ConfigFile {
     root: Map<String, Value>,
 }
 
-/// A `config.json` for a path, and what a user should know about it.
+/// A `config.json` for a path, and what a user should know about it. There is none that was not read again: what it
+/// describes has, layer by layer, the kinds that the path runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rewritten {
+    root: Map<String, Value>,
+    notes: Vec<String>,
+}
+
+impl Rewritten {
     /// The whole document.
-    pub root: Map<String, Value>,
+    #[must_use]
+    pub fn root(&self) -> &Map<String, Value> {
+        &self.root
+    }
+
     /// Remarks.
-    pub notes: Vec<String>,
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
 }
 
 impl ConfigFile {
@@ -61,6 +74,11 @@ impl ConfigFile {
         }
     }
 
+    /// Whether the decoder is a part of a larger model.
+    pub(crate) fn is_nested(&self) -> bool {
+        self.root.get("text_config").is_some_and(Value::is_object)
+    }
+
     /// The description of the same config with another number of layers and no other change.
     pub(crate) fn with_layers_only(&self, depth: usize, layers: usize) -> Result<DecoderConfig> {
         let mut root = self.root.clone();
@@ -72,8 +90,18 @@ impl ConfigFile {
     ///
     /// # Errors
     /// When a key depends on layers' numbers in a way that cannot be written for the path, or in one that nobody here
-    /// knows.
+    /// knows, or when what was written does not describe the path.
     pub fn rewrite(&self, config: &DecoderConfig, path: &LayerPath, source: &str) -> Result<Rewritten> {
+        let rewritten = self.unchecked(config, path, source)?;
+        if is_path_of(&describe(&rewritten.root, &self.path)?, config, path) {
+            return Ok(rewritten);
+        }
+        let problem = "cannot be written so that every layer keeps its kind along this path; please report this model";
+        Err(SurgeryError::key(&self.path, "num_hidden_layers", problem))
+    }
+
+    /// By the rules alone, which may overlook one.
+    fn unchecked(&self, config: &DecoderConfig, path: &LayerPath, source: &str) -> Result<Rewritten> {
         let mut root = self.root.clone();
         let mut notes = Vec::new();
         let file = &self.path;
@@ -87,18 +115,6 @@ impl ConfigFile {
         }
         root.insert("rys_relayer".to_owned(), relayer);
         Ok(Rewritten { root, notes })
-    }
-
-    /// Whatever the rules of [`ConfigFile::rewrite`] may have overlooked: what is written must describe the path.
-    ///
-    /// # Errors
-    /// When it does not, or cannot be read.
-    pub fn check(&self, rewritten: &Rewritten, config: &DecoderConfig, path: &LayerPath) -> Result<()> {
-        if is_path_of(&describe(&rewritten.root, &self.path)?, config, path) {
-            return Ok(());
-        }
-        let problem = "cannot be written so that every layer keeps its kind along this path; please report this model";
-        Err(SurgeryError::key(&self.path, "num_hidden_layers", problem))
     }
 }
 
@@ -193,3 +209,6 @@ fn module_layer(name: &str) -> Option<(&str, usize, &str)> {
     let layer = name[start..end].parse().ok().filter(|_| is_decoder)?;
     Some((&name[..start], layer, &name[end..]))
 }
+
+#[cfg(test)]
+mod tests;

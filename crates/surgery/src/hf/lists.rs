@@ -62,10 +62,9 @@ const OTHER_LISTS: [&str; 9] = [
 const LEADING: [&str; 2] = ["first_k_dense_replace", "num_dense_layers"];
 
 /// Rules that say a layer's kind by its number, which a path must keep: key, key of the offset, where the first hit is.
-const PERIODS: [(&str, &str, usize); 6] = [
+const PERIODS: [(&str, &str, usize); 5] = [
     ("moe_layer_freq", "", 0),
     ("interleave_moe_layer_step", "", 1),
-    ("no_rope_layer_interval", "", 1),
     ("attn_layer_period", "attn_layer_offset", 0),
     ("expert_layer_period", "expert_layer_offset", 0),
     ("global_attn_every_n_layers", "", 0),
@@ -104,6 +103,7 @@ impl Decoder<'_> {
         self.refuse_unknown_lists()?;
         self.warn_of_rules();
         self.write_layer_types()?;
+        self.write_no_rope_layers();
         self.spread_sparse_step()?;
         for key in PER_LAYER {
             self.pick(key)?;
@@ -188,6 +188,19 @@ impl Decoder<'_> {
         let types: Vec<Value> = (0..self.path.depth()).map(|layer| kind(layer).into()).collect();
         self.object.insert("layer_types".to_owned(), types.into());
         Ok(())
+    }
+
+    /// The same for `no_rope_layers`, which SmolLM3 derives from an interval: 1 for a layer with rotary positions, whatever
+    /// the name says.
+    fn write_no_rope_layers(&mut self) {
+        const KEY: &str = "no_rope_layers";
+        let derives = self.config.model_type == "smollm3" || self.object.contains_key("no_rope_layer_interval");
+        if self.object.get(KEY).is_some_and(Value::is_array) || !derives {
+            return;
+        }
+        let has_rope = |layer: &LayerConfig| u8::from(layer.attention.rope.rotary_dim > 0).into();
+        let listed: Vec<Value> = self.config.layers.iter().map(has_rope).collect();
+        self.object.insert(KEY.to_owned(), listed.into());
     }
 
     /// `decoder_sparse_step` (Qwen MoE): every n-th layer has experts. `mlp_only_layers` says the same for any path.
@@ -283,7 +296,6 @@ impl Decoder<'_> {
         };
         // A list that says the same goes before the rule, and has been written for the path.
         let explicit = match key {
-            "no_rope_layer_interval" => "no_rope_layers",
             "interleave_moe_layer_step" => "moe_layers",
             "attn_layer_period" => "layers_block_type",
             _ => "",

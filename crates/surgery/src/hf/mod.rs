@@ -9,19 +9,21 @@ mod plan;
 mod side;
 mod write;
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use neuro_checkpoint::Checkpoint;
 use neuro_path::LayerPath;
+use serde_json::Value;
 
 pub use config::{ConfigFile, Rewritten};
 
 use self::plan::Plan;
 use crate::card::Card;
-use crate::staging::Staging;
+use crate::staging::{Staging, parent_of};
 use crate::verify::{Comparison, Probe, mark};
-use crate::{Progress, Result, SurgeryError, space};
+use crate::{Progress, Result, SurgeryError, TOOL, space};
 
 /// What is to be exported, and how.
 #[derive(Debug, Clone, Copy)]
@@ -60,26 +62,26 @@ pub struct Exported {
 /// # Errors
 /// When the path cannot be exported.
 pub fn dry_run(export: &HfExport<'_>) -> Result<(u64, u64, Vec<String>)> {
-    let (plan, rewritten) = prepare(export)?;
-    Ok((plan.bytes(export.link), plan.linked_bytes(export.link), rewritten.notes))
+    let (plan, config) = prepare(export)?;
+    Ok((plan.bytes(export.link), plan.linked_bytes(export.link), config.notes().to_vec()))
 }
 
-/// Writes the folder `out`.
+/// Writes the folder `out`, or goes on with one that a kill has interrupted.
 ///
 /// # Errors
-/// When the path cannot be exported, `out` is not free, the disk is too small or fails, or the watcher stops it. A folder
-/// that computes something else is written, marked, and no error: see [`Comparison::passed`].
+/// When the path cannot be exported, `out` is not free, the disk is too small or fails, or the watcher stops it; then nothing
+/// is left behind. A folder that computes something else is written, marked, and no error: see [`Comparison::passed`].
 pub fn export(export: &HfExport<'_>, out: &Path, progress: &mut dyn Progress) -> Result<Exported> {
-    let (plan, rewritten) = prepare(export)?;
-    let staging = Staging::folder(out)?;
+    let (plan, config) = prepare(export)?;
+    let staging = Staging::folder(out, &description(&plan, export)?)?;
     let folder = staging.path();
-    space::require(folder, plan.bytes(export.link))?;
-    write::weights(&plan, export, folder, progress)?;
-    let copied = side::copy(&export.checkpoint.dir, folder)?;
-    let mut notes = rewritten.notes;
-    notes.extend(copied.notes);
+    let is_missing = |name: &str| staging.unfinished(name).is_some();
+    space::require(parent_of(out), plan.bytes_of(export.link, is_missing))?;
+    let linked_bytes = write::weights(&plan, export, &staging, progress)?;
+    let copied = side::copy(&export.checkpoint.dir, folder, config.root())?;
+    let notes = [config.notes(), &copied.notes].concat();
     // Last of all that makes a folder a checkpoint.
-    write::json(&folder.join(config::CONFIG_FILE), &serde_json::Value::Object(rewritten.root))?;
+    write::json(&folder.join(config::CONFIG_FILE), &Value::Object(config.root().clone()))?;
     let comparison = {
         // Opened files cannot be renamed everywhere, so the result is closed again.
         let written = Arc::new(Checkpoint::open(folder)?);
@@ -91,13 +93,7 @@ pub fn export(export: &HfExport<'_>, out: &Path, progress: &mut dyn Progress) ->
         mark(folder, &comparison)?;
     }
     staging.finish()?;
-    Ok(Exported {
-        bytes: plan.bytes(export.link),
-        linked_bytes: plan.linked_bytes(export.link),
-        files: plan.files.len(),
-        notes,
-        comparison,
-    })
+    Ok(Exported { bytes: plan.bytes(false) - linked_bytes, linked_bytes, files: plan.files.len(), notes, comparison })
 }
 
 fn prepare(export: &HfExport<'_>) -> Result<(Plan, Rewritten)> {
@@ -110,8 +106,21 @@ fn prepare(export: &HfExport<'_>) -> Result<(Plan, Rewritten)> {
         };
         return Err(SurgeryError::place(&checkpoint.dir, problem));
     }
-    let file = ConfigFile::read(&checkpoint.dir)?;
-    let rewritten = file.rewrite(&checkpoint.config, export.path, export.source)?;
-    file.check(&rewritten, &checkpoint.config, export.path)?;
-    Ok((Plan::new(checkpoint, export.path)?, rewritten))
+    let config = ConfigFile::read(&checkpoint.dir)?.rewrite(&checkpoint.config, export.path, export.source)?;
+    Ok((Plan::new(checkpoint, export.path)?, config))
+}
+
+/// Everything on which the bytes of the weight files depend: two exports with the same description write the same files.
+fn description(plan: &Plan, export: &HfExport<'_>) -> Result<String> {
+    let mut text = format!("{TOOL}\npath {}\nlink {}\n", export.path, export.link);
+    for (source, _) in export.checkpoint.weights.safetensors() {
+        let facts = fs::metadata(source).map_err(SurgeryError::io("read", source))?;
+        // Not every file system keeps times.
+        let changed = facts.modified().ok();
+        text.push_str(&format!("from {} {} {changed:?}\n", source.display(), facts.len()));
+    }
+    for file in &plan.files {
+        text.push_str(&format!("to {} {}\n", file.name, file.bytes()));
+    }
+    Ok(text)
 }

@@ -117,7 +117,13 @@ impl Plan {
 
     /// Bytes of weights that are written.
     pub(super) fn bytes(&self, link: bool) -> u64 {
-        self.files.iter().filter(|file| !(link && file.same_as.is_some())).map(OutFile::bytes).sum()
+        self.bytes_of(link, |_| true)
+    }
+
+    /// The same of some files alone, by their names.
+    pub(super) fn bytes_of(&self, link: bool, is_wanted: impl Fn(&str) -> bool) -> u64 {
+        let files = self.files.iter().filter(|file| is_wanted(&file.name));
+        files.filter(|file| !(link && file.same_as.is_some())).map(OutFile::bytes).sum()
     }
 
     /// Bytes of weights that are not written again.

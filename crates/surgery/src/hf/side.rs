@@ -4,6 +4,8 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 
+use serde_json::{Map, Value};
+
 use crate::card::Licence;
 use crate::{Result, SurgeryError};
 
@@ -39,9 +41,9 @@ pub(super) struct Copied {
     pub(super) notes: Vec<String>,
 }
 
-/// Copies the files of a folder that an export needs.
-pub(super) fn copy(from: &Path, to: &Path) -> Result<Copied> {
-    let mut copied = Copied { licence: licence(from), notes: Vec::new() };
+/// Copies the files of a folder that an export needs; `config` is its `config.json`.
+pub(super) fn copy(from: &Path, to: &Path, config: &Map<String, Value>) -> Result<Copied> {
+    let mut copied = Copied { licence: licence(from, config), notes: Vec::new() };
     for entry in fs::read_dir(from).map_err(SurgeryError::io("list", from))? {
         let entry = entry.map_err(SurgeryError::io("list", from))?;
         let name = entry.file_name();
@@ -74,10 +76,11 @@ fn copy_file(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).map(drop).map_err(SurgeryError::io("copy", from))
 }
 
-/// The licence that the source's model card names in its head.
-fn licence(folder: &Path) -> Licence {
+/// The licence that the source's model card names in its head, or else its config.
+fn licence(folder: &Path, config: &Map<String, Value>) -> Licence {
     let mut text = String::new();
     let read =
         fs::File::open(folder.join("README.md")).and_then(|file| file.take(CARD_BYTES).read_to_string(&mut text));
-    if read.is_ok() { Licence::of_card(&text) } else { Licence::default() }
+    let licence = if read.is_ok() { Licence::of_card(&text) } else { Licence::default() };
+    if licence.is_unknown() { Licence::of_config(config) } else { licence }
 }

@@ -1,6 +1,7 @@
 //! The files of an export, in bounded memory.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -8,24 +9,43 @@ use serde_json::{Map, Value};
 use super::HfExport;
 use super::plan::{OutFile, Plan};
 use crate::copying::{Counter, Inputs, Output};
-use crate::{Progress, Result, SurgeryError, fold};
+use crate::staging::Staging;
+use crate::{Progress, Result, SurgeryError, fold, space};
 
 /// Heads are padded to a multiple of this, so that every tensor lies at a multiple of its number's size.
 const ALIGNMENT: usize = 8;
 
-/// Writes every weight file, and the index where there is more than one.
-pub(super) fn weights(plan: &Plan, export: &HfExport<'_>, folder: &Path, progress: &mut dyn Progress) -> Result<()> {
+/// Writes every weight file that is not there yet, and the index where there is more than one. Gives the bytes that are
+/// links.
+pub(super) fn weights(
+    plan: &Plan,
+    export: &HfExport<'_>,
+    staging: &Staging,
+    progress: &mut dyn Progress,
+) -> Result<u64> {
     let sources = export.checkpoint.weights.safetensors();
     let mut inputs = Inputs::open(sources.iter().map(|(path, _)| *path))?;
     let mut counter = Counter::new(plan.bytes(export.link), progress);
+    let mut linked_bytes = 0;
     for file in &plan.files {
-        let place = folder.join(&file.name);
-        // Where links do not work (another disk), the file is copied like any other.
-        let linked = file.same_as.filter(|_| export.link).is_some_and(|source| link(sources[source].0, &place));
-        if linked {
+        let linked = file.same_as.filter(|_| export.link).map(|source| sources[source].0);
+        let Some(place) = staging.unfinished(&file.name) else {
+            match linked {
+                Some(_) => linked_bytes += file.bytes(),
+                None => counter.add(file.bytes())?,
+            }
             continue;
+        };
+        if linked.is_some_and(|source| link(source, &place)) {
+            linked_bytes += file.bytes();
+        } else {
+            // Where links do not work (another disk), the file is copied like any other.
+            if linked.is_some() {
+                space::require(staging.path(), file.bytes())?;
+            }
+            write_file(file, &place, &mut inputs, &mut counter)?;
         }
-        write_file(file, &place, &mut inputs, &mut counter)?;
+        staging.is_whole(&file.name)?;
     }
     if plan.is_sharded {
         let map: Map<String, Value> = plan
@@ -37,9 +57,9 @@ pub(super) fn weights(plan: &Plan, export: &HfExport<'_>, folder: &Path, progres
             .collect();
         let total: u64 = plan.files.iter().map(OutFile::bytes).sum();
         let index = serde_json::json!({ "metadata": { "total_size": total }, "weight_map": map });
-        self::json(&folder.join("model.safetensors.index.json"), &index)?;
+        self::json(&staging.path().join("model.safetensors.index.json"), &index)?;
     }
-    Ok(())
+    Ok(linked_bytes)
 }
 
 /// Whether the file is now a hard link to the source. In the Hugging Face cache the source itself is a symbolic link.
@@ -83,6 +103,11 @@ pub(super) fn json(place: &Path, document: &Value) -> Result<()> {
     text(place, &format!("{document:#}\n"))
 }
 
+/// Returns when it is on the disk: the folder gets its name only then.
 pub(super) fn text(place: &Path, text: &str) -> Result<()> {
-    fs::write(place, text).map_err(SurgeryError::io("write", place))
+    let written = File::create(place).and_then(|mut file| {
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    });
+    written.map_err(SurgeryError::io("write", place))
 }

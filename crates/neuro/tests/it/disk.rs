@@ -1,0 +1,282 @@
+//! What kills and full disks leave: never a file or folder that passes for whole, and the same command ends the work.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+
+use crate::support::{Place, phantom_run};
+
+const LAYERS: usize = 12;
+const PATH: &str = "(4,9)";
+
+/// A checkpoint of six shards of 5 MB each, whose numbers all differ.
+fn sharded(place: &Place) -> PathBuf {
+    let folder = place.path().join("model");
+    fs::create_dir(&folder).expect("a folder");
+    let (hidden, inner) = (192, 896);
+    let config = json!({
+        "model_type": "llama", "vocab_size": 64, "hidden_size": hidden, "intermediate_size": inner, "num_hidden_layers": LAYERS,
+        "num_attention_heads": 6, "num_key_value_heads": 6, "tie_word_embeddings": true, "torch_dtype": "float32",
+    });
+    fs::write(folder.join("config.json"), config.to_string()).expect("written");
+    let mut map = Map::new();
+    let mut state = 1_u32;
+    for shard in 0..LAYERS / 2 {
+        let name = format!("model-{:05}-of-{:05}.safetensors", shard + 1, LAYERS / 2);
+        let mut tensors: Vec<(String, Vec<usize>)> = Vec::new();
+        if shard == 0 {
+            tensors.push(("model.embed_tokens.weight".to_owned(), vec![64, hidden]));
+            tensors.push(("model.norm.weight".to_owned(), vec![hidden]));
+        }
+        for layer in [2 * shard, 2 * shard + 1] {
+            let own = |part: &str| format!("model.layers.{layer}.{part}.weight");
+            tensors.extend(
+                ["q", "k", "v", "o"].map(|name| (own(&format!("self_attn.{name}_proj")), vec![hidden, hidden])),
+            );
+            tensors.extend(["gate", "up"].map(|name| (own(&format!("mlp.{name}_proj")), vec![inner, hidden])));
+            tensors.push((own("mlp.down_proj"), vec![hidden, inner]));
+            tensors.extend(["input_layernorm", "post_attention_layernorm"].map(|name| (own(name), vec![hidden])));
+        }
+        let (mut entries, mut data) = (Map::new(), Vec::new());
+        for (tensor, shape) in tensors {
+            let start = data.len();
+            for _ in 0..shape.iter().product::<usize>() {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                let number = (f64::from(state >> 8) / f64::from(1 << 24) - 0.5) as f32 * 0.2;
+                data.extend(number.to_le_bytes());
+            }
+            entries
+                .insert(tensor.clone(), json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, data.len()] }));
+            map.insert(tensor, name.clone().into());
+        }
+        let mut head = Value::Object(entries).to_string().into_bytes();
+        head.resize(head.len().next_multiple_of(8), b' ');
+        let mut file = File::create(folder.join(&name)).expect("created");
+        for part in [&(head.len() as u64).to_le_bytes()[..], &head, &data] {
+            file.write_all(part).expect("written");
+        }
+    }
+    let index = json!({ "metadata": {}, "weight_map": map });
+    fs::write(folder.join("model.safetensors.index.json"), index.to_string()).expect("written");
+    folder
+}
+
+/// Every file by its name: a folder's, or the file itself.
+fn contents(place: &Path) -> BTreeMap<String, Vec<u8>> {
+    let read = |file: &Path| fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    if place.is_file() {
+        return BTreeMap::from([(String::new(), read(place))]);
+    }
+    let entries = place.read_dir().expect("a folder").map(|entry| entry.expect("an entry"));
+    entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), read(&entry.path()))).collect()
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = folder.read_dir().expect("a folder").map(|entry| entry.expect("an entry"));
+    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+fn arguments<'a>(model: &'a str, form: &'a str, out: &'a str) -> [&'a str; 7] {
+    ["export", model, "--path", PATH, "--to", form, out]
+}
+
+/// Kills exports at points from their beginning to their end and looks. Gives how many had not ended, and how many of
+/// those left weight files that the next one went on with.
+fn kill_at_points(form: &str, ending: &str) -> (usize, usize) {
+    const POINTS: u32 = 14;
+    let place = Place::new();
+    let model = sharded(&place).display().to_string();
+    let whole_name = format!("whole{ending}");
+    let begin = Instant::now();
+    let output = place.output(&arguments(&model, form, &whole_name));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let time = begin.elapsed();
+    let whole = contents(&place.path().join(&whole_name));
+
+    let (mut killed, mut resumed) = (0, 0);
+    for point in 0..POINTS {
+        let name = format!("out{point}{ending}");
+        let out = place.path().join(&name);
+        let mut command = place.command(&arguments(&model, form, &name));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs");
+        std::thread::sleep(time.mul_f64((f64::from(point) + 0.5) / f64::from(POINTS)));
+        // Nothing is caught or cleaned up: SIGKILL, or its like elsewhere.
+        child.kill().expect("killed, or ended before");
+        child.wait().expect("a status");
+
+        if out.exists() {
+            assert_eq!(contents(&out), whole, "{name} passes for whole");
+        } else {
+            killed += 1;
+        }
+        let partial = place.path().join(format!(".{name}.neuro-partial{ending}"));
+        let left = names(place.path()).into_iter().filter(|found| found.contains(&name) && *found != name);
+        left.for_each(|found| assert!(found.starts_with(&format!(".{name}.neuro-")), "{found} was left"));
+        if partial.is_dir() {
+            let weights: Vec<_> =
+                contents(&partial).into_iter().filter(|(name, _)| name.ends_with(".safetensors")).collect();
+            weights
+                .iter()
+                .for_each(|(name, bytes)| assert_eq!(Some(bytes), whole.get(name), "{name} passes for whole"));
+            resumed += usize::from(!weights.is_empty());
+        }
+        if !out.exists() {
+            let output = place.output(&arguments(&model, form, &name));
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!(contents(&out), whole);
+        assert!(!names(place.path()).iter().any(|found| found.starts_with('.')), "{:?}", names(place.path()));
+    }
+    println!("{form}: {killed} of {POINTS} exports of {} ms killed, {resumed} went on", time.as_millis());
+    (killed, resumed)
+}
+
+#[test]
+fn a_killed_export_of_a_folder_is_resumed() {
+    let (killed, resumed) = kill_at_points("hf", "");
+    assert!(killed > 3 && resumed > 0, "{killed} killed, {resumed} resumed");
+}
+
+#[test]
+fn a_killed_export_of_a_file_begins_anew() {
+    let (killed, _) = kill_at_points("gguf", ".gguf");
+    assert!(killed > 3, "{killed} killed");
+}
+
+/// Only finished weight files stay, and only for the same export.
+#[test]
+fn what_a_killed_export_left_is_not_taken_for_that_of_another() {
+    let place = Place::new();
+    let model = sharded(&place).display().to_string();
+    let mut command = place.command(&arguments(&model, "hf", "out"));
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary runs");
+    let partial = place.path().join(".out.neuro-partial");
+    let shard = partial.join("model-00001-of-00009.safetensors");
+    while !shard.exists() {
+        if child.try_wait().expect("a child").is_some() {
+            panic!("the export ended before it was killed: {:?}", names(place.path()));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().expect("killed");
+    child.wait().expect("a status");
+    // Another path with the same shards: nothing of them may stay.
+    let marked = fs::metadata(&shard).expect("left").modified().expect("a time");
+    let output = place.output(&["export", &model, "--path", "(2,7)", "--to", "hf", "out"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let written = place.path().join("out").join("model-00001-of-00009.safetensors");
+    assert!(fs::metadata(written).expect("written").modified().expect("a time") > marked);
+    let fresh = place.output(&["export", &model, "--path", "(2,7)", "--to", "hf", "fresh"]);
+    assert!(fresh.status.success());
+    assert_eq!(contents(&place.path().join("out")), contents(&place.path().join("fresh")));
+}
+
+/// The command with no file longer than so many blocks of 512 bytes, which is how a full disk looks from inside: writing
+/// fails, or, as the system does it by default, kills.
+#[cfg(target_os = "linux")]
+fn limited(place: &Place, blocks: u32, kills: bool, arguments: &[&str]) -> Output {
+    let plain = place.command(arguments);
+    let ignore = if kills { "" } else { "trap '' XFSZ; " };
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("ulimit -c 0; {ignore}ulimit -f {blocks}; exec \"$0\" \"$@\""));
+    command.arg(plain.get_program()).args(plain.get_args()).current_dir(place.path()).stdin(Stdio::null());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.output().expect("sh runs")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_no_export() {
+    let place = Place::new();
+    let model = sharded(&place).display().to_string();
+    let before = names(place.path());
+    for (form, ending) in [("hf", ""), ("gguf", ".gguf")] {
+        for (number, blocks) in [0, 1, 64, 2_000, 10_000].into_iter().enumerate() {
+            let name = format!("out{number}{ending}");
+            let output = limited(&place, blocks, false, &arguments(&model, form, &name));
+            let talk = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{form} {blocks}: {talk}");
+            assert!(talk.contains("cannot write") && talk.contains("os error 27"), "{form} {blocks}: {talk}");
+            assert_eq!(names(place.path()), before, "{form} {blocks}");
+
+            // The same without a chance to clean up.
+            let output = limited(&place, blocks, true, &arguments(&model, form, &name));
+            assert_eq!(output.status.code(), None, "{form} {blocks}");
+            assert!(!place.path().join(&name).exists(), "{form} {blocks}");
+        }
+        let name = format!("out4{ending}");
+        assert!(place.output(&arguments(&model, form, &name)).status.success());
+        let entries = fs::read_dir(place.path()).expect("a folder").map(|entry| entry.expect("an entry").path());
+        for left in entries.filter(|path| !before.iter().any(|name| path.ends_with(name))) {
+            if left.is_dir() { fs::remove_dir_all(left) } else { fs::remove_file(left) }.expect("removed");
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_no_verdict_and_the_same_command_ends_it() {
+    let place = Place::new();
+    let (from, to) = (phantom_run().path().join("run"), place.path().join("run"));
+    fs::create_dir(&to).expect("a folder");
+    for name in ["run.json", "rows.jsonl", "samples-phantom.jsonl"] {
+        fs::copy(from.join(name), to.join(name)).expect("copied");
+    }
+    let command = [
+        "confirm",
+        "run",
+        "--draws",
+        "0",
+        "--questions",
+        "64",
+        "--finalists",
+        "1",
+        "--guard",
+        "none",
+        "--controls",
+        "2",
+    ];
+    let folder = to.join("confirm");
+    for (number, blocks) in [0, 2, 8, 40, 120].into_iter().enumerate() {
+        let output = limited(&place, blocks, number % 2 == 1, &command);
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{blocks}: {talk}");
+        assert!(number % 2 == 1 || talk.contains("os error 27"), "{blocks}: {talk}");
+        assert!(!folder.join("verdict.json").exists(), "{blocks}");
+        let shown = place.json(&["show", "run", "--json"]);
+        let is_complete = shown["confirm"].get("complete").is_some_and(|complete| *complete == true);
+        assert!(!is_complete, "{blocks}: {:#}", shown["confirm"]);
+    }
+    let ended = place.json(&[&command[..], &["--json"]].concat());
+    assert_eq!(ended["confirm"]["complete"], true);
+    assert!(folder.join("verdict.json").is_file());
+    let untouched = Place::new();
+    let run = untouched.path().join("run");
+    fs::create_dir(&run).expect("a folder");
+    for name in ["run.json", "rows.jsonl", "samples-phantom.jsonl"] {
+        fs::copy(from.join(name), run.join(name)).expect("copied");
+    }
+    let expected = untouched.json(&[&command[..], &["--json"]].concat());
+    let told = |confirm: &Value| {
+        let mut verdicts = confirm["verdicts"].as_array().expect("verdicts").clone();
+        for verdict in &mut verdicts {
+            // Times of this machine.
+            verdict["cost"] = Value::Null;
+            verdict["baseline_cost"] = Value::Null;
+        }
+        verdicts
+    };
+    assert_eq!(told(&ended["confirm"]), told(&expected["confirm"]));
+}
