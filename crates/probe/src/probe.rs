@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::draw::check_count;
 use crate::scorer::{Grade, Scorer};
 use crate::{
     Continuation, Frame, Likelihood, ProbeError, ProbeRequest, Question, Terminator, eq, follow, math, phantom, reason,
@@ -169,7 +170,7 @@ impl Probe {
             }
         }
         let available = groups.iter().map(|(_, places)| places.len()).sum();
-        draw::check_count(self.name(), count, available, "ask for as many, or make a new run")?;
+        check_count(self.name(), count, available, "ask for as many, or make a new run")?;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         groups.iter_mut().for_each(|(_, places)| places.shuffle(&mut rng));
         let longest = groups.iter().map(|(_, places)| places.len()).max().unwrap_or(0);

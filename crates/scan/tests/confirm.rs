@@ -231,7 +231,7 @@ fn a_text_that_cannot_be_asked_is_refused_before_anything_is() {
     let subject = model.open();
     search(&subject, place.path());
     let confirm = |content: &[u8]| {
-        let text = ProbeFile { name: "my.txt".to_owned(), content: content.into() };
+        let text = ProbeFile::new("my.txt", content);
         confirmed(&subject, place.path(), &ConfirmRequest { text: Some(text), ..request() })
     };
     for (content, why) in [

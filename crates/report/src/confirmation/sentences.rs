@@ -1,6 +1,6 @@
 //! One finalist of a confirmation in sentences, for a page that speaks of that path alone, as a model card does.
 
-use neuro_stats::{ControlCheck, PairTest, PathVerdict, Verdict, signed_delta as signed};
+use neuro_stats::{ControlCheck, PathVerdict, Verdict, signed_delta as signed};
 
 use super::{Confirmation, bounds, capitalized, details};
 use crate::number::counted;
@@ -13,7 +13,7 @@ impl Confirmation<'_> {
     pub fn sentences(&self, path: &str) -> Option<Vec<String>> {
         let verdicts = self.verdicts?;
         let found = verdicts.iter().find(|found| found.path == path)?;
-        let mut sentences = vec![self.verdict_of(found, verdicts.len()), controls(&found.controls)];
+        let mut sentences = vec![self.verdict_of(found), controls(&found.controls)];
         sentences.extend(found.reasons.iter().map(|reason| format!("{}.", capitalized(reason))));
         sentences.extend(details(found).iter().map(|line| format!("{}.", capitalized(line))));
         sentences.extend(self.cost_of(path));
@@ -22,7 +22,7 @@ impl Confirmation<'_> {
         Some(sentences)
     }
 
-    fn verdict_of(&self, found: &PathVerdict, finalists: usize) -> String {
+    fn verdict_of(&self, found: &PathVerdict) -> String {
         let verdict = match found.verdict {
             Verdict::Gain => "gain",
             Verdict::Loss => "loss",
@@ -33,13 +33,12 @@ impl Confirmation<'_> {
             return format!("Verdict of a confirmation: {verdict}.");
         };
         let what = if found.is_seen { "question" } else { "fresh question" };
-        let p = found.corrected_p.map_or_else(String::new, |p| {
-            let test = match effect.test {
-                PairTest::McNemar => "exact McNemar test",
-                PairTest::Permutation => "paired permutation test",
+        let p = found.corrected.map_or_else(String::new, |corrected| {
+            let among = match corrected.family {
+                1 => String::new(),
+                family => format!(", corrected for {}", counted(family, "finalist")),
             };
-            let among = if finalists > 1 { format!(", corrected for {finalists} finalists") } else { String::new() };
-            format!(", p = {} ({test}{among})", super::p_value(p))
+            format!(", p = {} ({} test{among})", super::p_value(corrected.p), effect.test.name())
         });
         format!(
             "Verdict of a confirmation on {} of probe {}: {verdict}. {} {} against the baseline{p}.",
