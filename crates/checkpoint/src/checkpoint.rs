@@ -271,7 +271,9 @@ fn no_config(dir: &Path) -> CheckpointError {
 }
 
 fn no_weights(dir: &Path) -> CheckpointError {
-    let problem = if contains(dir, |file| has_ending(file, PICKLES)) {
+    let problem = if dir.join(WEIGHT_FILE).symlink_metadata().is_ok() {
+        "has a model.safetensors that is a link to nothing; the download is incomplete, download the model again"
+    } else if contains(dir, |file| has_ending(file, PICKLES)) {
         return CheckpointError::folder(dir, format!("holds weights only as {PICKLE}"));
     } else if let Some(file) = gguf_in(dir) {
         return CheckpointError::folder(dir, format!("holds weights only as GGUF; name the file itself: {file}"));

@@ -89,14 +89,19 @@ fn utf8(bytes: Vec<u8>, path: &Path) -> Result<String, TextError> {
 /// The bytes of a file; `None` where it does not exist.
 fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, TextError> {
     let failed = |source| TextError::Read { path: path.to_path_buf(), source };
-    let file = match File::open(path) {
-        Ok(file) => file,
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
         Err(error) if is_absent(&error) => return Ok(None),
         Err(source) => return Err(failed(source)),
     };
-    let bytes = file.metadata().map_err(failed)?.len();
+    // A device may never end, and a pipe may never begin.
+    if !metadata.is_file() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
+    }
+    let bytes = metadata.len();
     let mut content = Vec::new();
-    // The limit also holds for what says nothing about its length, such as a pipe.
+    // The limit also holds where the file grows meanwhile.
+    let file = File::open(path).map_err(failed)?;
     file.take(limit + 1).read_to_end(&mut content).map_err(failed)?;
     let bytes = bytes.max(content.len() as u64);
     if bytes > limit {

@@ -10,6 +10,7 @@
 mod detokenizer;
 mod error;
 mod files;
+mod growth;
 mod header;
 mod message;
 mod special;

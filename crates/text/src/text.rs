@@ -10,6 +10,7 @@ use tokenizers::{AddedToken, Tokenizer};
 use crate::detokenizer::Detokenizer;
 use crate::error::TextError;
 use crate::files::{TextFiles, sha256};
+use crate::growth;
 use crate::message::{Message, RenderOptions};
 use crate::special::Special;
 use crate::template::Templates;
@@ -148,6 +149,10 @@ fn caught<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> 
 
 /// The tokenizer of `tokenizer.json` with the tokens that the config adds. Truncation and padding are for training.
 fn build(json: &[u8], special: &Special) -> tokenizers::Result<Tokenizer> {
+    // What is no JSON is the library's to refuse.
+    if let Some(problem) = serde_json::from_slice(json).ok().and_then(|json| growth::excess(&json)) {
+        return Err(problem.into());
+    }
     let mut tokenizer = Tokenizer::from_bytes(json)?;
     tokenizer.with_truncation(None)?;
     tokenizer.with_padding(None);
