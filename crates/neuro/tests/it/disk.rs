@@ -134,7 +134,6 @@ fn kill_at_points(form: &str, ending: &str) -> (usize, usize) {
         assert_eq!(contents(&out), whole);
         assert!(!names(place.path()).iter().any(|found| found.starts_with('.')), "{:?}", names(place.path()));
     }
-    println!("{form}: {killed} of {POINTS} exports of {} ms killed, {resumed} went on", time.as_millis());
     (killed, resumed)
 }
 
