@@ -11,14 +11,16 @@ pub(crate) fn log_probabilities(logits: &[f32], tokens: &[u32]) -> Vec<f64> {
     let (blocks, rest) = logits.as_chunks::<LANES>();
     for block in blocks {
         for (sum, logit) in sums.iter_mut().zip(block) {
-            *sum += exp(f64::from(logit - largest));
+            *sum += exp(f64::from(*logit) - f64::from(largest));
         }
     }
     for (sum, logit) in sums.iter_mut().zip(rest) {
-        *sum += exp(f64::from(logit - largest));
+        *sum += exp(f64::from(*logit) - f64::from(largest));
     }
     let sum = sums.iter().sum::<f64>().ln();
-    let one = |&token: &u32| logits.get(token as usize).map_or(f64::NAN, |&logit| f64::from(logit - largest) - sum);
+    let one = |&token: &u32| {
+        logits.get(token as usize).map_or(f64::NAN, |&logit| f64::from(logit) - f64::from(largest) - sum)
+    };
     tokens.iter().map(one).collect()
 }
 

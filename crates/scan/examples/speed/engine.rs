@@ -18,6 +18,9 @@ pub(crate) fn load(checkpoint: &Arc<Checkpoint>, weight_type: WeightType) -> Res
     Ok(Decoder::load_as(checkpoint, &Device::Cpu, weight_type)?)
 }
 
+/// What each path gave, what was run for it, and for answers the sweeps that each took on average.
+pub(crate) type Ran = (Vec<Given>, Stats, Option<f64>);
+
 /// A question whose continuation is scored.
 pub(crate) fn scored(question: &Question) -> Scored {
     Scored { prompt: question.prompt.clone(), continuation: question.continuation.clone() }
@@ -40,13 +43,8 @@ pub(crate) fn added(a: Stats, b: Stats) -> Stats {
     }
 }
 
-/// Runs all paths over all questions, the baseline first; gives what each path gave, and for answers the sweeps that each
-/// took on average.
-pub(crate) fn run(
-    decoder: &Arc<Decoder>,
-    paths: &[LayerPath],
-    request: &Request,
-) -> Result<(Vec<Given>, Stats, Option<f64>), Box<dyn Error>> {
+/// Runs all paths over all questions, the baseline first.
+pub(crate) fn run(decoder: &Arc<Decoder>, paths: &[LayerPath], request: &Request) -> Result<Ran, Box<dyn Error>> {
     let asked: usize = match request.scoring {
         Scoring::Likelihood => request.questions.iter().map(|question| question.continuation.len()).sum(),
         Scoring::Generation => request.questions.len(),
