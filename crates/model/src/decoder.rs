@@ -6,13 +6,12 @@ use candle_core::{DType, Device, Tensor};
 use neuro_checkpoint::{Checkpoint, DecoderConfig, LayerConfig, RopeScaling};
 use neuro_path::{BranchScales, Scale, Visit};
 
-use crate::attention::Attention;
 use crate::batch::Batch;
-use crate::delta_net::DeltaNet;
 use crate::ends::{Embedding, Head};
 use crate::experts::Experts;
 use crate::kernels::norm;
 use crate::kernels::values::Values;
+use crate::mixer::Mixer;
 use crate::mlp::Mlp;
 use crate::norm::Norm;
 use crate::rope::Rope;
@@ -149,38 +148,6 @@ pub struct DecoderLayer {
     branch_scale: f64,
 }
 
-/// What the first branch computes: the one place where a row sees others.
-#[derive(Debug)]
-enum Mixer {
-    Attention(Box<Attention>),
-    DeltaNet(Box<DeltaNet>),
-}
-
-impl Mixer {
-    /// Input `(rows, hidden)` → `(asked rows, hidden)`, and what every row leaves behind to the slots; `None` when nothing is
-    /// asked for.
-    fn forward(&self, x: &Tensor, batch: &Batch, slots: &mut [&mut Slot]) -> Result<Option<Tensor>> {
-        let is_asked = batch.asked_rows() > 0;
-        match self {
-            Self::Attention(attention) => {
-                let angles = attention.remember(x, batch, slots)?;
-                is_asked.then(|| attention.forward(x, angles, batch, slots)).transpose()
-            }
-            Self::DeltaNet(delta_net) => {
-                delta_net.remember(x, batch, slots)?;
-                is_asked.then(|| delta_net.forward(x, batch, slots)).transpose()
-            }
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Attention(attention) => attention.bytes(),
-            Self::DeltaNet(delta_net) => delta_net.bytes(),
-        }
-    }
-}
-
 /// What the second branch computes.
 #[derive(Debug)]
 enum MlpBranch {
@@ -221,33 +188,19 @@ impl DecoderLayer {
         kernels: Kernels,
     ) -> Result<Self> {
         let (hidden, eps) = (config.hidden_size, config.norm_eps);
-        let LayerConfig { attention, delta_net, mlp, norms, parallel, branch_scale, enters_normed, .. } =
-            &config.layers[index];
+        let layer = &config.layers[index];
+        let LayerConfig { mlp, norms, parallel, branch_scale, enters_normed, .. } = layer;
         let name = format!("model.layers.{}", config.weights_of(index));
         let norm_kind = (norms.kind, eps);
         let norm = |part: Option<&str>| {
             part.map(|part| Norm::load(source, &format!("{name}.{part}"), hidden, norm_kind, kernels)).transpose()
         };
-        let [attention_name, delta_name, mlp_name] =
-            ["self_attn", "linear_attn", "mlp"].map(|part| format!("{name}.{part}"));
-        let mixer = match delta_net {
-            None => Mixer::Attention(Box::new(Attention::load(
-                source,
-                &attention_name,
-                (hidden, norm_kind),
-                attention,
-                rope,
-                kernels,
-            )?)),
-            Some(config) => {
-                Mixer::DeltaNet(Box::new(DeltaNet::load(source, &delta_name, (hidden, eps), config, kernels)?))
-            }
-        };
+        let mlp_name = format!("{name}.mlp");
         let entry = || Norm::load(source, "model.norm", hidden, (config.norm, eps), kernels);
         Ok(Self {
             entry: enters_normed.then(entry).transpose()?,
             before_attention: norm(norms.before_attention)?,
-            mixer,
+            mixer: Mixer::load(source, &name, (hidden, norm_kind), layer, rope, kernels)?,
             after_attention: norm(norms.after_attention)?,
             before_mlp: norm(norms.before_mlp)?,
             mlp: match &mlp.experts {

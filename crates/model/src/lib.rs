@@ -37,6 +37,7 @@ mod kernels;
 mod latent;
 mod linear;
 mod mask;
+mod mixer;
 mod mlp;
 mod norm;
 mod peak;
