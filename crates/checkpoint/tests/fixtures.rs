@@ -39,7 +39,7 @@ fn every_parity_fixture_opens_and_reads() {
 /// whole, by rows and as a view.
 #[test]
 fn eight_bit_floats_are_read_as_torch_reads_them() {
-    let folder = workspace().join("fixtures/fp8");
+    let folder = workspace().join("fixtures/fp8/minimax_m2");
     let checkpoint = open_and_read(&folder);
     let expected: Value = serde_json::from_slice(&std::fs::read(folder.join("expected.json")).unwrap()).unwrap();
     let expected = expected["sha256"].as_object().unwrap();

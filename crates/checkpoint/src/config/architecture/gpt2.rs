@@ -44,7 +44,14 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         (".ln_2.", ".post_attention_layernorm."),
         (".attn.", ".self_attn."),
     ],
-    fixed: &[("n_ctx", Only::Any)],
+    // transformers' other names for the same (`GPT2Config.attribute_map`).
+    fixed: &[
+        ("hidden_size", Only::As("n_embd")),
+        ("max_position_embeddings", Only::As("n_positions")),
+        ("n_ctx", Only::Any),
+        ("num_attention_heads", Only::As("n_head")),
+        ("num_hidden_layers", Only::As("n_layer")),
+    ],
     fused: &[Fused::Gpt2],
     ..Architecture::BASE
 };
