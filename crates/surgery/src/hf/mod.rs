@@ -106,6 +106,11 @@ fn prepare(export: &HfExport<'_>) -> Result<(Plan, Rewritten)> {
         };
         return Err(SurgeryError::place(&checkpoint.dir, problem));
     }
+    if checkpoint.config.layers.iter().any(|layer| layer.repeats.is_some()) {
+        let problem =
+            "runs one stack of layers several times, which no number says of a path; it cannot be exported yet";
+        return Err(SurgeryError::place(&checkpoint.dir, problem));
+    }
     let config = ConfigFile::read(&checkpoint.dir)?.rewrite(&checkpoint.config, export.path, export.source)?;
     Ok((Plan::new(checkpoint, export.path)?, config))
 }
