@@ -233,9 +233,13 @@ fn a_full_disk_leaves_no_verdict_and_the_same_command_ends_it() {
     for name in ["run.json", "rows.jsonl", "samples-phantom.jsonl"] {
         fs::copy(from.join(name), to.join(name)).expect("copied");
     }
+    // The shipped phantom would be unpacked first, which the limit forbids as well.
+    let phantom = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../phantoms/phantom").display().to_string();
     let command = [
         "confirm",
         "run",
+        "--model",
+        &phantom,
         "--draws",
         "0",
         "--questions",
