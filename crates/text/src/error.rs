@@ -33,16 +33,6 @@ pub enum TextError {
         /// What was found, and where.
         reason: String,
     },
-    /// Only a SentencePiece model is there.
-    #[error(
-        "{} has a SentencePiece `tokenizer.model` but no `tokenizer.json`; convert it once with \
-         `python -c \"from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('FOLDER').save_pretrained('FOLDER')\"`, \
-         which writes the `tokenizer.json`", dir.display()
-    )]
-    SentencePieceOnly {
-        /// The folder.
-        dir: PathBuf,
-    },
     /// Only the parts of a BPE tokenizer are there.
     #[error(
         "{} has a `vocab.json` but no `tokenizer.json`; those parts do not say how text is split. Convert them once with \

@@ -5,12 +5,16 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::error::TextError;
+use crate::sentencepiece::{self, Beside};
 
 /// The largest `tokenizer.json` known has 40 MB.
 const TOKENIZER_LIMIT: u64 = 512 << 20;
+/// The largest `tokenizer.model` known has 5 MB.
+const PIECES_LIMIT: u64 = 64 << 20;
 /// The largest `tokenizer_config.json` known has 3 MB.
 const CONFIG_LIMIT: u64 = 64 << 20;
 /// Real chat templates have at most some 40 kB; `template::SOURCE_LIMIT` then says so in its own words.
@@ -21,7 +25,7 @@ const MAX_EXTRA_TEMPLATES: usize = 64;
 /// The contents of a tokenizer's files, so that a tokenizer can also live inside a program.
 #[derive(Clone, Debug, Default)]
 pub struct TextFiles {
-    /// `tokenizer.json`.
+    /// `tokenizer.json`, or what a `tokenizer.model` becomes.
     pub tokenizer: Vec<u8>,
     /// `tokenizer_config.json`.
     pub config: Option<Vec<u8>>,
@@ -33,14 +37,14 @@ pub struct TextFiles {
 }
 
 impl TextFiles {
-    /// Reads a folder's files; `None` where the folder has no tokenizer of any kind.
+    /// Reads a folder's files; `None` where the folder has no tokenizer of any kind. A `tokenizer.json` goes before
+    /// SentencePiece's `tokenizer.model`, which is converted.
     pub fn read(dir: &Path) -> Result<Option<Self>, TextError> {
         let Some(tokenizer) = read(&dir.join("tokenizer.json"), TOKENIZER_LIMIT)? else {
-            let has = |name: &str| dir.join(name).is_file();
-            if has("tokenizer.model") {
-                return Err(TextError::SentencePieceOnly { dir: dir.to_path_buf() });
+            if let Some(pieces) = read(&dir.join("tokenizer.model"), PIECES_LIMIT)? {
+                return Self::of_pieces(dir, &pieces).map(Some);
             }
-            if has("vocab.json") {
+            if dir.join("vocab.json").is_file() {
                 return Err(TextError::VocabularyOnly { dir: dir.to_path_buf() });
             }
             return Ok(None);
@@ -51,6 +55,30 @@ impl TextFiles {
             special_tokens_map: read(&dir.join("special_tokens_map.json"), CONFIG_LIMIT)?,
             templates: read_templates(dir)?,
         }))
+    }
+}
+
+impl TextFiles {
+    /// The files of a folder with `tokenizer.model`.
+    fn of_pieces(dir: &Path, pieces: &[u8]) -> Result<Self, TextError> {
+        let object = |name: &str| -> Result<Map<String, Value>, TextError> {
+            let path = dir.join(name);
+            let Some(bytes) = read(&path, CONFIG_LIMIT)? else { return Ok(Map::new()) };
+            let invalid = |reason: String| TextError::Invalid { file: path.display().to_string(), reason };
+            serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
+        };
+        let beside = Beside {
+            config: object("tokenizer_config.json")?,
+            special_tokens_map: object("special_tokens_map.json")?,
+            added_tokens: object("added_tokens.json")?,
+        };
+        let file = dir.join("tokenizer.model").display().to_string();
+        let files = sentencepiece::convert(pieces, &beside).map_err(|reason| TextError::Invalid { file, reason })?;
+        Ok(Self {
+            special_tokens_map: read(&dir.join("special_tokens_map.json"), CONFIG_LIMIT)?,
+            templates: read_templates(dir)?,
+            ..files
+        })
     }
 }
 

@@ -13,6 +13,7 @@ mod files;
 mod growth;
 mod header;
 mod message;
+mod sentencepiece;
 mod special;
 mod stop;
 mod template;

@@ -27,11 +27,12 @@ pub struct Text {
 
 impl Text {
     /// Reads a model folder. `None` where it has no tokenizer of any kind; a tokenizer in a form that is not read
-    /// (SentencePiece alone, vocabulary and merges alone) is an error that says how to convert it.
+    /// (vocabulary and merges alone) is an error that says how to convert it.
     pub fn open(dir: &Path) -> Result<Option<Self>, TextError> {
-        TextFiles::read(dir)?
-            .map(|files| Self::from_files(&files, &dir.join("tokenizer.json").display().to_string()))
-            .transpose()
+        let Some(files) = TextFiles::read(dir)? else { return Ok(None) };
+        let file =
+            ["tokenizer.json", "tokenizer.model"].map(|name| dir.join(name)).into_iter().find(|file| file.is_file());
+        Self::from_files(&files, &file.unwrap_or_default().display().to_string()).map(Some)
     }
 
     /// Builds it from file contents; `name` is what errors call the tokenizer.
@@ -108,7 +109,7 @@ impl Text {
         self.templates.reads_clock()
     }
 
-    /// SHA-256 of `tokenizer.json`.
+    /// SHA-256 of `tokenizer.json`, or of what stands for it where it was converted.
     pub fn tokenizer_hash(&self) -> &str {
         &self.tokenizer_hash
     }

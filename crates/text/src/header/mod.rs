@@ -10,6 +10,7 @@ mod splits;
 mod spm;
 
 pub use splits::split_name;
+pub(crate) use spm::{Prefix, Spelling};
 
 use std::collections::HashMap;
 
@@ -58,14 +59,25 @@ fn files(header: &HeaderTokenizer) -> Result<TextFiles, String> {
             return Err(format!("`tokenizer.ggml.model` is \"{found}\", which is not read; known: {MODELS}"));
         }
     };
+    assembled(header, &vocabulary, parts)
+}
+
+/// SentencePiece's pieces, given as those of a header would be, as the files of a model folder; the error is a message.
+pub(crate) fn sentencepiece(header: &HeaderTokenizer, spelling: &Spelling<'_>) -> Result<TextFiles, String> {
+    let vocabulary = Vocabulary::read(header)?;
+    let parts = spm::spelled(header, &vocabulary, spelling);
+    assembled(header, &vocabulary, parts)
+}
+
+fn assembled(header: &HeaderTokenizer, vocabulary: &Vocabulary, parts: Parts) -> Result<TextFiles, String> {
     let tokenizer = json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
-        "added_tokens": added(header, &vocabulary),
+        "added_tokens": added(header, vocabulary),
         "normalizer": parts.normalizer,
         "pre_tokenizer": parts.pre_tokenizer,
-        "post_processor": post_processor(header, &vocabulary, parts.add_bos)?,
+        "post_processor": post_processor(header, vocabulary, parts.add_bos)?,
         "decoder": parts.decoder,
         "model": parts.model,
     });
