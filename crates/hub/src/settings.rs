@@ -25,7 +25,7 @@ pub struct Settings {
     pub token: Option<Token>,
     /// Never to use the network.
     pub offline: bool,
-    /// How long a silent connection is waited for.
+    /// How long an answer may take, or a stretch of a content, which then goes on with another request.
     pub patience: Duration,
     /// How long the second try of a request waits; each further one waits twice as long.
     pub pause: Duration,

@@ -190,14 +190,13 @@ fn a_silent_transfer_goes_on() {
 }
 
 #[test]
-fn a_slow_transfer_is_left_alone() {
+fn a_slow_transfer_arrives() {
     let mut place = Place::sharded();
-    // Twenty pieces take longer than anybody would wait for one.
+    // Twenty pieces take longer than the patience; what is cut off by that goes on.
     place.settings.patience = Duration::from_millis(600);
     place.hub.fail(&sha256(&weights(1)), Fault::Slow(Duration::from_millis(80)));
     let snapshot = place.find("org/name").unwrap();
     assert_eq!(read(&snapshot.path, "model-00001-of-00002.safetensors"), weights(1));
-    assert_eq!(place.hub.loads().into_iter().flatten().count(), 0);
 }
 
 #[test]
