@@ -59,6 +59,8 @@ Start here:
       scans a Llama, Mistral, Qwen2 or Qwen3 checkpoint in safetensors
   neuro scan MODEL.gguf
       scans such a model in llama.cpp's format
+  neuro scan Qwen/Qwen3-0.6B
+      the same from the Hugging Face hub: downloaded once, into the cache that other programs share
   neuro COMMAND --help
       shows examples and every flag of a command";
 

@@ -1,122 +1,102 @@
-//! Models by their name on the Hugging Face hub, as far as they lie in its cache here. Nothing is downloaded.
+//! Models by their names on the Hugging Face hub: what is told while one is found, and what to do when it is not.
 
-use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use neuro_hub::{Denial, Event, HubError, HubName, Need, Settings, Snapshot};
 
 use crate::error::Failure;
+use crate::printer::Printer;
+use crate::progress::Progress;
 
-/// The revision that is meant where none is named.
-const MAIN: &str = "main";
+/// Pauses that are not worth a word.
+const SHORT_PAUSE: Duration = Duration::from_secs(2);
 
-/// `org/name` or `org/name@revision`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HubName<'a> {
-    organisation: &'a str,
-    name: &'a str,
-    revision: &'a str,
+/// Finds a model in the cache, or downloads it, and says which commit it is.
+///
+/// # Errors
+/// When it cannot be had, with advice.
+pub(crate) fn find(name: &HubName, need: Need, printer: &Printer) -> anyhow::Result<Snapshot> {
+    let failure = |settings: Option<&Settings>| {
+        let page = settings.map(|settings| format!("{}/{}", settings.endpoint, name.repository()));
+        move |error: HubError| told(&error, name, page.as_deref())
+    };
+    let settings = Settings::from_env().map_err(failure(None))?;
+    let mut watcher = Watcher { printer, bar: Progress::bar(printer, format!("fetching {}", name.repository())) };
+    let found = neuro_hub::find(name, need, &settings, &mut |event| watcher.hear(&event));
+    drop(watcher);
+    let snapshot = found.map_err(failure(Some(&settings)))?;
+    let place = if snapshot.is_fresh { "from the hub" } else { "as it is in the cache" };
+    printer.note(format_args!("{name} is commit {}, {place}", snapshot.commit));
+    Ok(snapshot)
 }
 
-impl<'a> HubName<'a> {
-    /// Reads a name; `None` for what cannot be one, such as a path.
-    pub(crate) fn parse(text: &'a str) -> Option<Self> {
-        let (repository, revision) = text.split_once('@').unwrap_or((text, MAIN));
-        let (organisation, name) = repository.split_once('/')?;
-        let is_word = |word: &str| {
-            let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            !word.is_empty() && !word.starts_with('.') && word.chars().all(is_allowed)
-        };
-        // A revision may hold `/`, but nothing that leaves the cache.
-        let is_revision = revision.split('/').all(is_word);
-        (is_word(organisation) && is_word(name) && is_revision).then_some(Self { organisation, name, revision })
-    }
-
-    /// The model's name without the organisation.
-    pub(crate) fn name(&self) -> &'a str {
-        self.name
-    }
-
-    /// The folder of the model in the cache.
-    ///
-    /// # Errors
-    /// When it is not there, with the command that fetches it.
-    pub(crate) fn find(&self) -> anyhow::Result<PathBuf> {
-        let cache =
-            cache_dir(|name| std::env::var_os(name).map(PathBuf::from).filter(|path| !path.as_os_str().is_empty()));
-        if let Some(folder) = cache.as_deref().and_then(|cache| self.snapshot(cache)) {
-            return Ok(folder);
-        }
-        let Self { organisation, name, revision } = self;
-        let place =
-            cache.map_or_else(|| "there is no cache folder".to_owned(), |cache| format!("not in {}", cache.display()));
-        let (at, flag) = match *revision {
-            MAIN => (String::new(), String::new()),
-            revision => (format!("@{revision}"), format!(" --revision {revision}")),
-        };
-        let failure = Failure::new(format!(
-            "{organisation}/{name}{at} is not on this machine ({place}), and this version of neuro does not download"
-        ));
-        Err(failure
-            .hint(format!("fetch it: hf download {organisation}/{name}{flag}"))
-            .hint("or give as MODEL the path of a folder with config.json and *.safetensors, or of a .gguf file")
-            .into())
-    }
-
-    /// `models--org--name/snapshots/<commit>`, by a reference that the cache knows or by the commit itself.
-    fn snapshot(&self, cache: &Path) -> Option<PathBuf> {
-        let repository = cache.join(format!("models--{}--{}", self.organisation, self.name));
-        let commit = std::fs::read_to_string(repository.join("refs").join(self.revision));
-        let commit = commit.as_deref().map_or(self.revision, str::trim);
-        let folder = repository.join("snapshots").join(commit);
-        folder.join("config.json").is_file().then_some(folder)
-    }
+/// Shows how far a download is.
+struct Watcher<'a> {
+    printer: &'a Printer,
+    bar: Progress,
 }
 
-/// The cache folder, by the rules of huggingface_hub: `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME/hub`,
-/// `XDG_CACHE_HOME/huggingface/hub`, `~/.cache/huggingface/hub`.
-fn cache_dir(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
-    variable("HF_HUB_CACHE")
-        .or_else(|| variable("HUGGINGFACE_HUB_CACHE"))
-        .or_else(|| Some(variable("HF_HOME")?.join("hub")))
-        .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("huggingface").join("hub")))
-        .or_else(|| Some(std::env::home_dir()?.join(".cache").join("huggingface").join("hub")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_told_from_paths() {
-        let name = HubName::parse("Qwen/Qwen2.5-0.5B@refs/pr/1").expect("a name");
-        assert_eq!((name.organisation, name.name, name.revision), ("Qwen", "Qwen2.5-0.5B", "refs/pr/1"));
-        assert_eq!(HubName::parse("Qwen/Qwen3-8B").expect("a name").revision, "main");
-        for path in ["model", "./model", "../model", "/models/a", "a/b/c", "a/", "a/b@", "a/b@../../c", "~/a"] {
-            assert_eq!(HubName::parse(path), None, "{path}");
+impl Watcher<'_> {
+    fn hear(&mut self, event: &Event<'_>) {
+        let say = |text: String| self.bar.suspend(|| self.printer.note(text));
+        match event {
+            Event::Progress { file, done, total } => {
+                let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+                let message = format!("{file} · {:.2} of {:.2} GB", gigabytes(*done), gigabytes(*total));
+                self.bar.set(*done as f64 / (*total).max(1) as f64, None, message);
+            }
+            Event::Waiting { file } => say(format!("waiting for another process, which downloads {file}")),
+            Event::Retrying { problem, pause } if *pause >= SHORT_PAUSE => {
+                say(format!("{problem}; trying again in {:.0} s", pause.as_secs_f64()));
+            }
+            Event::Unreachable { problem } => self.bar.suspend(|| {
+                self.printer.warning(format_args!("{problem}; what is in the cache is used as it is"));
+            }),
+            _ => {}
         }
     }
+}
 
-    #[test]
-    fn a_snapshot_is_found_by_reference_and_by_commit() {
-        let cache = tempfile::tempdir().expect("a folder");
-        let repository = cache.path().join("models--org--name");
-        let folder = repository.join("snapshots").join("abc123");
-        std::fs::create_dir_all(repository.join("refs")).expect("refs");
-        std::fs::create_dir_all(&folder).expect("snapshot");
-        std::fs::write(repository.join("refs").join("main"), "abc123\n").expect("reference");
-        let find = |text| HubName::parse(text).expect("a name").snapshot(cache.path());
-        assert_eq!(find("org/name"), None, "a snapshot without a config is no model");
-        std::fs::write(folder.join("config.json"), "{}").expect("config");
-        assert_eq!(find("org/name"), Some(folder.clone()));
-        assert_eq!(find("org/name@abc123"), Some(folder));
-        assert_eq!(find("org/name@other"), None);
+/// A failure with what can be done about it. `page` is the model's page on the hub.
+fn told(error: &HubError, name: &HubName, page: Option<&str>) -> anyhow::Error {
+    let failure = Failure::new(error.to_string());
+    let (page, repository) = (page.unwrap_or("its page"), name.repository());
+    let token = "give an access token: HF_TOKEN=hf_… before the command, or `hf auth login` once";
+    let flag = match name.revision() {
+        "main" => String::new(),
+        revision => format!(" --revision {revision}"),
+    };
+    let elsewhere = "or give as MODEL the path of a folder with config.json and *.safetensors, or of a .gguf file";
+    match error {
+        HubError::NotHere { .. } => {
+            failure.hint(format!("fetch it where there is a network: hf download {repository}{flag}")).hint(elsewhere)
+        }
+        HubError::NoRepository { .. } => failure
+            .hint(format!("{repository} is no folder here, so it was looked for as a name; compare it with {page}"))
+            .hint(format!("for a private model {token}")),
+        HubError::NoRevision { .. } => failure.hint(format!("branches and tags are listed at {page}/tree/main")),
+        HubError::Denied { reason: Denial::Gated, .. } => {
+            failure.hint(format!("accept its conditions at {page}")).hint(format!("then {token}"))
+        }
+        HubError::Denied { reason: Denial::NoToken, .. } => {
+            failure.hint(format!("compare the name with {page}")).hint(format!("for a private model {token}"))
+        }
+        HubError::Denied { .. } => {
+            failure.hint("make a token that may read this model, on the hub under Settings, Access Tokens").hint(token)
+        }
+        HubError::Busy { .. } => failure
+            .hint("wait, then give the same command again: it continues what has arrived")
+            .hint(format!("more requests are allowed to those who {token}")),
+        HubError::Unreachable { .. } | HubError::Status { .. } => failure
+            .hint("give the same command again, when the network is back: it continues what has arrived")
+            .hint("a proxy is named by HTTPS_PROXY, a mirror of the hub by HF_ENDPOINT"),
+        HubError::Damaged { .. } => failure
+            .hint("give the same command again; when that does not help, HF_ENDPOINT or a proxy gives wrong files"),
+        HubError::LeadsOut { .. } => failure.hint("remove the link, or give the path of a folder as MODEL"),
+        HubError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            failure.hint("HF_HOME says where the cache is; the same command continues there or here")
+        }
+        _ => failure,
     }
-
-    #[test]
-    fn the_cache_folder_follows_the_variables_in_order() {
-        let set = |names: &'static [&'static str]| {
-            move |name: &str| names.contains(&name).then(|| PathBuf::from(format!("/{name}")))
-        };
-        assert_eq!(cache_dir(set(&["HF_HUB_CACHE", "HF_HOME"])), Some("/HF_HUB_CACHE".into()));
-        assert_eq!(cache_dir(set(&["HF_HOME", "XDG_CACHE_HOME"])), Some("/HF_HOME/hub".into()));
-        assert_eq!(cache_dir(set(&["XDG_CACHE_HOME"])), Some("/XDG_CACHE_HOME/huggingface/hub".into()));
-    }
+    .into()
 }

@@ -1,10 +1,11 @@
-//! The argument MODEL: a folder, a GGUF file, a phantom that comes with the program, or a name in the Hugging Face cache.
+//! The argument MODEL: a folder, a GGUF file, a phantom that comes with the program, or a name on the Hugging Face hub.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use neuro_checkpoint::{Checkpoint, model_name};
+use neuro_hub::{HubName, Need};
 use neuro_path::LayerPath;
 use neuro_probe::phantom::PhantomCard;
 use neuro_record::Planted;
@@ -13,7 +14,8 @@ use tempfile::TempDir;
 
 use crate::cli::LoadArgs;
 use crate::error::Failure;
-use crate::hub::HubName;
+use crate::hub;
+use crate::printer::Printer;
 
 /// What a phantom's maker knows about it, in the phantom's folder.
 const CARD_FILE: &str = "phantom.json";
@@ -29,47 +31,70 @@ pub(crate) struct Model {
     name: Option<String>,
     /// How it is found again from any folder.
     source: String,
+    /// Its repository on the hub, if it comes from there.
+    repository: Option<String>,
     /// Holds the files of an embedded phantom for as long as they are needed.
     _extracted: Option<TempDir>,
 }
 
 impl Model {
-    /// Finds a model. Names of phantoms come first; a folder of such a name is written `./phantom`.
+    /// Finds a model. Names of phantoms come first; a folder of such a name is written `./phantom`. Names on the hub come
+    /// last, and only these are told about and may need the network.
     ///
     /// # Errors
-    /// When there is no such model on this machine.
-    pub(crate) fn find(argument: &str) -> anyhow::Result<Self> {
-        if let Some(phantom) = neuro_train::embedded(argument) {
-            let place =
-                extract(phantom).context("the phantom cannot be unpacked into the folder for temporary files")?;
-            return Ok(Self {
-                folder: place.path().join(phantom.name),
-                name: None,
-                source: phantom.name.to_owned(),
-                _extracted: Some(place),
-            });
+    /// When there is no such model.
+    pub(crate) fn find(argument: &str, need: Need, printer: &Printer) -> anyhow::Result<Self> {
+        if let Some(phantom) = Self::embedded(argument)? {
+            return Ok(phantom);
         }
         let folder = PathBuf::from(argument);
         if folder.exists() {
             let source = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()).display().to_string();
-            return Ok(Self { folder, name: None, source, _extracted: None });
+            return Ok(Self { folder, name: None, source, repository: None, _extracted: None });
         }
-        if let Some(hub) = HubName::parse(argument) {
+        // A name with a colon says which file of a repository is meant; without it, a file here was meant.
+        let is_file = Path::new(argument).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gguf"));
+        let name = HubName::parse(argument).filter(|name| !is_file || name.file().is_some());
+        if let Some(name) = name {
+            let found = hub::find(&name, need, printer)?;
             return Ok(Self {
-                folder: hub.find()?,
-                name: Some(hub.name().to_owned()),
-                source: argument.to_owned(),
+                // A repository of GGUF files holds many models, so that the file's name tells more.
+                name: name.file().is_none().then(|| name.name().to_owned()),
+                folder: found.path,
+                source: found.name.to_string(),
+                repository: Some(name.repository()),
                 _extracted: None,
             });
         }
-        let what =
-            if Path::new(argument).extension().is_some_and(|ending| ending == "gguf") { "file" } else { "folder" };
+        let what = if is_file { "file" } else { "folder" };
         let failure = Failure::new(format!("the model {what} {argument} does not exist"));
         Err(failure
             .hint(
-                "MODEL is a folder with config.json and *.safetensors, a .gguf file, or `phantom`, or `phantom-plain`",
+                "MODEL is a folder with config.json and *.safetensors, a .gguf file, `phantom`, `phantom-plain`, or a name on \
+                 the Hugging Face hub such as Qwen/Qwen3-0.6B",
             )
             .into())
+    }
+
+    /// A phantom that comes with the program, if one has this name.
+    ///
+    /// # Errors
+    /// When it cannot be unpacked.
+    pub(crate) fn embedded(name: &str) -> anyhow::Result<Option<Self>> {
+        let Some(phantom) = neuro_train::embedded(name) else { return Ok(None) };
+        let place = extract(phantom).context("the phantom cannot be unpacked into the folder for temporary files")?;
+        Ok(Some(Self {
+            folder: place.path().join(phantom.name),
+            name: None,
+            source: phantom.name.to_owned(),
+            repository: None,
+            _extracted: Some(place),
+        }))
+    }
+
+    /// `org/name`, of a model from the hub.
+    pub(crate) fn repository(&self) -> Option<&str> {
+        self.repository.as_deref()
     }
 
     /// Name for people.

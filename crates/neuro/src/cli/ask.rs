@@ -8,7 +8,8 @@ use crate::sampling::SamplingArgs;
 /// Arguments of `neuro ask`.
 #[derive(Debug, Args)]
 pub(crate) struct AskArgs {
-    /// Checkpoint folder, .gguf file, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
+    /// Checkpoint folder, .gguf file, `phantom`, `phantom-plain`, or a name on the Hugging Face hub:
+    /// org/name, org/name@revision, org/name:file.gguf
     #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
     pub(crate) model: String,
     /// What to ask; read from stdin where it is left out or `-`

@@ -10,7 +10,8 @@ use crate::values::Tokens;
 /// Arguments of `neuro logits`.
 #[derive(Debug, Args)]
 pub(crate) struct LogitsArgs {
-    /// Checkpoint folder, with or without a tokenizer, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
+    /// Checkpoint folder, with or without a tokenizer, .gguf file, `phantom`, `phantom-plain`, or a name on the Hugging Face
+    /// hub: org/name, org/name@revision, org/name:file.gguf
     #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
     pub(crate) model: String,
     /// Layer path, in any notation (default: the baseline)

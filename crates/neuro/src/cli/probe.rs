@@ -7,7 +7,8 @@ use super::MeasureArgs;
 /// Arguments of `neuro probe`.
 #[derive(Debug, Args)]
 pub(crate) struct ProbeArgs {
-    /// Checkpoint folder, .gguf file, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
+    /// Checkpoint folder, .gguf file, `phantom`, `phantom-plain`, or a name on the Hugging Face hub:
+    /// org/name, org/name@revision, org/name:file.gguf
     #[arg(value_name = "MODEL", value_hint = ValueHint::AnyPath)]
     pub(crate) model: String,
     /// Layer path, in any notation; measured beside the baseline (default: the baseline alone)

@@ -8,7 +8,8 @@ use crate::values::part;
 /// Arguments of `neuro scan`.
 #[derive(Debug, Args)]
 pub(crate) struct ScanArgs {
-    /// Checkpoint folder, .gguf file, `phantom`, `phantom-plain`, or org/name in the Hugging Face cache
+    /// Checkpoint folder, .gguf file, `phantom`, `phantom-plain`, or a name on the Hugging Face hub:
+    /// org/name, org/name@revision, org/name:file.gguf
     #[arg(value_name = "MODEL", default_value = "phantom", value_hint = ValueHint::AnyPath)]
     pub(crate) model: String,
     #[command(flatten)]
@@ -40,5 +41,12 @@ Examples:
       three probes in one run, a map for each
   neuro scan ~/models/Qwen2.5-0.5B --screen
       asks every block a few questions and the best ones 64, in about a fifth of the layer-tokens
+  neuro scan Qwen/Qwen3-0.6B@main --screen
+      a model of the Hugging Face hub; its commit is written into run.json
   neuro scan --json | jq '.best[0]'
-      the best block as JSON";
+      the best block as JSON
+
+Names on the Hugging Face hub are looked for in its cache (HF_HOME, HF_HUB_CACHE) and downloaded
+only where something is missing; HF_HUB_OFFLINE=1 forbids that. HF_TOKEN or `hf auth login` opens
+private and gated models. A revision that is in the cache is used as it is, until `hf download`
+renews it.";

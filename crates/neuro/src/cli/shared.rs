@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 use neuro_checkpoint::Checkpoint;
+use neuro_hub::Need;
+use neuro_hub::Need;
 use neuro_scan::WeightType;
 
 use crate::device::DeviceName;
@@ -24,6 +26,11 @@ pub(crate) struct LoadArgs {
 }
 
 impl LoadArgs {
+    /// What is needed of a model's files.
+    pub(crate) fn need(&self) -> Need {
+        if self.random_weights.is_some() { Need::Description } else { Need::Everything }
+    }
+
     /// The type of a checkpoint's weights in memory.
     pub(crate) fn weight_type(&self, checkpoint: &Checkpoint) -> WeightType {
         self.quantize.unwrap_or(WeightType::for_stored(checkpoint))

@@ -21,7 +21,7 @@ use crate::sampling;
 /// # Errors
 /// When the model or the path is refused, the model has no tokenizer, or stdout cannot be written.
 pub(crate) fn run(args: &AskArgs, printer: &Printer) -> anyhow::Result<()> {
-    let model = Model::find(&args.model)?;
+    let model = Model::find(&args.model, args.load.need(), printer)?;
     let subject = model.subject(&args.load)?;
     let path = parse_path(args.path.as_deref(), subject.depth())?;
     let text = subject.require_text()?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
+use neuro_hub::{HubName, Need};
 use neuro_path::LayerPath;
 use neuro_probe::ProbeFile;
 use neuro_record::{CONFIRM_FOLDER, PlannedPaths, RunData, RunInfo, SOURCE, write_atomically};
@@ -30,7 +31,7 @@ use crate::values::{MemorySize, wrapped};
 /// the model fails, and when Ctrl-C ends it.
 pub(crate) fn run(args: &ConfirmArgs, printer: &Printer) -> anyhow::Result<()> {
     let info = RunData::read(&args.run)?.info;
-    let model = find_model(args, &info)?;
+    let model = find_model(args, &info, printer)?;
     let weight_type = WeightType::parse(&info.compute);
     let load = LoadArgs {
         random_weights: info.model.random_weights,
@@ -83,15 +84,19 @@ pub(crate) fn print(confirmed: &Confirmed, printer: &Printer) -> anyhow::Result<
 }
 
 /// The model that is named, or that the run names.
-fn find_model(args: &ConfirmArgs, info: &RunInfo) -> anyhow::Result<Model> {
+fn find_model(args: &ConfirmArgs, info: &RunInfo, printer: &Printer) -> anyhow::Result<Model> {
+    let need = if info.model.random_weights.is_some() { Need::Description } else { Need::Everything };
     if let Some(model) = &args.model {
-        return Model::find(model);
+        return Model::find(model, need, printer);
     }
     let source = info.settings.get(SOURCE).and_then(serde_json::Value::as_str).unwrap_or(&info.model.id);
-    Model::find(source).map_err(|_| {
-        let problem = format!("{} was made with the model {source}, which is not there", args.run.display());
-        Failure::new(problem).hint("say where it is: --model FOLDER").into()
-    })
+    let problem = || format!("{} was made with the model {source}, which is not there", args.run.display());
+    let found = Model::find(source, need, printer);
+    match HubName::parse(source) {
+        // The hub says more about a model than that there is no such folder.
+        Some(_) => found.with_context(problem),
+        None => found.map_err(|_| Failure::new(problem()).hint("say where it is: --model FOLDER").into()),
+    }
 }
 
 fn request(args: &ConfirmArgs, model: &Model, depth: usize) -> anyhow::Result<ConfirmRequest> {

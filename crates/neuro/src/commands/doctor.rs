@@ -19,7 +19,7 @@ use crate::results::JSON_SCHEMA;
 /// When the model or the device is refused, or stdout cannot be written.
 pub(crate) fn run(args: &DoctorArgs, printer: &Printer) -> anyhow::Result<()> {
     let device = args.load.device.open()?;
-    let model = args.model.as_deref().map(Model::find).transpose()?;
+    let model = args.model.as_deref().map(|model| Model::find(model, args.load.need(), printer)).transpose()?;
     let checkpoint = model.as_ref().map(|model| model.checkpoint(&args.load)).transpose()?;
     let described = model.as_ref().zip(checkpoint.as_ref());
     let describe = |(model, checkpoint): (&Model, _)| {

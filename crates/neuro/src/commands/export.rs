@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use neuro_checkpoint::Checkpoint;
+use neuro_hub::Need;
 use neuro_path::LayerPath;
 use neuro_scan::open_text;
 use neuro_surgery::gguf::{GgufExport, Numbers};
@@ -38,10 +39,11 @@ pub(crate) fn run(args: &ExportArgs, printer: &Printer) -> anyhow::Result<()> {
         let failure = Failure::new("--run writes into the model card, which only --to hf has");
         return Err(failure.hint("leave it out; `neuro show RUN` tells what the run measured").into());
     }
-    let model = Model::find(&args.model)?;
+    let model = Model::find(&args.model, Need::Everything, printer)?;
     let checkpoint = Arc::new(model.open()?);
     let path = parse_path(Some(&args.path), checkpoint.config.num_layers())?;
-    let source = source_name(&args.model, &model);
+    // What provenance calls the model: its name on the hub where it has one.
+    let source = model.repository().map_or_else(|| model.name(), str::to_owned);
     match args.to {
         ExportForm::Hf | ExportForm::Gguf => checkpoints(args, printer, &checkpoint, &path, &source),
         form => {
@@ -58,12 +60,6 @@ pub(crate) fn run(args: &ExportArgs, printer: &Printer) -> anyhow::Result<()> {
             }
         }
     }
-}
-
-/// What provenance calls the model: its name on the hub where it has one.
-fn source_name(argument: &str, model: &Model) -> String {
-    let is_hub_name = !Path::new(argument).exists() && argument.contains('/');
-    if is_hub_name { argument.split('@').next().unwrap_or(argument).to_owned() } else { model.name() }
 }
 
 fn notation(

@@ -55,7 +55,8 @@ fn probe(args: &GradeArgs, name: &str, file: Option<&str>) -> anyhow::Result<(Pr
         (None, None) if name.starts_with("phantom") => Count::All,
         (None, None) => Count::Some(QUESTIONS),
     };
-    let phantom = if name.starts_with("phantom") { Model::find("phantom")?.request()?.phantom } else { None };
+    let phantom = if name.starts_with("phantom") { Model::embedded("phantom")? } else { None };
+    let phantom = phantom.map(|model| model.request()).transpose()?.and_then(|request| request.phantom);
     let request = ProbeRequest { count, seed: args.seed, phantom, file, ..ProbeRequest::default() };
     match &request.file {
         Some(file) if is_task(name) => {

@@ -17,7 +17,7 @@ use crate::printer::Printer;
 pub(crate) fn run(args: &LogitsArgs, printer: &Printer) -> anyhow::Result<()> {
     require_parent(&args.out)?;
     let device = args.load.device.open()?;
-    let model = Model::find(&args.model)?;
+    let model = Model::find(&args.model, args.load.need(), printer)?;
     let checkpoint = model.checkpoint(&args.load)?;
     require_harmless(&args.out, model.folder())?;
     let path = parse_path(args.path.as_deref(), checkpoint.config.num_layers())?;

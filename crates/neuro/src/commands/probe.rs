@@ -15,7 +15,7 @@ use crate::printer::Printer;
 /// # Errors
 /// When the model, the path, a probe or the run directory is refused, when the model fails, and when Ctrl-C ends it.
 pub(crate) fn run(args: &ProbeArgs, printer: &Printer) -> anyhow::Result<()> {
-    let model = Model::find(&args.model)?;
+    let model = Model::find(&args.model, args.measure.load.need(), printer)?;
     let subject = model.subject(&args.measure.load)?;
     let mut request = request(&model, &args.measure)?;
     request.paths = Paths::List(vec![parse_path(args.path.as_deref(), subject.depth())?]);

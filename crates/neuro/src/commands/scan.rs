@@ -28,7 +28,7 @@ const PNG_SCALE: f32 = 2.0;
 /// # Errors
 /// When the model, a probe or the run directory is refused, when the model fails, and when Ctrl-C ends the scan.
 pub(crate) fn run(args: &ScanArgs, printer: &Printer) -> anyhow::Result<()> {
-    let model = Model::find(&args.model)?;
+    let model = Model::find(&args.model, args.measure.load.need(), printer)?;
     let subject = model.subject(&args.measure.load)?;
     let mut request = request(&model, &args.measure)?;
     request.screen = args.screen;

@@ -73,7 +73,7 @@ fn what_is_no_model_is_told_what_to_give() {
     ----- stdout -----
     ----- stderr -----
     error: the model file absent.gguf does not exist
-    hint: MODEL is a folder with config.json and *.safetensors, a .gguf file, or `phantom`, or `phantom-plain`
+    hint: MODEL is a folder with config.json and *.safetensors, a .gguf file, `phantom`, `phantom-plain`, or a name on the Hugging Face hub such as Qwen/Qwen3-0.6B
     ");
     assert_output!(place.run(&["ask", "broken.gguf", "x"]), @r"
     exit code: 1

@@ -155,14 +155,14 @@ fn models_that_are_not_there() {
     ----- stdout -----
     ----- stderr -----
     error: the model folder nowhere does not exist
-    hint: MODEL is a folder with config.json and *.safetensors, a .gguf file, or `phantom`, or `phantom-plain`
+    hint: MODEL is a folder with config.json and *.safetensors, a .gguf file, `phantom`, `phantom-plain`, or a name on the Hugging Face hub such as Qwen/Qwen3-0.6B
     ");
     assert_output!(model("Qwen/Qwen3-0.6B"), @r"
     exit code: 1
     ----- stdout -----
     ----- stderr -----
-    error: Qwen/Qwen3-0.6B is not on this machine (not in [folder]/hub), and this version of neuro does not download
-    hint: fetch it: hf download Qwen/Qwen3-0.6B
+    error: Qwen/Qwen3-0.6B is not complete on this machine (nothing of it is there; cache [folder]/hub), and HF_HUB_OFFLINE forbids the network
+    hint: fetch it where there is a network: hf download Qwen/Qwen3-0.6B
     hint: or give as MODEL the path of a folder with config.json and *.safetensors, or of a .gguf file
     ");
     std::fs::create_dir(place.path().join("empty")).expect("created");

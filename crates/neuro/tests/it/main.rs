@@ -10,6 +10,7 @@ mod export;
 mod gguf;
 mod grade;
 mod help;
+mod hub;
 mod logits;
 mod probe;
 mod scan;

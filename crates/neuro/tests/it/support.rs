@@ -36,11 +36,19 @@ impl Place {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_neuro"));
         command.args(arguments).current_dir(self.path()).stdin(Stdio::null());
-        for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"]
-        {
+        for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLORTERM"] {
             command.env_remove(variable);
         }
-        command.env("HF_HOME", self.path()).env("COLUMNS", "100").env("TERM", "xterm-256color");
+        // No test needs the network; those of the hub say whom they ask.
+        let hub = std::env::vars_os().map(|(name, _)| name);
+        for variable in hub.filter(|name| name.to_string_lossy().starts_with("HF_")) {
+            command.env_remove(variable);
+        }
+        for variable in ["HUGGINGFACE_HUB_CACHE", "HUGGING_FACE_HUB_TOKEN", "TRANSFORMERS_OFFLINE"] {
+            command.env_remove(variable);
+        }
+        command.env("HF_HOME", self.path()).env("HF_HUB_OFFLINE", "1");
+        command.env("COLUMNS", "100").env("TERM", "xterm-256color");
         command
     }
 
@@ -69,7 +77,7 @@ impl Place {
         serde_json::from_slice(&output.stdout).expect("one JSON document")
     }
 
-    fn transcript(&self, output: &Output) -> String {
+    pub(crate) fn transcript(&self, output: &Output) -> String {
         let clean = |bytes: &[u8]| {
             let text = String::from_utf8_lossy(bytes).replace(&self.path().display().to_string(), "[folder]");
             text.replace(&fixture().display().to_string(), "[fixture]")
