@@ -1,6 +1,7 @@
 //! `org/name`, `org/name@revision`, `org/name:file.gguf`, `org/name@revision:file.gguf`.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// The revision that is meant where none is named.
 const MAIN: &str = "main";
@@ -10,7 +11,11 @@ const LONGEST: usize = 96;
 
 /// A model on the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HubName {
+pub struct HubName(Arc<Parts>);
+
+/// Behind a pointer, so that errors stay small that name a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Parts {
     organisation: String,
     name: String,
     revision: Option<String>,
@@ -39,63 +44,64 @@ impl HubName {
         // A revision may hold `/`, but nothing that leaves the cache.
         let is_revision = revision.is_none_or(|revision| revision.split('/').all(is_word));
         let is_file = file.is_none_or(|file| is_inside(file) && is_gguf(file));
-        (is_revision && is_file).then(|| Self {
+        let parts = || Parts {
             organisation: organisation.to_owned(),
             name: name.to_owned(),
             revision: revision.map(str::to_owned),
             file: file.map(str::to_owned),
-        })
+        };
+        (is_revision && is_file).then(|| Self(Arc::new(parts())))
     }
 
     /// `org/name`.
     #[must_use]
     pub fn repository(&self) -> String {
-        format!("{}/{}", self.organisation, self.name)
+        format!("{}/{}", self.0.organisation, self.0.name)
     }
 
     /// The model's name without the organisation.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     /// The branch, tag or commit that is meant.
     #[must_use]
     pub fn revision(&self) -> &str {
-        self.revision.as_deref().unwrap_or(MAIN)
+        self.0.revision.as_deref().unwrap_or(MAIN)
     }
 
     /// The GGUF file, of a repository that holds several models.
     #[must_use]
     pub fn file(&self) -> Option<&str> {
-        self.file.as_deref()
+        self.0.file.as_deref()
     }
 
     /// The same model at a commit, whatever its branches become.
     #[must_use]
     pub fn at(&self, commit: &str) -> Self {
-        Self { revision: Some(commit.to_owned()), ..self.clone() }
+        Self(Arc::new(Parts { revision: Some(commit.to_owned()), ..Parts::clone(&self.0) }))
     }
 
     /// The same repository with a file in it.
     #[must_use]
     pub fn with_file(&self, file: &str) -> Self {
-        Self { file: Some(file.to_owned()), ..self.clone() }
+        Self(Arc::new(Parts { file: Some(file.to_owned()), ..Parts::clone(&self.0) }))
     }
 
     /// The folder's name in the cache.
     pub(crate) fn folder(&self) -> String {
-        format!("models--{}--{}", self.organisation, self.name)
+        format!("models--{}--{}", self.0.organisation, self.0.name)
     }
 }
 
 impl fmt::Display for HubName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.organisation, self.name)?;
-        if let Some(revision) = &self.revision {
+        write!(formatter, "{}/{}", self.0.organisation, self.0.name)?;
+        if let Some(revision) = &self.0.revision {
             write!(formatter, "@{revision}")?;
         }
-        match &self.file {
+        match &self.0.file {
             Some(file) => write!(formatter, ":{file}"),
             None => Ok(()),
         }
