@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use neuro_checkpoint::Checkpoint;
 use neuro_hub::Need;
-use neuro_hub::Need;
 use neuro_scan::WeightType;
 
 use crate::device::DeviceName;
