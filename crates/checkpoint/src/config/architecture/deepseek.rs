@@ -14,7 +14,13 @@ pub(super) const V2: Architecture = Architecture {
     model_type: "deepseek_v2",
     defaults: Defaults { vocab_size: 102_400, bos_token_id: Some(1), eos_token_id: Some(2), ..Defaults::BASE },
     traits: v2,
-    fixed: &[("moe_layer_freq", Only::Number(1)), ("scoring_func", Only::Word("softmax"))],
+    // Groups are looked at where `topk_method` chooses among them.
+    fixed: &[
+        ("moe_layer_freq", Only::Number(1)),
+        ("n_group", Only::Any),
+        ("scoring_func", Only::Word("softmax")),
+        ("topk_group", Only::Any),
+    ],
     ..Architecture::BASE
 };
 

@@ -68,7 +68,7 @@ fn what_the_rules_overlook_is_refused() {
     let path = LayerPath::parse("(1,4)", 8).unwrap();
     assert_eq!(config.rewrite(&described, &path, "org/base").unwrap().root()["num_hidden_layers"], 11);
     // As of a model whose third layer is of another kind by a rule that nobody here knows.
-    described.layers[2].attention.window = Some(4);
+    described.layers[2].branch_scale = 2.0;
     config.unchecked(&described, &path, "org/base").unwrap();
     let error = config.rewrite(&described, &path, "org/base").unwrap_err().to_string();
     assert!(error.contains("keeps its kind"), "{error}");
