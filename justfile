@@ -92,18 +92,18 @@ golden-stats:
 calibrate seeds="20":
     #!/usr/bin/env bash
     set -euo pipefail
-    cargo build -p neuro
+    cargo build --release
     out=target/calibration
     mkdir -p "$out/whole"
     for phantom in phantom phantom-plain; do
-        target/debug/neuro scan "$phantom" --probe phantom --probe phantom:likelihood --questions all --out "$out/$phantom" > /dev/null
+        target/release/neuro scan "$phantom" --probe phantom --probe phantom:likelihood --questions all --out "$out/$phantom" > /dev/null
         for seed in $(seq 0 $(({{seeds}} - 1))); do
             run="$out/whole/$phantom-$seed"
-            target/debug/neuro scan "$phantom" --questions 64 --seed "$seed" --out "$run" > /dev/null
-            target/debug/neuro confirm "$run" --seed "$seed" > /dev/null
+            target/release/neuro scan "$phantom" --questions 64 --seed "$seed" --out "$run" > /dev/null
+            target/release/neuro confirm "$run" --seed "$seed" > /dev/null
         done
     done
-    cargo run -p neuro-stats --example calibrate -- "$out/phantom" "$out/phantom-plain" "$out/whole" > "$out/page.md"
+    cargo run --release -p neuro-stats --example calibrate -- "$out/phantom" "$out/phantom-plain" "$out/whole" > "$out/page.md"
     mv "$out/page.md" docs/calibration.md
 
 # Compare every fixture with transformers' goldens and write the table of docs/reference/models.md; `just golden` makes the

@@ -75,7 +75,7 @@ class Run:
         except Missing as missing:
             self.skip(f"{side} {name}", missing)
             return
-        talk(f"{side} {name}: {numbers.get('seconds', float('nan')):.2f} s")
+        talk(f"{side} {name}: {numbers['seconds']:.2f} s" if 'seconds' in numbers else f"{side} {name}")
         self.results["measurements"].append({"side": side, "name": name, "load_before": load, **numbers})
         write_json(self.file, self.results)
 
