@@ -13,6 +13,7 @@ import json
 import time
 from pathlib import Path
 
+import numpy as np
 from llama_cpp import Llama
 
 # A prompt long enough for full batches, and an answer long enough for a steady rate.
@@ -89,7 +90,9 @@ def decoding(model, prompt, new_tokens):
     model.eval(prompt)
     times = []
     while len(times) < new_tokens:
-        token = int(model.scores[model.n_tokens - 1].argmax())
+        # The bindings copy logits into `scores` only where all were asked for.
+        logits = np.ctypeslib.as_array(model._ctx.get_logits(), shape=(model.n_vocab(),))
+        token = int(logits.argmax())
         start = time.perf_counter()
         model.eval([token])
         times.append((time.perf_counter() - start) * 1e3)

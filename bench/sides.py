@@ -220,7 +220,8 @@ class Llama:
             file = self.base
         else:
             order = ",".join(map(str, path))
-            python(self.maker, "make_gguf.py", checkpoint(), file, "--base", self.base, "--layers", order)
+            if not file.exists() or file.stat().st_mtime < self.base.stat().st_mtime:
+                python(self.maker, "make_gguf.py", checkpoint(), file, "--base", self.base, "--layers", order)
         return {"block": list(block), "visits": len(path), **self.run(file, "--decode", DECODE_TOKENS)}
 
     def rates(self):

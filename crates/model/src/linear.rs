@@ -116,6 +116,9 @@ impl Linear {
 
     /// Several products of the same rows: with kernels of our own in one go, so that small ones need no turn of their own.
     pub(crate) fn apply_all<const N: usize>(all: [&Self; N], x: &Input) -> Result<[Tensor; N]> {
+        if !all.iter().all(|linear| linear.is_packed()) {
+            return as_many(all.iter().map(|linear| linear.apply(x)).collect::<Result<Vec<_>>>()?);
+        }
         let biases = all.iter().map(|linear| bias_of(&linear.bias)).collect::<Result<Vec<_>>>()?;
         let panels = || all.iter().map(|linear| linear.weight.panels()).collect::<Option<Vec<_>>>();
         let packed = || all.iter().map(|linear| linear.weight.packed()).collect::<Option<Vec<_>>>();

@@ -94,8 +94,9 @@ impl WeightBytes {
             };
             projections + mlp + (norms + sinks) as u64 * float
         };
-        let own = config.layers.iter().enumerate().filter(|(index, _)| config.twin_of(*index).is_none());
-        let layers: Vec<u64> = own.map(|(_, described)| layer(described)).collect();
+        let layers: Vec<u64> = config.layers.iter().map(layer).collect();
+        // What computes the same is held once.
+        let own = (0..layers.len()).filter(|index| config.twin_of(*index).is_none()).map(|index| layers[index]);
         let head = linear(hidden, vocab, false) + (config.norm.parts().len() * hidden) as u64 * float;
         let shared = |mlp: &MlpConfig| mlp.experts.as_ref().and_then(|experts| experts.shared);
         let widest = |mlp: &MlpConfig| mlp.intermediate_size.max(shared(mlp).map_or(0, |mlp| mlp.intermediate_size));
@@ -117,7 +118,7 @@ impl WeightBytes {
             &[(values, hidden)],
         ];
         Self {
-            held: layers.iter().sum::<u64>() + head,
+            held: own.sum::<u64>() + head,
             layer: layers.iter().copied().max().unwrap_or(0),
             layers,
             head,

@@ -61,6 +61,11 @@ pub trait ParameterSource {
         WeightType::F32
     }
 
+    /// Whether parameters come into the processor's memory.
+    fn on_cpu(&self) -> bool {
+        true
+    }
+
     /// Where parameters lie, when they can be read from there into the processor's memory in parts.
     fn on_disk(&self) -> Option<&Checkpoint> {
         None
@@ -83,6 +88,10 @@ pub(crate) struct CheckpointSource<'a> {
 impl ParameterSource for CheckpointSource<'_> {
     fn weight_type(&self) -> WeightType {
         self.weight_type
+    }
+
+    fn on_cpu(&self) -> bool {
+        self.device.is_cpu()
     }
 
     fn on_disk(&self) -> Option<&Checkpoint> {

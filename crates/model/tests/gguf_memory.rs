@@ -67,9 +67,10 @@ fn load(path: &Path) -> Option<(u64, u64)> {
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
         });
-        let decoder = Decoder::load_as(&checkpoint, &Device::Cpu, WeightType::for_stored(&checkpoint)).unwrap();
+        let decoder = Decoder::load_as(&checkpoint, &Device::Cpu, WeightType::for_stored(&checkpoint));
+        // Before anything can panic: the scope waits for the thread.
         done.store(true, Ordering::Relaxed);
-        decoder.weight_bytes() as u64
+        decoder.unwrap().weight_bytes() as u64
     });
     Some((held, peak.into_inner().saturating_sub(before)))
 }

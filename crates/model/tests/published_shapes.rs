@@ -33,7 +33,7 @@ fn distance(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
-/// The model runs, along its baseline and with a block repeated; running on from a state in the middle is the same.
+/// The model runs, along its baseline and with a block repeated, and what comes later changes nothing before it.
 fn check(name: &str, widths: Value, layers: usize, block: &str) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.json"), small(name, widths).to_string()).unwrap();
@@ -48,7 +48,6 @@ fn check(name: &str, widths: Value, layers: usize, block: &str) {
         let decoded: Tensor = decoder.logits(&[3], &LayerPath::baseline(layers).unwrap().visits()).unwrap();
         decoded.flatten_all().unwrap().to_vec1().unwrap()
     };
-    // What comes later changes nothing before it.
     assert!(distance(&token, &baseline[..token.len()]) < 1e-4, "{name}");
 }
 

@@ -1,5 +1,5 @@
 //! The gated delta rule over rows that lie where they arrived, token by token: see
-//! [`DeltaNetConfig`](neuro_checkpoint::DeltaNetConfig) for the formula.
+//! [`neuro_checkpoint::DeltaNetConfig`] for the formula.
 //!
 //! A row's result is one fixed chain of operations over the rows before it, however these are cut into stretches and
 //! wherever one begins, so it is the same bit for bit in a batch, alone, and computed again.

@@ -55,6 +55,9 @@ impl Weight {
         input: usize,
         order: Order,
     ) -> Result<Option<Self>> {
+        if !source.on_cpu() {
+            return Ok(None);
+        }
         let kind = source.weight_type();
         // Two that take turns have the same number of outputs.
         let output = match order {
