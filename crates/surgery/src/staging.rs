@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::{Result, SurgeryError};
@@ -15,6 +15,8 @@ use crate::{Result, SurgeryError};
 const PLAN_FILE: &str = ".neuro-plan";
 /// Files with this ending are in a folder only when they are whole.
 const WEIGHTS: &str = "safetensors";
+/// The last step, as errors name it.
+const RENAME: &str = "rename the finished export to";
 
 /// A folder or a file that is being written.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(crate) struct Staging {
     partial: PathBuf,
     out: PathBuf,
     lock: Option<File>,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only what can be told from another of its name is removed"))]
     lock_path: PathBuf,
     finished: bool,
 }
@@ -33,9 +36,16 @@ impl Staging {
     /// # Errors
     /// When something is there, another export writes it, or the system refuses.
     pub(crate) fn folder(out: &Path, plan: &str) -> Result<Self> {
-        let is_empty = out.read_dir().is_ok_and(|mut entries| entries.next().is_none());
-        if fs::symlink_metadata(out).is_ok() && !is_empty {
-            return Err(SurgeryError::place(out, "exists already and is not empty; name a new folder"));
+        // Without a slash at its end, with which the system would look through a link.
+        let out = out.components().as_path();
+        if let Ok(found) = fs::symlink_metadata(out) {
+            refuse_link(out, &found, "folder")?;
+            if !found.is_dir() {
+                return Err(SurgeryError::place(out, "is a file, and a folder is to be written; name a new folder"));
+            }
+            if out.read_dir().map_err(SurgeryError::io("list", out))?.next().is_some() {
+                return Err(SurgeryError::place(out, "exists already and is not empty; name a new folder"));
+            }
         }
         let staging = Self::new(out)?;
         let plan_file = staging.partial.join(PLAN_FILE);
@@ -58,7 +68,8 @@ impl Staging {
     /// # Errors
     /// As [`Staging::folder`].
     pub(crate) fn file(out: &Path) -> Result<Self> {
-        if fs::symlink_metadata(out).is_ok() {
+        if let Ok(found) = fs::symlink_metadata(out) {
+            refuse_link(out, &found, "file")?;
             return Err(SurgeryError::place(out, "exists already; name a new file"));
         }
         let staging = Self::new(out)?;
@@ -123,20 +134,27 @@ impl Staging {
     /// Gives what was written its name.
     ///
     /// # Errors
-    /// When the system refuses.
+    /// When something has got that name meanwhile, which stays, or the system refuses.
     pub(crate) fn finish(mut self) -> Result<()> {
+        if self.partial.is_file() {
+            name_file(&self.partial, &self.out)?;
+        } else {
+            self.name_folder()?;
+        }
+        self.finished = true;
+        sync_folder(parent_of(&self.out));
+        Ok(())
+    }
+
+    fn name_folder(&self) -> Result<()> {
         remove(&self.partial.join(PLAN_FILE))?;
         if self.out.is_dir() {
             // Empty, or it was filled meanwhile, which this refuses.
             fs::remove_dir(&self.out).map_err(SurgeryError::io("replace", &self.out))?;
         }
-        fs::rename(&self.partial, &self.out).map_err(SurgeryError::io("rename the finished export to", &self.out))?;
-        self.finished = true;
-        #[cfg(unix)]
-        if let Ok(parent) = File::open(parent_of(&self.out)) {
-            let _ = parent.sync_all();
-        }
-        Ok(())
+        // The names in it are to be on the disk before its own is.
+        sync_folder(&self.partial);
+        fs::rename(&self.partial, &self.out).map_err(SurgeryError::io(RENAME, &self.out))
     }
 }
 
@@ -146,8 +164,11 @@ impl Drop for Staging {
             // What cannot be removed now is removed by the next export to this place.
             let _ = remove(&self.partial);
         }
-        self.lock = None;
+        // Removed while it is still locked: an export that comes between would else lock it just before it loses its name,
+        // and the next one would lock another of that name. Where that cannot be told afterwards, the file stays.
+        #[cfg(unix)]
         let _ = fs::remove_file(&self.lock_path);
+        self.lock = None;
     }
 }
 
@@ -156,16 +177,84 @@ pub(crate) fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn take_lock(path: &Path, out: &Path) -> Result<File> {
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
-    let lock = opened.map_err(SurgeryError::io("open", path))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            Err(SurgeryError::place(out, "is being written by another export; wait for it or name another place"))
-        }
-        Err(TryLockError::Error(error)) => Err(SurgeryError::io("lock", path)(error)),
+/// Forgets nothing that a folder has, where the system can be told so.
+pub(crate) fn sync_folder(folder: &Path) {
+    #[cfg(unix)]
+    if let Ok(folder) = File::open(folder) {
+        // Not every file system knows this of folders.
+        let _ = folder.sync_all();
     }
+    #[cfg(not(unix))]
+    let _ = folder;
+}
+
+/// What an export writes gets its name by a rename, which would replace a link and leave what it leads to.
+fn refuse_link(out: &Path, found: &fs::Metadata, kind: &str) -> Result<()> {
+    if !found.is_symlink() {
+        return Ok(());
+    }
+    let problem = if out.exists() {
+        format!("is a link; name the {kind} itself")
+    } else {
+        let target = fs::read_link(out).unwrap_or_default();
+        format!("is a link to {}, which is not there; name a new {kind}", target.display())
+    };
+    Err(SurgeryError::place(out, problem))
+}
+
+/// Unlike a rename, a link never takes the place of a file that has appeared meanwhile.
+fn name_file(partial: &Path, out: &Path) -> Result<()> {
+    let appeared = || {
+        let problem = "has appeared while the export was being written, and stays as it is; name another file";
+        Err(SurgeryError::place(out, problem))
+    };
+    match fs::hard_link(partial, out) {
+        Ok(()) => {
+            // The export is whole: what is left at worst is a second name of it.
+            let _ = fs::remove_file(partial);
+            Ok(())
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => appeared(),
+        // Not every file system has links.
+        Err(_) if fs::symlink_metadata(out).is_ok() => appeared(),
+        Err(_) => fs::rename(partial, out).map_err(SurgeryError::io(RENAME, out)),
+    }
+}
+
+fn take_lock(path: &Path, out: &Path) -> Result<File> {
+    loop {
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
+        let lock = opened.map_err(SurgeryError::io("open", path))?;
+        match lock.try_lock() {
+            Ok(()) if still_names(path, &lock).map_err(SurgeryError::io("look at", path))? => return Ok(lock),
+            // An export has ended between the two steps and taken the file's name with it.
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let problem = "is being written by another export; wait for it or name another place";
+                return Err(SurgeryError::place(out, problem));
+            }
+            Err(TryLockError::Error(error)) => return Err(SurgeryError::io("lock", path)(error)),
+        }
+    }
+}
+
+/// Whether the path still names the file that was opened there.
+#[cfg(unix)]
+fn still_names(path: &Path, file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let opened = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (opened.dev(), opened.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Elsewhere locks are never removed, so the path does.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "it fails where files have numbers")]
+fn still_names(_: &Path, _: &File) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// Removes what an export that was killed has left.
@@ -259,9 +348,102 @@ mod tests {
         assert_eq!(names(place.path()), ["empty", "file.gguf"]);
     }
 
+    #[test]
+    fn a_file_that_appears_meanwhile_is_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let out = place.path().join("export.gguf");
+        let staging = Staging::file(&out).unwrap();
+        fs::write(staging.path(), "export").unwrap();
+        fs::write(&out, "mine").unwrap();
+        let error = staging.finish().unwrap_err().to_string();
+        assert!(error.contains("has appeared while the export was being written, and stays"), "{error}");
+        assert_eq!(fs::read_to_string(&out).unwrap(), "mine");
+        assert_eq!(names(place.path()), ["export.gguf"]);
+
+        fs::remove_file(&out).unwrap();
+        let staging = Staging::file(&out).unwrap();
+        fs::write(staging.path(), "export").unwrap();
+        staging.finish().unwrap();
+        assert_eq!(fs::read_to_string(&out).unwrap(), "export");
+        assert_eq!(names(place.path()), ["export.gguf"]);
+    }
+
+    #[test]
+    fn a_folder_that_fills_meanwhile_is_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let out = place.path().join("export");
+        let staging = Staging::folder(&out, "plan").unwrap();
+        fs::create_dir(&out).unwrap();
+        fs::write(out.join("mine"), "mine").unwrap();
+        staging.finish().unwrap_err();
+        assert_eq!(names(&out), ["mine"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_refused_at_once_and_called_so() {
+        use std::os::unix::fs::symlink;
+        let place = tempfile::tempdir().unwrap();
+        let (folder, link, lost) =
+            (place.path().join("folder"), place.path().join("link"), place.path().join("lost.gguf"));
+        fs::create_dir(&folder).unwrap();
+        symlink(&folder, &link).unwrap();
+        symlink("no/such", &lost).unwrap();
+        for named in [link.clone(), link.join("")] {
+            let error = Staging::folder(&named, "plan").unwrap_err().to_string();
+            assert!(error.ends_with("is a link; name the folder itself"), "{error}");
+        }
+        let error = Staging::folder(&lost, "plan").unwrap_err().to_string();
+        assert!(error.ends_with("is a link to no/such, which is not there; name a new folder"), "{error}");
+        assert!(Staging::file(&lost).unwrap_err().to_string().contains("is a link to no/such"));
+        let file = folder.join("file");
+        fs::write(&file, "x").unwrap();
+        assert!(Staging::folder(&file, "plan").unwrap_err().to_string().contains("is a file"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lock_counts_only_while_it_has_its_name() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("lock");
+        let first = File::create(&path).unwrap();
+        assert!(still_names(&path, &first).unwrap());
+        fs::remove_file(&path).unwrap();
+        assert!(!still_names(&path, &first).unwrap());
+        let second = File::create(&path).unwrap();
+        assert!(!still_names(&path, &first).unwrap() && still_names(&path, &second).unwrap());
+    }
+
+    #[test]
+    fn no_two_exports_ever_write_to_one_place() {
+        use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+        let place = tempfile::tempdir().unwrap();
+        let out = place.path().join("export.gguf");
+        let (busy, taken) = (AtomicBool::new(false), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let Ok(staging) = Staging::file(&out) else { continue };
+                        assert!(!busy.swap(true, Ordering::SeqCst), "two at once");
+                        taken.fetch_add(1, Ordering::SeqCst);
+                        std::thread::yield_now();
+                        busy.store(false, Ordering::SeqCst);
+                        drop(staging);
+                    }
+                });
+            }
+        });
+        assert!(taken.into_inner() > 0);
+        assert!(names(place.path()).is_empty());
+    }
+
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<String> =
             folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        // Only there the lock outlives its export.
+        #[cfg(not(unix))]
+        names.retain(|name| !name.ends_with(".neuro-lock"));
         names.sort();
         names
     }
