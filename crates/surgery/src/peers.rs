@@ -75,13 +75,11 @@ pub fn compare(
         Some(written) => logits(written, &LayerPath::baseline(written.config.num_layers())?, &probe.tokens)?,
         None => logits(source, path, &probe.tokens)?,
     };
-    let folder = std::env::temp_dir();
-    let file = folder.join(format!("neuro-peer-{}.f32", std::process::id()));
-    let run = run(peer, python, out, probe, &file);
-    let bytes = fs::read(&file);
-    let _ = fs::remove_file(&file);
-    let (version, columns) = run?;
-    let bytes = bytes.map_err(SurgeryError::io("read", &file))?;
+    // Its own folder: another user could have put a link where a name in the common one can be guessed.
+    let folder = tempfile::tempdir().map_err(SurgeryError::io("create a folder in", &std::env::temp_dir()))?;
+    let file = folder.path().join("logits.f32");
+    let (version, columns) = run(peer, python, out, probe, &file)?;
+    let bytes = fs::read(&file).map_err(SurgeryError::io("read", &file))?;
     let numbers: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|number| f32::from_le_bytes(*number)).collect();
     let found: Vec<Vec<f32>> = numbers.chunks(columns.max(1)).map(<[f32]>::to_vec).collect();
     let exact = written.as_ref().is_some_and(|written| written.weights.dtype_summary() == "F32");
