@@ -12,6 +12,7 @@ mod card;
 mod copying;
 mod error;
 mod fold;
+mod links;
 mod nearest;
 mod progress;
 mod space;

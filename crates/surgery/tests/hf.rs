@@ -187,6 +187,28 @@ fn the_card_names_base_licence_and_command() {
     assert!(out.join("tokenizer_config.json").is_file());
 }
 
+#[cfg(unix)]
+#[test]
+fn links_that_lead_out_of_the_model_are_left_out() {
+    let place = tempfile::tempdir().unwrap();
+    let source = place.path().join("base");
+    fs::create_dir(&source).unwrap();
+    for file in ["config.json", "model.safetensors"] {
+        fs::copy(fixture("llama-default").join(file), source.join(file)).unwrap();
+    }
+    fs::write(place.path().join("secret"), "the key").unwrap();
+    std::os::unix::fs::symlink("../secret", source.join("LICENSE")).unwrap();
+    fs::write(source.join("NOTICE.txt"), "the notice").unwrap();
+    std::os::unix::fs::symlink("NOTICE.txt", source.join("NOTICE")).unwrap();
+    let checkpoint = Arc::new(Checkpoint::open(&source).unwrap());
+    let path = LayerPath::parse("(1,3)", 4).unwrap();
+    let out = place.path().join("out");
+    let exported = run(&checkpoint, "base", &path, &out, false, &mut Quiet).unwrap();
+    assert!(!out.join("LICENSE").exists());
+    assert!(exported.notes.iter().any(|note| note.starts_with("LICENSE: is not copied")), "{:?}", exported.notes);
+    assert_eq!(fs::read_to_string(out.join("NOTICE")).unwrap(), "the notice");
+}
+
 #[test]
 fn an_export_of_an_export_keeps_its_origin() {
     let done = export_to("llama-default", "(1,3)", false).unwrap();

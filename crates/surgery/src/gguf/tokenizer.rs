@@ -198,7 +198,8 @@ fn is_byte(token: &str) -> bool {
 /// The chat template of a folder, in a file of its own or in the tokenizer's settings.
 fn template(folder: &Path) -> Option<String> {
     let read = |name: &str| {
-        let file = folder.join(name);
+        // What is written into the export as it is must be the model's.
+        let file = crate::links::own(folder, &folder.join(name))?;
         let small = fs::metadata(&file).is_ok_and(|found| found.is_file() && found.len() <= LARGEST_TEMPLATE);
         if small { fs::read_to_string(&file).ok() } else { None }
     };
