@@ -79,6 +79,13 @@ pub(crate) fn question_set(name: &str, file: &str) -> anyhow::Result<TaskSet> {
     Ok(TaskSet::read(name, &probe_file(name, file)?)?)
 }
 
+/// What a line with a text reads.
+const TEXT_FORM: &str = "{\"id\": \"7\", \"text\": \"the answer\"}";
+/// What a line with probabilities reads.
+const LOGPROBS_FORM: &str = "{\"id\": \"7\", \"logprobs\": [[-0.1, -2.3]]}, in nats";
+/// Why `logprobs` of another form is refused.
+const NO_LOGPROBS: &str = "`logprobs` is no list of lists of numbers up to 0, one list for each text";
+
 impl Answer {
     /// The id as probes know it.
     pub(crate) fn key(&self) -> String {
@@ -108,7 +115,8 @@ impl Answers {
         let mut answers = Vec::new();
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         for (index, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
-            let refuse = |reason: String| refusal(file, index + 1, &reason);
+            let form = |reason: &str| if reason == NO_LOGPROBS { LOGPROBS_FORM } else { TEXT_FORM };
+            let refuse = |reason: String| refusal(file, index + 1, &reason, form(&reason));
             let line = std::str::from_utf8(line).map_err(|_| refuse("found bytes that are not UTF-8".to_owned()))?;
             if !line.trim().is_empty() {
                 answers.push(answer(line, index + 1).map_err(refuse)?);
@@ -116,20 +124,25 @@ impl Answers {
         }
         if answers.is_empty() {
             let failure = Failure::new(format!("{file} holds no answers, expected one JSON object on each line"));
-            return Err(failure.hint("a line reads {\"id\": \"7\", \"text\": \"the answer\"}").into());
+            return Err(failure.hint(format!("a line reads {TEXT_FORM}")).into());
         }
         Ok(Self { file: file.to_owned(), answers })
     }
 
-    /// Why the answer of a line is refused.
+    /// Why the answer of a line is refused; one of the form that it has was expected.
     pub(crate) fn refuse(&self, answer: &Answer, reason: &str) -> anyhow::Error {
-        refusal(&self.file, answer.line, reason)
+        let form = if matches!(answer.given, Given::Logprobs(_)) { LOGPROBS_FORM } else { TEXT_FORM };
+        refusal(&self.file, answer.line, reason, form)
+    }
+
+    /// Why the answer of a line is refused where a text was expected.
+    pub(crate) fn refuse_for_text(&self, answer: &Answer, reason: &str) -> anyhow::Error {
+        refusal(&self.file, answer.line, reason, TEXT_FORM)
     }
 }
 
-fn refusal(file: &str, line: usize, reason: &str) -> anyhow::Error {
-    let failure = Failure::new(format!("{file}, line {line}: {reason}"));
-    failure.hint("each line is one JSON object: {\"id\": \"7\", \"text\": \"the answer\"}").into()
+fn refusal(file: &str, line: usize, reason: &str, form: &str) -> anyhow::Error {
+    Failure::new(format!("{file}, line {line}: {reason}")).hint(format!("each line is one JSON object: {form}")).into()
 }
 
 fn answer(line: &str, number: usize) -> Result<Answer, String> {
@@ -153,7 +166,7 @@ fn answer(line: &str, number: usize) -> Result<Answer, String> {
         (Some(_), None) => return Err("`text` is no text".to_owned()),
         (None, Some(lists)) => match logprobs(lists) {
             Some(nats) => Given::Logprobs(nats),
-            None => return Err("`logprobs` is no list of lists of numbers up to 0, one list for each text".to_owned()),
+            None => return Err(NO_LOGPROBS.to_owned()),
         },
         (None, None) => return Err(missing("text")),
     };

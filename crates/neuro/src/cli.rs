@@ -56,9 +56,9 @@ Start here:
   neuro scan
       scans the phantom that comes with the program, a model with a planted circuit
   neuro scan FOLDER
-      scans a Llama, Mistral, Qwen2 or Qwen3 checkpoint in safetensors
+      scans a checkpoint in safetensors
   neuro scan MODEL.gguf
-      scans such a model in llama.cpp's format
+      scans a model in llama.cpp's format
   neuro scan Qwen/Qwen3-0.6B
       the same from the Hugging Face hub: downloaded once, into the cache that other programs share
   neuro COMMAND --help

@@ -241,8 +241,15 @@ fn block(map: &BlockMap, cell: &Cell) -> Value {
         "delta": cell.delta,
         "interval": interval(cell.interval.as_ref()),
         "corrected_p": map.corrected_p(cell),
+        "corrected_for": corrected_for(map, cell),
         "overhead": path.as_ref().map(overhead),
     })
+}
+
+/// The family of a corrected p, as a confirmation says it: `{"tests": 20, "of": "blocks of the map", "method": "max-T"}`.
+fn corrected_for(map: &BlockMap, cell: &Cell) -> Value {
+    let chance = map.chance.as_ref().filter(|_| map.corrected_p(cell).is_some());
+    chance.map_or(Value::Null, |chance| json!({ "tests": chance.blocks, "of": "blocks of the map", "method": "max-T" }))
 }
 
 /// What the best block would show if none did anything; null after a screening and for fewer than two questions.

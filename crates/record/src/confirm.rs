@@ -35,6 +35,9 @@ pub const MAIN_RUN: &str = "main";
 /// The run of second judges and guards.
 pub const SIDE_RUN: &str = "side";
 
+/// A key that `finalists.json` had before the ledger alone knew how many confirmations came before; it may differ.
+const RETIRED: &str = "earlier";
+
 /// Content of `finalists.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finalists {
@@ -50,9 +53,6 @@ pub struct Finalists {
     pub search: SearchSource,
     /// The probe on which they are confirmed, with scoring.
     pub probe: String,
-    /// Confirmations of the same run before this one.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub earlier: usize,
     /// Every finalist, best first.
     pub finalists: Vec<Finalist>,
     /// Paths with a finalist's number of extra visits at random layers and places, by that number.
@@ -210,13 +210,18 @@ impl ConfirmWriter {
     pub fn open(dir: &Path, finalists: &Finalists) -> Result<(Self, Finalists), RecordError> {
         fs::create_dir_all(dir).map_err(RecordError::io("create", dir))?;
         let writer = Self { dir: dir.to_owned(), _lock: WriterLock::take(dir)? };
-        let mut wanted = finalists.clone();
-        // How many came before is settled once; going on later changes nothing.
-        if let Some(stored) = read_document::<Finalists>(&dir.join(FINALISTS_FILE))? {
-            wanted.earlier = stored.earlier;
-        }
-        let stored = writer.write_once(FINALISTS_FILE, &wanted)?;
+        let stored = writer.write_once(FINALISTS_FILE, finalists)?;
         Ok((writer, stored))
+    }
+
+    /// Refuses sets of which two roles share a question; to be asked before they are entered anywhere.
+    ///
+    /// # Errors
+    /// Two roles share a question.
+    pub fn check_questions(&self, sets: &QuestionSets) -> Result<(), RecordError> {
+        let refused =
+            |reason| RecordError::Refused { what: self.dir.join(QUESTIONS_FILE).display().to_string(), reason };
+        sets.check_disjoint().map_err(refused)
     }
 
     /// Writes `questions.json`, or checks that it says the same.
@@ -224,9 +229,7 @@ impl ConfirmWriter {
     /// # Errors
     /// Two roles share a question, the stored file differs, or the operating system refuses.
     pub fn write_questions(&self, sets: &QuestionSets) -> Result<QuestionSets, RecordError> {
-        let refused =
-            |reason| RecordError::Refused { what: self.dir.join(QUESTIONS_FILE).display().to_string(), reason };
-        sets.check_disjoint().map_err(refused)?;
+        self.check_questions(sets)?;
         self.write_once(QUESTIONS_FILE, sets)
     }
 
@@ -248,7 +251,10 @@ impl ConfirmWriter {
 
     fn write_once<T: Serialize + DeserializeOwned>(&self, name: &str, document: &T) -> Result<T, RecordError> {
         let file = self.dir.join(name);
-        if let Some(stored) = read_document::<Value>(&file)? {
+        if let Some(mut stored) = read_document::<Value>(&file)? {
+            if let Some(fields) = stored.as_object_mut().filter(|_| name == FINALISTS_FILE) {
+                fields.remove(RETIRED);
+            }
             let expected = serde_json::to_value(document).unwrap_or(Value::Null);
             let differences = causes(document_differences(&stored, &expected));
             if !differences.is_empty() {
@@ -343,11 +349,6 @@ fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// For `serde`, which gives references.
-fn is_zero(count: &usize) -> bool {
-    *count == 0
-}
-
 /// One JSON document with a schema version, where it has one; none where there is no file.
 pub(crate) fn read_document<T: DeserializeOwned>(file: &Path) -> Result<Option<T>, RecordError> {
     let bytes = match fs::read(file) {
@@ -383,5 +384,35 @@ impl Finalists {
     pub fn controls_of(&self, path: &str) -> &[String] {
         let extra = self.extra_visits(path).and_then(|extra| usize::try_from(extra).ok());
         extra.and_then(|extra| self.controls.get(&extra)).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// The count of earlier confirmations that old files have may be stale, and the ledger knows better.
+    #[test]
+    fn a_file_with_a_retired_key_goes_on() {
+        let mut document = json!({
+            "schema": SCHEMA, "tool": "neuro 0.1.0", "created": "2025-01-01T00:00:00Z",
+            "model": { "id": "m", "hash": "00", "model_type": "llama", "layers": 6, "parameters": 1, "dtype": "F32" },
+            "search": { "rows_hash": "ab", "rows": 2, "probe": "math", "probe_id": "math v1", "questions": 4 },
+            "probe": "math", "finalists": [], "controls": {}, "settings": { "seed": 1 },
+        });
+        let finalists: Finalists = serde_json::from_value(document.clone()).unwrap();
+        document["earlier"] = json!(3);
+        let place = tempfile::tempdir().unwrap();
+        fs::write(place.path().join(FINALISTS_FILE), document.to_string()).unwrap();
+        let (_, stored) = ConfirmWriter::open(place.path(), &finalists).unwrap();
+        assert_eq!(stored, finalists);
+        document["probe"] = json!("eq");
+        fs::write(place.path().join(FINALISTS_FILE), document.to_string()).unwrap();
+        let Err(RecordError::Settings { differences, .. }) = ConfirmWriter::open(place.path(), &finalists) else {
+            panic!("expected that other settings are refused")
+        };
+        assert_eq!(differences.iter().map(|found| found.key.as_str()).collect::<Vec<_>>(), ["probe"]);
     }
 }

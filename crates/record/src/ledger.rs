@@ -12,6 +12,7 @@ use crate::RecordError;
 use crate::confirm::{
     CONFIRM_FOLDER, FINALISTS_FILE, Finalists, QUESTIONS_FILE, QuestionSet, QuestionSets, finalists_hash, read_document,
 };
+use crate::files::sync_dir;
 use crate::info::SCHEMA;
 use crate::lock::WriterLock;
 use crate::log::{Log, read_lines};
@@ -67,6 +68,8 @@ impl Ledger {
             Ok(())
         })?;
         let log = Log::open(file, contents.length)?;
+        // A new file's name is not on the disk yet, and with it what is entered here would be lost.
+        sync_dir(run)?;
         let mut ledger = Self { lines, log, _lock: lock };
         ledger.adopt(&run.join(CONFIRM_FOLDER))?;
         Ok(ledger)

@@ -52,7 +52,7 @@ pub fn paired_permutation(differences: &[f64], tail: Tail, draws: usize, seed: u
         let count = (0..ways).filter(|&way| extreme(sum(way))).count();
         return Some(Permutation { p: count as f64 / f64::from(ways), exact: true });
     }
-    let count = Flips::new(moved.len(), draws, seed).sums(&moved).into_iter().filter(|&sum| extreme(sum)).count();
+    let count = Flips::sums_once(&moved, draws, seed).into_iter().filter(|&sum| extreme(sum)).count();
     Some(Permutation { p: (count + 1) as f64 / (draws + 1) as f64, exact: false })
 }
 

@@ -35,6 +35,8 @@ pub(crate) fn run(args: &CompareArgs, printer: &Printer) -> anyhow::Result<()> {
         return printer.json(&document(args, &lines, &verdict, &notes));
     }
     printer.data(&table(&lines))?;
+    let of = if lines.len() == 1 { "line" } else { "lines" };
+    printer.line(styled(DIM, format!("corrected: Holm's method, {} {of}", lines.len())))?;
     printer.line(format_args!("\n{}", styled(BOLD, &verdict)))?;
     printer.line(styled(DIM, CAVEAT))
 }

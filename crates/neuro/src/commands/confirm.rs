@@ -31,6 +31,14 @@ use crate::values::{MemorySize, wrapped};
 /// the model fails, and when Ctrl-C ends it.
 pub(crate) fn run(args: &ConfirmArgs, printer: &Printer) -> anyhow::Result<()> {
     let info = RunData::read(&args.run)?.info;
+    // Before a model is fetched for it.
+    if info.is_imported() {
+        let run = args.run.display();
+        let problem = format!(
+            "{run}: the run was made by another program, so its questions are not known; expected one of `neuro scan`"
+        );
+        return Err(Failure::new(problem).hint("neuro scan MODEL measures it here").into());
+    }
     let model = find_model(args, &info, printer)?;
     let weight_type = WeightType::parse(&info.compute);
     let load = LoadArgs {

@@ -3,7 +3,7 @@
 mod list;
 mod summary;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use neuro_probe::{Count, Graded, Probe, ProbeRequest, Question, Scoring, TaskSet, is_task};
 
@@ -33,16 +33,25 @@ pub(crate) fn run(args: &GradeArgs, printer: &Printer) -> anyhow::Result<()> {
     let questions: HashMap<&str, &Question> =
         probe.questions().iter().map(|question| (question.id.as_str(), question)).collect();
     let mut samples = Vec::new();
+    let mut answered = HashSet::new();
     for answer in &answers.answers {
         let key = answer.key();
         let Some(question) = questions.get(key.as_str()) else {
             return Err(answers.refuse(answer, &unknown(&key, &probe)));
         };
         let graded = graded(&probe, set.as_ref(), question, &answers, answer)?;
+        answered.insert(question.id.as_str());
         samples.push(Sample { id: &answer.id, group: &question.group, graded });
     }
-    let summary =
-        Summary { probe: &probe, samples, constants: set.as_ref().map(TaskSet::constants).unwrap_or_default() };
+    let (answered, questions) = (answered.len(), questions.len());
+    if answered < questions {
+        printer.warning(format_args!(
+            "{answered} of {questions} questions of {} are answered; the score is that of the answers alone",
+            probe.id()
+        ));
+    }
+    let constants = set.as_ref().map(TaskSet::constants).unwrap_or_default();
+    let summary = Summary { probe: &probe, samples, answered, questions, constants };
     if args.json { printer.json(&summary.json()) } else { printer.data(&summary.table()) }
 }
 
@@ -99,8 +108,10 @@ fn graded(
         }
         (Given::Logprobs(_), Scoring::Generation) => {
             let name = probe.name();
-            Err(answers
-                .refuse(answer, &format!("`logprobs` is given, but the probe `{name}` grades texts; expected `text`")))
+            Err(answers.refuse_for_text(
+                answer,
+                &format!("`logprobs` is given, but the probe `{name}` grades texts; expected `text`"),
+            ))
         }
     }
 }

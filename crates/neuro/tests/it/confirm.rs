@@ -193,4 +193,10 @@ fn what_cannot_be_confirmed_is_refused() {
     error: --path (4,99): the block (4, 99) is impossible: the model has 12 layers, so j is at most 12; layers i to j-1 run once more
     hint: `neuro doctor MODEL` describes the model's layers
     ");
+    // Its model is one of the hub, which is not asked.
+    let mut info = document(&place, "run/run.json");
+    info["settings"]["imported"] = "rys".into();
+    info["settings"]["source"] = "someone/a-model".into();
+    std::fs::write(place.path().join("run/run.json"), info.to_string()).expect("written");
+    assert_output!(place.run(&["confirm", "run"]), @"");
 }

@@ -29,6 +29,9 @@ const COLUMNS: [&str; 11] = [
     "KV/token",
 ];
 
+/// What is told where the search has asked everything, and a path was not named after that.
+const ONLY_OTHERS_RANKED: &str = "The search has asked these questions as well; only others ranked.";
+
 /// A confirmation and its verdicts.
 #[derive(Debug, Clone, Copy)]
 pub struct Confirmation<'a> {
@@ -93,10 +96,10 @@ impl Confirmation<'_> {
             text.push_str(&could_be_seen(verdicts));
         }
         if fixed.search.asked_all && verdicts.iter().any(|found| !found.is_seen) {
-            text.push_str(" The search has asked these questions as well; only others ranked.");
+            text.push_str(&format!(" {ONLY_OTHERS_RANKED}"));
         }
         if let Some(earlier) = self.data.questions.as_ref().and_then(|sets| sets.earlier.as_ref()) {
-            text.push_str(&one_of_several(earlier));
+            text.push_str(&format!(" {}", one_of_several(earlier)));
         }
         let skipped = self.data.questions.as_ref().map_or(0, |sets| sets.skipped.len());
         if skipped > 0 {
@@ -166,8 +169,7 @@ impl Confirmation<'_> {
         let (own, base) = (self.cost(&found.path), self.data.costs.first());
         let ratio = |own: f64, base: f64| format!("{:+.0} %", 100.0 * (own / base - 1.0));
         let time = own.zip(base).map(|(own, base)| {
-            // Within a round, which a machine's moods do not touch.
-            let times = own.times_baseline.unwrap_or(own.ms_per_token / base.ms_per_token);
+            let times = times_baseline(own, base);
             let spread = own.ms_quartiles.map_or_else(String::new, |[low, high]| format!(" [{low:.2}, {high:.2}]"));
             format!("{:.2}{spread} ({})", own.ms_per_token, ratio(times, 1.0))
         });
@@ -196,6 +198,12 @@ impl Confirmation<'_> {
     }
 }
 
+/// How many times as long as the baseline a path takes: within a round, which a machine's moods do not touch. Files that do
+/// not say so yet leave the two medians.
+fn times_baseline(own: &PathCost, base: &PathCost) -> f64 {
+    own.times_baseline.unwrap_or(own.ms_per_token / base.ms_per_token)
+}
+
 /// For what each p of the table and below it was corrected, and what stands in brackets.
 pub(crate) fn families(verdicts: &[PathVerdict]) -> [String; 2] {
     let finalists = verdicts.iter().filter_map(|found| found.corrected).map(|corrected| corrected.family).max();
@@ -219,9 +227,13 @@ pub(crate) fn families(verdicts: &[PathVerdict]) -> [String; 2] {
 /// That others came before, and what repeating does to the chance of an error.
 fn one_of_several(Earlier { confirmations, questions, is_seed_repeated }: &Earlier) -> String {
     let number = confirmations + 1;
+    // The others may have asked other probes alone.
+    let other = match questions {
+        0 => String::new(),
+        questions => format!(", on questions other than the {questions} that the others had asked"),
+    };
     let mut text = format!(
-        " This is confirmation {number} of this run, on questions other than the {questions} that the others had asked; each \
-         of them by itself may call a gain that is none once in twenty."
+        "This is confirmation {number} of this run{other}; each of them by itself may call a gain that is none once in twenty."
     );
     if *is_seed_repeated {
         text.push_str(" Its seed was used before: the random paths are the same.");
@@ -243,14 +255,11 @@ pub(crate) fn details(found: &PathVerdict) -> Vec<String> {
         let said = effect.as_ref().map_or_else(
             || "not measured".to_owned(),
             |effect| {
-                let corrected = corrected.filter(|Corrected { family, .. }| *family > 1);
-                let corrected = corrected.map_or_else(String::new, |Corrected { p, family }| {
-                    format!(", {} corrected for {family}", p_value(p))
-                });
+                let corrected = corrected_for(*corrected, *judge);
                 let (base, path, delta) = (effect.baseline, effect.path, effect.delta);
                 let (delta, bounds, p) = (signed(delta), bounds(Some(effect)), p_value(effect.p));
                 format!(
-                    "{} -> {}, {delta} {bounds}, p = {p}{corrected}, {} questions",
+                    "{} -> {}, {delta} {bounds}, p = {p} {corrected}, {} questions",
                     plain(base),
                     plain(path),
                     effect.n
@@ -265,6 +274,16 @@ pub(crate) fn details(found: &PathVerdict) -> Vec<String> {
         lines.push(format!("sham, {what}: {} ({})", signed(sham.delta), sham.path));
     }
     lines
+}
+
+/// What follows the p of a second judge or a guard: with how many others it was tested, and what that makes of it.
+fn corrected_for(corrected: Option<Corrected>, judge: Judge) -> String {
+    let what = if judge == Judge::Guard { "guard" } else { "second judge" };
+    match corrected {
+        None => "alone, not corrected".to_owned(),
+        Some(Corrected { family: 1, .. }) => "of one test".to_owned(),
+        Some(Corrected { p, family }) => format!("alone, {} corrected for {}", p_value(p), counted(family, what)),
+    }
 }
 
 /// How many answers are none, and what the others are worth.

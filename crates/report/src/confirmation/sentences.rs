@@ -2,18 +2,24 @@
 
 use neuro_stats::{ControlCheck, PathVerdict, Verdict, signed_delta as signed};
 
-use super::{Confirmation, bounds, capitalized, details};
+use super::{Confirmation, ONLY_OTHERS_RANKED, bounds, capitalized, details, one_of_several, times_baseline};
 use crate::number::counted;
 
 impl Confirmation<'_> {
-    /// What was found of a path, the verdict first: interval, corrected p, controls, reasons, second judges, guards, shams,
-    /// cost, and what could not be asked. None where the path is no finalist or is not judged yet. Plain text with ASCII
+    /// What was found of a path, the verdict first: interval, corrected p, what was asked before, controls, reasons, second
+    /// judges, guards, shams, cost, and what could not be asked. None where the path is no finalist or is not judged yet. Plain text with ASCII
     /// signs; names of probes are as the run has them.
     #[must_use]
     pub fn sentences(&self, path: &str) -> Option<Vec<String>> {
         let verdicts = self.verdicts?;
         let found = verdicts.iter().find(|found| found.path == path)?;
-        let mut sentences = vec![self.verdict_of(found), controls(&found.controls)];
+        let mut sentences = vec![self.verdict_of(found)];
+        if self.data.finalists.search.asked_all && !found.is_seen {
+            sentences.push(ONLY_OTHERS_RANKED.to_owned());
+        }
+        let earlier = self.data.questions.as_ref().and_then(|sets| sets.earlier.as_ref());
+        sentences.extend(earlier.map(one_of_several));
+        sentences.push(controls(&found.controls));
         sentences.extend(found.reasons.iter().map(|reason| format!("{}.", capitalized(reason))));
         sentences.extend(details(found).iter().map(|line| format!("{}.", capitalized(line))));
         sentences.extend(self.cost_of(path));
@@ -32,7 +38,8 @@ impl Confirmation<'_> {
         let Some(effect) = &found.effect else {
             return format!("Verdict of a confirmation: {verdict}.");
         };
-        let what = if found.is_seen { "question" } else { "fresh question" };
+        let is_asked = found.is_seen || self.data.finalists.search.asked_all;
+        let what = if is_asked { "question" } else { "fresh question" };
         let p = found.corrected.map_or_else(String::new, |corrected| {
             let among = match corrected.family {
                 1 => String::new(),
@@ -51,11 +58,11 @@ impl Confirmation<'_> {
 
     fn cost_of(&self, path: &str) -> Option<String> {
         let (own, base) = (self.cost(path)?, self.data.costs.first()?);
-        let more = |own: f64, base: f64| format!("{:+.0} %", 100.0 * (own / base - 1.0));
+        let more = |times: f64| format!("{:+.0} %", 100.0 * (times - 1.0));
         Some(format!(
             "It costs {} time per token and {} memory for keys and values, on the machine of the confirmation.",
-            more(own.ms_per_token, base.ms_per_token),
-            more(own.kv_bytes_per_token as f64, base.kv_bytes_per_token as f64),
+            more(times_baseline(own, base)),
+            more(own.kv_bytes_per_token as f64 / base.kv_bytes_per_token as f64),
         ))
     }
 }

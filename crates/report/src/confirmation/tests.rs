@@ -57,7 +57,6 @@ fn data() -> ConfirmData {
                 asked_all: false,
             },
             probe: "math".to_owned(),
-            earlier: 0,
             finalists: vec![finalist("0..3,1..5"), finalist("0..2,2..5")],
             controls: BTreeMap::new(),
             settings: BTreeMap::new(),
@@ -160,6 +159,26 @@ fn earlier_confirmations_and_a_search_that_asked_everything_are_told() {
     data.finalists.search.asked_all = true;
     let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
     insta::assert_snapshot!(all.paragraph(), @"A gain is confirmed for path 0..3,1..5: +0.195 [+0.125, +0.273] on 128 questions of probe math. It costs on recall:likelihood. The search has asked these questions as well; only others ranked. This is confirmation 2 of this run, on questions other than the 128 that the others had asked; each of them by itself may call a gain that is none once in twenty. Its seed was used before: the random paths are the same. 1 other probe could not be asked.");
+    let card = all.sentences("0..3,1..5").unwrap();
+    insta::assert_snapshot!(card[..3].join("\n"), @"");
+    // Others may have asked another probe alone.
+    let elsewhere = Earlier { confirmations: 4, questions: 0, is_seed_repeated: false };
+    let of_five =
+        "This is confirmation 5 of this run; each of them by itself may call a gain that is none once in twenty.";
+    assert_eq!(one_of_several(&elsewhere), of_five);
+}
+
+/// The card and the table tell the same cost: that within a round, where it was measured.
+#[test]
+fn the_card_has_the_time_of_the_table() {
+    let (mut data, verdicts) = (data(), verdicts());
+    data.costs[1].times_baseline = Some(1.25);
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
+    let card = all.sentences("0..3,1..5").unwrap().join(" ");
+    assert!(
+        card.contains("costs +25 % time") && all.table(ColorLevel::Plain).contains("[2.75, 3.50] (+25 %)"),
+        "{card}"
+    );
 }
 
 #[test]

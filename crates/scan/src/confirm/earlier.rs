@@ -89,16 +89,42 @@ impl Before {
     }
 }
 
-/// What is said before anything is measured.
-pub(crate) fn note(Earlier { confirmations, questions, is_seed_repeated }: &Earlier, probe: &str, seed: u64) -> String {
+/// What is said before anything is measured; none where the others asked other probes with other seeds.
+pub(crate) fn note(
+    Earlier { confirmations, questions, is_seed_repeated }: &Earlier,
+    probe: &str,
+    seed: u64,
+) -> Option<String> {
     let before = if *confirmations == 1 {
         "an earlier confirmation of this run".to_owned()
     } else {
         format!("{confirmations} earlier confirmations of this run")
     };
-    let mut text = format!("the {questions} questions of {} that {before} asked are left out", base(probe));
-    if *is_seed_repeated {
-        text.push_str(&format!("; seed {seed} was used before, so random paths are the same and questions are not"));
+    let mut parts = Vec::new();
+    if *questions > 0 {
+        parts.push(format!("the {questions} questions of {} that {before} asked are left out", base(probe)));
     }
-    text
+    if *is_seed_repeated {
+        let questions = if *questions > 0 { " and questions are not" } else { "" };
+        parts.push(format!("seed {seed} was used before, so random paths are the same{questions}"));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_asked_is_not_left_out() {
+        let told = |questions, is_seed_repeated| {
+            note(&Earlier { confirmations: 4, questions, is_seed_repeated }, "recall:likelihood", 3)
+        };
+        let left = "the 8 questions of recall that 4 earlier confirmations of this run asked are left out";
+        let seed = "seed 3 was used before, so random paths are the same";
+        assert_eq!(told(8, true), Some(format!("{left}; {seed} and questions are not")));
+        assert_eq!(told(8, false).as_deref(), Some(left));
+        assert_eq!(told(0, true).as_deref(), Some(seed));
+        assert_eq!(told(0, false), None);
+    }
 }

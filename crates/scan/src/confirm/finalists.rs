@@ -10,7 +10,7 @@ use serde_json::json;
 use super::draw::{controls, shams};
 use super::request::{ConfirmRequest, base};
 use super::search::SearchQuestions;
-use crate::plan::{now, sampling};
+use crate::plan::sampling;
 use crate::{Result, ScanError, Subject};
 
 /// One path as the search saw it.
@@ -59,7 +59,9 @@ pub(crate) fn fix(
     Ok(Finalists {
         schema: SCHEMA,
         tool: concat!("neuro ", env!("CARGO_PKG_VERSION")).to_owned(),
-        created: now(),
+        // To the nanosecond, unlike a run's: the ledger knows a confirmation by the hash of this document, and the same
+        // command into another folder is another one.
+        created: jiff::Timestamp::now().to_string(),
         model: subject.model_info(),
         search: SearchSource {
             rows_hash,
@@ -70,7 +72,6 @@ pub(crate) fn fix(
             asked_all: asked.is_all_roles && base(&asked.probe) == base(probe),
         },
         probe: probe.to_owned(),
-        earlier: 0,
         finalists: chosen.iter().zip(0..).map(finalist).collect(),
         controls: overheads,
         settings: settings(subject, request, probe),

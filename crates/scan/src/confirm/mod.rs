@@ -67,16 +67,18 @@ pub fn confirm(
     let name = fresh::askable(subject, request, &named, &before)?;
     let name = name.as_str();
     let (ranking, asked) = search_questions(&data, request, name)?;
-    let mut fixed = finalists::fix(subject, request, &data, &ranking, rows_hash(search)?, name)?;
-    fixed.earlier = before.count();
+    let fixed = finalists::fix(subject, request, &data, &ranking, rows_hash(search)?, name)?;
     let (writer, fixed) = ConfirmWriter::open(out, &fixed)?;
 
     let fresh = fresh::draw(subject, request, &named, &before, asked)?;
+    // What is refused is not asked, and so not entered.
+    writer.check_questions(&fresh.sets)?;
     ledger.enter(entry(out, name, request.seed, &fresh.sets)?)?;
     drop(ledger);
     writer.write_questions(&fresh.sets)?;
-    if let Some(earlier) = &fresh.sets.earlier {
-        observer.note(&earlier::note(earlier, name, request.seed));
+    let note = fresh.sets.earlier.as_ref().and_then(|earlier| earlier::note(earlier, name, request.seed));
+    if let Some(note) = note {
+        observer.note(&note);
     }
     let paths = parse(&fixed, subject.depth())?;
     let prompt = ask(subject, &fresh.main)?.first().map(|asked| asked.prompt().to_vec()).unwrap_or_default();

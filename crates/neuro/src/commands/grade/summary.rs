@@ -19,6 +19,10 @@ pub(super) struct Sample<'a> {
 pub(super) struct Summary<'a> {
     pub(super) probe: &'a Probe,
     pub(super) samples: Vec<Sample<'a>>,
+    /// Questions that have an answer or more.
+    pub(super) answered: usize,
+    /// Questions of the probe.
+    pub(super) questions: usize,
     /// What answers without thought would score.
     pub(super) constants: Vec<Constant>,
 }
@@ -69,6 +73,7 @@ impl Summary<'_> {
             "hash": self.probe.hash(),
             "score": self.score(),
             "n": self.samples.len(),
+            "unanswered": self.questions - self.answered,
             "parse_failures": self.parse_failures(),
             "measures": self.measures().into_iter().map(|(name, value)| (name, json!(value))).collect::<serde_json::Map<_, _>>(),
             "constants": self.constants.iter().map(constant).collect::<Vec<_>>(),
@@ -81,7 +86,11 @@ impl Summary<'_> {
         let answers = if count == 1 { "answer" } else { "answers" };
         let mut text = format!("{}\n\n", styled(DIM, self.probe.id()));
         let mut line = |name: &str, value: String, rest: &str| text.push_str(&format!("{name:<44}{value:>8}{rest}\n"));
-        let counted = format!("  {count} {answers}, {failures} unparsed");
+        let questions = if self.questions == 1 { "question" } else { "questions" };
+        let counted = format!(
+            "  {count} {answers}, {failures} unparsed; {} of {} {questions} answered",
+            self.answered, self.questions
+        );
         let measures = self.measures();
         // The official value first, where the score is not its mean.
         let (first, rest) = measures.split_at(usize::from(self.is_cut()).min(measures.len()));
