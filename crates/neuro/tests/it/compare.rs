@@ -69,6 +69,7 @@ fn a_published_model_s_tasks_in_one_csv() {
     ifeval              prompt_level_strict_acc  541     0.62…  0.57…  -0.04…  [-0.08…, -0.00…]   50    75  0.03…     0.21…  loss before correction only
     ifeval              prompt_level_loose_acc   541     0.67…  0.64…  -0.02…  [-0.06…, +0.01…]   54    67  0.27…     0.65…  no difference shown
     mbpp                pass_at_1                500     0.70…  0.67…  -0.03…  [-0.06…, +0.00…]   25    40  0.08…     0.40…  no difference shown
+    corrected: Holm's method, 7 lines
 
     no gain; two losses before correction, none after
     A path that was chosen by its score on these questions looks better here than it is; on fresh ones `neuro confirm` decides.
@@ -84,6 +85,7 @@ fn two_sample_files() {
     task  metric   n  baseline   path   delta          interval  won  lost       p  corrected  shows
     -     acc     12     0.50…  0.75…  +0.25…  [-0.05…, +0.53…]    3     0  0.25…     0.50…  no difference shown
     -     f1      12     0.56…  0.71…  +0.15…  [-0.03…, +0.33…]    3     0  0.25…     0.50…  no difference shown
+    corrected: Holm's method, 2 lines
 
     no gain; no loss
     A path that was chosen by its score on these questions looks better here than it is; on fresh ones `neuro confirm` decides.
@@ -94,6 +96,7 @@ fn two_sample_files() {
     ----- stdout -----
     task  metric   n  baseline   path   delta          interval  won  lost       p  corrected  shows
     -     f1      12     0.56…  0.71…  +0.15…  [-0.03…, +0.33…]    3     0  0.25…     0.25…  no difference shown
+    corrected: Holm's method, 1 line
 
     no gain; no loss
     A path that was chosen by its score on these questions looks better here than it is; on fresh ones `neuro confirm` decides.

@@ -198,5 +198,11 @@ fn what_cannot_be_confirmed_is_refused() {
     info["settings"]["imported"] = "rys".into();
     info["settings"]["source"] = "someone/a-model".into();
     std::fs::write(place.path().join("run/run.json"), info.to_string()).expect("written");
-    assert_output!(place.run(&["confirm", "run"]), @"");
+    assert_output!(place.run(&["confirm", "run"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: run: the run was made by another program, so its questions are not known; expected one of `neuro scan`
+    hint: neuro scan MODEL measures it here
+    ");
 }

@@ -160,7 +160,11 @@ fn earlier_confirmations_and_a_search_that_asked_everything_are_told() {
     let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
     insta::assert_snapshot!(all.paragraph(), @"A gain is confirmed for path 0..3,1..5: +0.195 [+0.125, +0.273] on 128 questions of probe math. It costs on recall:likelihood. The search has asked these questions as well; only others ranked. This is confirmation 2 of this run, on questions other than the 128 that the others had asked; each of them by itself may call a gain that is none once in twenty. Its seed was used before: the random paths are the same. 1 other probe could not be asked.");
     let card = all.sentences("0..3,1..5").unwrap();
-    insta::assert_snapshot!(card[..3].join("\n"), @"");
+    insta::assert_snapshot!(card[..3].join("\n"), @r"
+    Verdict of a confirmation on 128 questions of probe math: gain. +0.195 [+0.125, +0.273] against the baseline, p = 9e-6 (exact McNemar test, corrected for 2 finalists).
+    The search has asked these questions as well; only others ranked.
+    This is confirmation 2 of this run, on questions other than the 128 that the others had asked; each of them by itself may call a gain that is none once in twenty. Its seed was used before: the random paths are the same.
+    ");
     // Others may have asked another probe alone.
     let elsewhere = Earlier { confirmations: 4, questions: 0, is_seed_repeated: false };
     let of_five =
@@ -196,9 +200,9 @@ fn the_table_says_what_each_verdict_rests_on() {
       +0.195 against the baseline, p = 9.3e-6 corrected for 2 finalists
       it costs on a guard: recall:likelihood -0.312, p = 1.9e-6 (one guard)
       greedy: 0.648 -> 0.844, better on 28, worse on 3 of 128 questions
-      likelihood: 0.500 -> 0.500, +0.000 [-0.051, +0.051], p = 1.000, 1.000 corrected for 2, 128 questions
-      sampled: 0.484 -> 0.516, +0.031 [-0.015, +0.085], p = 0.289, 0.578 corrected for 2, 128 questions
-      guard recall:likelihood: 0.625 -> 0.312, -0.312 [-0.438, -0.203], p = 2e-6, 64 questions
+      likelihood: 0.500 -> 0.500, +0.000 [-0.051, +0.051], p = 1.000 alone, 1.000 corrected for 2 second judges, 128 questions
+      sampled: 0.484 -> 0.516, +0.031 [-0.015, +0.085], p = 0.289 alone, 0.578 corrected for 2 second judges, 128 questions
+      guard recall:likelihood: 0.625 -> 0.312, -0.312 [-0.438, -0.203], p = 2e-6 of one test, 64 questions
       sham, second pass in another order: -0.250 (0..3,3,1..2,4..5)
 
     0..2,2..5: not shown
