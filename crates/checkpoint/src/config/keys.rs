@@ -2,8 +2,8 @@
 //!
 //! What an architecture reads shows in its reading (see [`Fields::unread`]), so that no list can fall behind the code. A key
 //! that is left over passes in three cases only: it never changes what a decoder computes ([`HARMLESS`]), the architecture
-//! knows the one value that its code computes with ([`Only`]), or its value is neutral ([`is_neutral`]). Every other key is
-//! refused: what is ignored here may have been trained with.
+//! or all of them ([`FIXED_OF_ALL`]) know the one value that their code computes with ([`Only`]), or its value is neutral
+//! ([`is_neutral`]). Every other key is refused: what is ignored here may have been trained with.
 
 use serde_json::Value;
 
@@ -187,14 +187,19 @@ const HARMLESS: &[&str] = &[
     "summary_use_proj",
 ];
 
+/// Keys of which every architecture's code computes one thing only, though leaving them out does not say what a neutral
+/// value says: without causal attention tokens would see those behind them.
+const FIXED_OF_ALL: &[(&str, Only)] = &[("is_causal", Only::True)];
+
 /// Keys among the parameters of rotary positions that change nothing: the older name of the kind where the newer is there,
-/// whether a model was trained with it, and how positions in pictures are split, of which a text has none.
-const HARMLESS_OF_ROPE: [&str; 4] = ["type", "finetuned", "mrope_section", "mrope_interleaved"];
+/// whether a model was trained with it, how positions in pictures are split, of which a text has none, and another
+/// program's name of `attention_factor`, which transformers does not read.
+const HARMLESS_OF_ROPE: [&str; 5] = ["type", "finetuned", "mrope_section", "mrope_interleaved", "attn_factor"];
 
 /// Refuses every key that may change what the model computes and that nobody has read. To be asked once all is read.
 pub(super) fn refuse_unread(fields: &Fields<'_>, architecture: &Architecture) -> Result<(), CheckpointError> {
     for (key, value) in fields.unread() {
-        let known = architecture.fixed.iter().find(|(known, _)| *known == key);
+        let known = architecture.fixed.iter().chain(FIXED_OF_ALL).find(|(known, _)| *known == key);
         let changes_nothing =
             || HARMLESS.contains(&key) || is_neutral(value) || (key == "layer_types" && is_full(value));
         match known {
@@ -281,6 +286,24 @@ mod tests {
     use super::*;
     use crate::config::DecoderConfig;
     use crate::config::architecture::KNOWN;
+
+    #[test]
+    fn attention_that_is_not_causal_is_refused_everywhere() {
+        for architecture in KNOWN {
+            let head = if architecture.model_type == "glm4_moe" { r#""head_dim": 64, "# } else { "" };
+            let rope = r#""rope_scaling": {"rope_type": "linear", "factor": 2}, "num_experts_per_tok": 1"#;
+            let read = |value: &str| {
+                let json =
+                    format!(r#"{{"model_type": "{}", {head}{rope}, "is_causal": {value}}}"#, architecture.model_type);
+                DecoderConfig::from_json(json.as_bytes(), Path::new("config.json"))
+            };
+            assert!(read("true").is_ok() && read("null").is_ok(), "{}: {:?}", architecture.model_type, read("true"));
+            for other in ["false", "0", "\"\""] {
+                let error = read(other).expect_err(other).to_string();
+                assert!(error.contains("`is_causal` is ") && error.contains("expected true"), "{error}");
+            }
+        }
+    }
 
     #[test]
     fn lists_hold_no_key_twice_and_no_key_that_says_how_to_compute() {

@@ -44,13 +44,15 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
         (".ln_2.", ".post_attention_layernorm."),
         (".attn.", ".self_attn."),
     ],
-    // transformers' other names for the same (`GPT2Config.attribute_map`).
+    // transformers' other names for the same (`GPT2Config.attribute_map`), and what only its first versions read.
     fixed: &[
         ("hidden_size", Only::As("n_embd")),
         ("max_position_embeddings", Only::As("n_positions")),
         ("n_ctx", Only::Any),
+        ("n_special", Only::Any),
         ("num_attention_heads", Only::As("n_head")),
         ("num_hidden_layers", Only::As("n_layer")),
+        ("predict_special_tokens", Only::Any),
     ],
     fused: &[Fused::Gpt2],
     ..Architecture::BASE
