@@ -4,6 +4,7 @@
     python make.py
 """
 
+import base64
 import json
 import shutil
 import struct
@@ -43,6 +44,10 @@ def with_template(name, template):
 
 def with_tokenizer(name, **parts):
     folder(name, **{"tokenizer.json": json.dumps({**TOKENIZER, **parts})})
+
+
+def charsmap(rules):
+    return {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(rules).decode()}
 
 
 def gguf(name, *parts, tensors=0, keys=0):
@@ -100,7 +105,11 @@ def main():
     with_tokenizer("tokenizer-doubles", normalizer={"type": "Sequence", "normalizers": [twice] * 60})
     with_tokenizer("tokenizer-decodes-to-much", decoder={"type": "Sequence", "decoders": [twice] * 60})
     folder("config-deep", **{"config.json": '{"a":' * 4000})
-    folder("tokenizer-deep", **{"tokenizer.json": "[" * 4000})
+    nested = '{"normalizer":' + '{"type":"Sequence","normalizers":[' * 4000
+    folder("tokenizer-deep", **{"tokenizer.json": nested})
+    # Rules of normalisation whose trie claims more bytes than there are, and a rule that writes much.
+    with_tokenizer("tokenizer-charsmap-2-32", normalizer=charsmap(b"\xff\xff\xff\xff\0"))
+    with_tokenizer("tokenizer-charsmap-writes-much", normalizer=charsmap(struct.pack("<I", 0) + b"a" * 4096))
     # Files elsewhere, and files that run code.
     index = {"metadata": {}, "weight_map": {"model.norm.weight": "../../../etc/passwd.safetensors"}}
     folder("index-out-of-the-folder", **{"model.safetensors": None, "model.safetensors.index.json": json.dumps(index)})

@@ -3,17 +3,39 @@
 
 use serde_json::Value;
 
+use crate::charsmap;
+
 /// Bytes that may become of one. Real tokenizers write three for a space, and some do so twice.
 const MOST: f64 = 65_536.0;
 
-/// What is wrong with a `tokenizer.json` whose replacements, one behind the other, may write too much.
+/// What is wrong with a `tokenizer.json` whose replacements, one behind the other, may write too much, or whose compiled
+/// ones are not what they claim.
 pub(crate) fn excess(tokenizer: &Value) -> Option<String> {
     ["normalizer", "pre_tokenizer", "decoder"].into_iter().find_map(|part| {
-        let growth = growth(tokenizer.get(part)?);
+        let value = tokenizer.get(part)?;
+        if let Some(problem) = flaw(value) {
+            return Some(problem);
+        }
+        let growth = growth(value);
         (growth > MOST).then(|| {
             format!("the replacements of its {part} can make {growth:.1e} bytes of one, expected at most {MOST}; it is hostile")
         })
     })
+}
+
+/// The key under which compiled replacements stand.
+const CHARSMAP: &str = "precompiled_charsmap";
+
+/// What is wrong with compiled replacements anywhere in a part.
+fn flaw(part: &Value) -> Option<String> {
+    match part {
+        Value::Array(parts) => parts.iter().find_map(flaw),
+        Value::Object(fields) => {
+            let own = fields.get(CHARSMAP).and_then(Value::as_str);
+            own.and_then(|text| charsmap::longest_of_text(text).err()).or_else(|| fields.values().find_map(flaw))
+        }
+        _ => None,
+    }
 }
 
 /// An upper bound of the bytes that become of one, for a part and all within it.
@@ -29,6 +51,9 @@ fn growth(part: &Value) -> f64 {
                 // Once for each byte, and once more where nothing stands.
                 _ => 1.0 + written,
             };
+            // A character, which may be a single byte, becomes one of the compiled texts.
+            let compiled = fields.get(CHARSMAP).and_then(Value::as_str).map(charsmap::longest_of_text);
+            let own = own * compiled.and_then(Result::ok).map_or(1.0, |longest| longest.max(1) as f64);
             own * fields.values().filter(|value| value.is_array() || value.is_object()).map(growth).product::<f64>()
         }
         _ => 1.0,
@@ -62,6 +87,13 @@ mod tests {
         let chain = |length: usize| json!({"decoder": {"decoders": vec![replace("aa"); length]}});
         assert_eq!(excess(&chain(16)), None);
         assert!(excess(&chain(17)).is_some_and(|problem| problem.contains("decoder")));
+        // 256 bytes of one, twice and three times.
+        let compiled = json!({"type": "Precompiled", "precompiled_charsmap": format!("AAAAA{}", "B".repeat(342))});
+        assert_eq!(growth(&compiled), 256.0);
+        assert_eq!(excess(&json!({"normalizer": {"normalizers": [compiled, compiled]}})), None);
+        assert!(excess(&json!({"normalizer": {"normalizers": [compiled, compiled, compiled]}})).is_some());
+        let hostile = json!({"normalizer": {"normalizers": [{"precompiled_charsmap": "/////wA="}]}});
+        assert!(excess(&hostile).is_some_and(|problem| problem.contains("a trie of 4294967295 bytes")));
         // No overflow however long it is.
         assert!(excess(&chain(10_000)).is_some());
     }

@@ -7,6 +7,7 @@
 //! Sharpest edge: a chat template is a program from a stranger. It runs on metered time, memory and recursion
 //! ([`TextError::TemplateLimit`]), and its `strftime_now` makes a prompt depend on the day ([`Text::reads_clock`]).
 
+mod charsmap;
 mod detokenizer;
 mod error;
 mod files;

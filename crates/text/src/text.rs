@@ -148,11 +148,26 @@ fn caught<T>(call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, String> 
         .map_err(|error| error.to_string())
 }
 
+/// The parts of a `tokenizer.json` that rewrite texts.
+#[derive(serde::Deserialize, serde::Serialize)]
+struct Parts {
+    normalizer: Option<serde_json::Value>,
+    pre_tokenizer: Option<serde_json::Value>,
+    decoder: Option<serde_json::Value>,
+}
+
 /// The tokenizer of `tokenizer.json` with the tokens that the config adds. Truncation and padding are for training.
 fn build(json: &[u8], special: &Special) -> tokenizers::Result<Tokenizer> {
-    // What is no JSON is the library's to refuse.
-    if let Some(problem) = serde_json::from_slice(json).ok().and_then(|json| growth::excess(&json)) {
-        return Err(problem.into());
+    match serde_json::from_slice::<Parts>(json) {
+        Ok(parts) => {
+            if let Some(problem) = growth::excess(&serde_json::json!(parts)) {
+                return Err(problem.into());
+            }
+        }
+        // The library reads both, so that the first would get by.
+        Err(error) if error.to_string().starts_with("duplicate field") => return Err(error.into()),
+        // What is no JSON is the library's to refuse.
+        Err(_) => {}
     }
     let mut tokenizer = Tokenizer::from_bytes(json)?;
     tokenizer.with_truncation(None)?;

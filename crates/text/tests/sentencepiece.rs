@@ -233,13 +233,20 @@ fn broken_folders_are_named() {
         let error = open(&model, &files).unwrap_err();
         assert!(error.contains(expected), "{error}");
     }
-    // Rules of normalisation that are none: an error, or a text; never a crash.
-    for charsmap in [&b"\x12\x01\x00"[..], b"\x12\x05\xff\xff\xff\xff\x00", b"\x12\x08\x04\x00\x00\x00\xff\xff\xff\xff"]
-    {
+    // Rules of normalisation that are none: an error that names the file, or a text; never a crash.
+    for (charsmap, expected) in [
+        (&b"\x12\x01\x00"[..], "has 1 bytes"),
+        (b"\x12\x05\xff\xff\xff\xff\x00", "a trie of 4294967295 bytes"),
+        (b"\x12\x08\x04\x00\x00\x00\xff\xff\xff\xff", ""),
+    ] {
         let mut spec = vec![0x1a, u8::try_from(charsmap.len()).unwrap()];
         spec.extend(charsmap);
-        if let Ok(text) = open(&model(&[unknown, ("a", 1, 0.0)], &spec), &[]) {
-            let _ = text.encode("aé", false);
+        match open(&model(&[unknown, ("a", 1, 0.0)], &spec), &[]) {
+            Ok(text) => {
+                assert!(expected.is_empty(), "{expected}");
+                let _ = text.encode("aé", false);
+            }
+            Err(error) => assert!(error.contains("tokenizer.model") && error.contains(expected), "{error}"),
         }
     }
 }

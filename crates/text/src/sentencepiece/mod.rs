@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use self::added::Added;
 use self::proto::{Kind, Model};
+use crate::charsmap;
 use crate::files::TextFiles;
 use crate::header::{self, Prefix, Spelling};
 
@@ -62,6 +63,10 @@ pub(crate) fn convert(bytes: &[u8], beside: &Beside) -> Result<TextFiles, String
             .to_owned());
     }
     let model = Model::read(bytes)?;
+    if !model.charsmap.is_empty() {
+        // Here the file can be named that has it.
+        charsmap::longest(model.charsmap)?;
+    }
     let unused = model.pieces.iter().filter(|piece| piece.kind == UNUSED).count();
     if unused > 0 {
         return Err(format!("{unused} of its pieces are marked as unused, which is not read"));
