@@ -8,6 +8,7 @@
 //! .locks/models--org--name/ETAG.lock        held by whoever downloads that content
 //! ```
 
+use std::collections::HashSet;
 use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -61,21 +62,34 @@ impl Repository {
         self.folder.join(".no_exist").join(commit).join(file).exists()
     }
 
-    /// Proves that everything in a snapshot lies in the model's own folder. Links to nothing are passed over.
-    pub(crate) fn check(&self, commit: &str) -> Result<()> {
+    /// Proves that everything in a snapshot, and the file that was named, lies in the model's own folder. Links to nothing
+    /// are passed over.
+    pub(crate) fn check(&self, commit: &str, file: Option<&str>) -> Result<()> {
         let root = self.folder.canonicalize().map_err(|source| HubError::Io { path: self.folder.clone(), source })?;
-        check_below(&root, &self.snapshot(commit), DEPTH)
+        let folder = self.snapshot(commit);
+        check_below(&root, &folder, DEPTH, &mut HashSet::new())?;
+        file.map_or(Ok(()), |file| check_one(&root, &folder.join(file)))
     }
 }
 
-fn check_below(root: &Path, folder: &Path, depth: usize) -> Result<()> {
+/// `seen`: the folders that were looked at, by whatever links they were reached.
+fn check_below(root: &Path, folder: &Path, depth: usize, seen: &mut HashSet<PathBuf>) -> Result<()> {
     let failed = |source| HubError::Io { path: folder.to_path_buf(), source };
     check_one(root, folder)?;
+    if !seen.insert(folder.canonicalize().map_err(failed)?) {
+        return Ok(());
+    }
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         check_one(root, &path)?;
-        if depth > 0 && path.is_dir() {
-            check_below(root, &path, depth - 1)?;
+        if path.is_dir() {
+            let is_seen = || path.canonicalize().is_ok_and(|target| seen.contains(&target));
+            match depth.checked_sub(1) {
+                Some(depth) => check_below(root, &path, depth, seen)?,
+                None if is_seen() => {}
+                // What nobody has looked at is not to be used.
+                None => return Err(HubError::Deep { path, most: DEPTH }),
+            }
         }
     }
     Ok(())
@@ -228,7 +242,7 @@ mod writing {
                     let place = repository.snapshot("c0").join(file);
                     assert_eq!(std::fs::read_to_string(place).expect("a file"), "content");
                 }
-                repository.check("c0").expect("all inside");
+                repository.check("c0", None).expect("all inside");
             }
             assert!(repository.place_with(&[], "tag", "c0", "file").is_err());
             let entries = std::fs::read_dir(repository.snapshot("c0")).expect("a folder").count();
@@ -278,15 +292,24 @@ mod tests {
         symlink("../../blobs/tag", snapshot.join("good")).expect("a link");
         symlink("../../blobs/none", snapshot.join("dangling")).expect("a link");
         symlink(".", snapshot.join("circle")).expect("a link");
-        repository.check("c0").expect("all inside");
+        repository.check("c0", None).expect("all inside");
         for (link, target) in
             [("secret", "../../../secret"), ("folder/secret", "../../../../secret"), ("up", "../../..")]
         {
             let link = snapshot.join(link);
             symlink(target, &link).expect("a link");
-            let error = repository.check("c0").expect_err("a link that leads out");
+            let error = repository.check("c0", None).expect_err("a link that leads out");
             assert!(matches!(&error, HubError::LeadsOut { path, .. } if *path == link), "{error}");
             std::fs::remove_file(link).expect("removed");
         }
+        symlink("../../../secret", snapshot.join("named.gguf")).expect("a link");
+        assert!(matches!(repository.check("c0", Some("named.gguf")), Err(HubError::LeadsOut { .. })));
+        std::fs::remove_file(snapshot.join("named.gguf")).expect("removed");
+        // As deep as is looked at, and one deeper, where a link could hide.
+        std::fs::create_dir_all(snapshot.join("1/2/3/4")).expect("folders");
+        repository.check("c0", None).expect("all inside");
+        std::fs::create_dir_all(snapshot.join("1/2/3/4/5")).expect("folders");
+        let error = repository.check("c0", None).expect_err("too deep").to_string();
+        assert!(error.contains("expected at most 4"), "{error}");
     }
 }

@@ -52,6 +52,14 @@ pub enum HubError {
         /// What it leads to.
         target: PathBuf,
     },
+    /// A folder of a snapshot lies deeper than is looked for links out of the cache.
+    #[error("{} lies too deep in the snapshot, expected at most {most} folders within folders; remove it", path.display())]
+    Deep {
+        /// The folder.
+        path: PathBuf,
+        /// Folders within folders that are looked at.
+        most: usize,
+    },
     /// The model is not in the cache, and the network is not to be used.
     #[error("{name} is not complete on this machine ({lacking}; cache {}), and {why}", cache.display())]
     NotHere {

@@ -29,9 +29,10 @@ struct Fetch<'a> {
     total: u64,
 }
 
-/// Downloads what is missing. `is_hasty`: the first failure to reach the hub is the last.
+/// Downloads what is missing. Of a model two names: as it was given, and as the hub is asked.
+/// `is_hasty`: the first failure to reach the hub is the last.
 pub(crate) fn fetch(
-    name: &HubName,
+    (name, asked): (&HubName, &HubName),
     need: Need,
     settings: &Settings,
     repository: &Repository,
@@ -41,7 +42,7 @@ pub(crate) fn fetch(
     let client = Client::new(settings)?;
     observe(Event::Asking { host: client.host() });
     let tries = Tries::new(if is_hasty { 1 } else { TRIES }, settings.pause);
-    let listing = tries.run(observe, || client.listing(name))?;
+    let listing = tries.run(observe, || client.listing(asked))?;
     let choice = choose(name, &listing.files, need)?;
     let commit = listing.commit.clone();
     let folder = repository.snapshot(&commit);
@@ -61,7 +62,7 @@ pub(crate) fn fetch(
     }
     // Only now, so that a revision never stands for a half of its files.
     repository.refer(name.revision(), &commit)?;
-    repository.check(&commit)?;
+    repository.check(&commit, name.file())?;
     let path = name.file().map_or_else(|| folder.clone(), |file| folder.join(file));
     Ok(Snapshot { path, name: name.at(&commit), commit, is_fresh: true })
 }
@@ -92,7 +93,7 @@ impl Fetch<'_> {
             // Another process, or another commit, may have brought it.
             let is_here = |size: u64| blob.metadata().is_ok_and(|found| found.len() == size);
             let mut tries = tries();
-            let mut furthest = 0;
+            let (mut furthest, mut damages) = (0, 0);
             while !is_here(announced.size) {
                 let mut reached = 0;
                 let mut arrived = |bytes| {
@@ -107,6 +108,13 @@ impl Fetch<'_> {
                         if reached > furthest {
                             furthest = reached;
                             tries.forgive();
+                        }
+                        if failure.is_damage() {
+                            // All of it was removed, so that the beginning is progress again; but not without end.
+                            (furthest, damages) = (0, damages + 1);
+                            if damages == CHANGES {
+                                return Err(failure.into_error());
+                            }
                         }
                         tries.pause(failure, observe)?;
                         let now =

@@ -82,11 +82,11 @@ pub fn find(name: &HubName, need: Need, settings: &Settings, observe: &mut dyn F
     let repository = Repository::new(&settings.cache, name);
     let commit = repository.commit(name.revision())?.filter(|commit| repository.snapshot(commit).is_dir());
     let Some(commit) = commit else {
-        return download(name, need, settings, &repository, "nothing of it is there", false, observe);
+        return download((name, name), need, settings, &repository, "nothing of it is there", false, observe);
     };
     let lacks = lacking(&repository, &commit, name, need);
     let cached = || -> Result<Snapshot> {
-        repository.check(&commit)?;
+        repository.check(&commit, name.file())?;
         let folder = repository.snapshot(&commit);
         let path = name.file().map_or_else(|| folder.clone(), |file| folder.join(file));
         Ok(Snapshot { path, name: name.at(&commit), commit: commit.clone(), is_fresh: false })
@@ -96,7 +96,8 @@ pub fn find(name: &HubName, need: Need, settings: &Settings, observe: &mut dyn F
     if lacks.is_nothing() || is_usable && (settings.offline || !cfg!(feature = "download")) {
         return cached();
     }
-    match download(name, need, settings, &repository, &lacks.to_string(), is_usable, observe) {
+    // Of the commit that is here, even where the branch has moved on: what is here would otherwise be half of each.
+    match download((name, &name.at(&commit)), need, settings, &repository, &lacks.to_string(), is_usable, observe) {
         Err(problem) if is_usable && problem.is_passing() => {
             observe(Event::Unreachable { problem: &problem });
             cached()
@@ -105,9 +106,10 @@ pub fn find(name: &HubName, need: Need, settings: &Settings, observe: &mut dyn F
     }
 }
 
-/// Downloads what is missing, or says why not. `is_hasty`: the first failure to reach the hub is the last.
+/// Downloads what is missing, or says why not. Of a model two names: as it was given, and as the hub is asked.
+/// `is_hasty`: the first failure to reach the hub is the last.
 fn download(
-    name: &HubName,
+    (name, asked): (&HubName, &HubName),
     need: Need,
     settings: &Settings,
     repository: &Repository,
@@ -121,10 +123,10 @@ fn download(
         return Err(not_here("HF_HUB_OFFLINE forbids the network"));
     }
     #[cfg(feature = "download")]
-    return crate::fetch::fetch(name, need, settings, repository, is_hasty, observe);
+    return crate::fetch::fetch((name, asked), need, settings, repository, is_hasty, observe);
     #[cfg(not(feature = "download"))]
     {
-        let _ = (need, repository, is_hasty, observe);
+        let _ = (asked, need, repository, is_hasty, observe);
         Err(not_here("this neuro was built without downloads"))
     }
 }

@@ -2,11 +2,13 @@
 //! programs of that world share. What is there is used without asking anybody; what is missing is downloaded.
 //!
 //! Rules, variables and layout are those of `huggingface_hub` (its `constants.py` and `file_download.py`), so that each
-//! finds what the other has fetched. Only what a scan needs is taken: settings, tokenizer, templates, safetensors.
+//! finds what the other has fetched. Only what is needed is taken: settings, tokenizer, templates, licence, safetensors.
 //!
 //! Sharpest edge: every name and byte is foreign. Names of files, revisions and commits are checked before they become
-//! paths, no file of a snapshot may lie outside the model's own folder, contents are checked against the hash that the hub
-//! announces before they get their name, and the token is sent to the hub's own address and to no other.
+//! paths, no file of a snapshot may lie outside the model's own folder, large contents (those with a SHA-256: weights,
+//! most tokenizers) are checked against the hash that the hub announces before they get their name, and the token is sent to
+//! the hub's own address and to no other. Of small contents only the size is checked: their tags are Git's SHA-1, which is
+//! not computed, so that for them TLS is all there is.
 
 mod cache;
 mod error;

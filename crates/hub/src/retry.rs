@@ -30,6 +30,18 @@ impl Failure {
         let (Self::Final(error) | Self::Passing { error, .. }) = self;
         matches!(error, HubError::Status { status, .. } if *status == wanted)
     }
+
+    /// Whether what arrived was another content than announced, and is thrown away.
+    pub(crate) fn is_damage(&self) -> bool {
+        let (Self::Final(error) | Self::Passing { error, .. }) = self;
+        matches!(error, HubError::Damaged { .. })
+    }
+
+    /// What went wrong.
+    pub(crate) fn into_error(self) -> HubError {
+        let (Self::Final(error) | Self::Passing { error, .. }) = self;
+        error
+    }
 }
 
 impl From<HubError> for Failure {

@@ -119,6 +119,9 @@ pub(crate) fn choose(name: &HubName, files: &[(String, Option<u64>)], need: Need
         "phantom.json",
     ];
     const TEMPLATES: &str = "additional_chat_templates/";
+    /// Taken where they are there, and never missed: an export reads under which licence the model is.
+    const CARD: &str = "README.md";
+    const LICENCES: [&str; 3] = ["LICENSE", "LICENCE", "NOTICE"];
 
     let is_there = |wanted: &str| files.iter().any(|(file, _)| file == wanted);
     let unusable = |problem: String| HubError::Unusable { name: name.clone(), problem };
@@ -154,6 +157,9 @@ pub(crate) fn choose(name: &HubName, files: &[(String, Option<u64>)], need: Need
         }
         chosen.push(file.clone());
     }
+    let is_licence = |file: &str| LICENCES.iter().any(|beginning| file.starts_with(beginning));
+    let at_the_root = files.iter().map(|(file, _)| file).filter(|file| !file.contains('/') && is_inside(file));
+    chosen.extend(at_the_root.filter(|file| *file == CARD || is_licence(file)).cloned());
     if need == Need::Everything {
         // As the checkpoint is opened: a single file goes before an index.
         chosen.push(match [WEIGHTS, INDEX].into_iter().find(|file| is_there(file)) {
@@ -237,8 +243,10 @@ mod tests {
         fn only_what_is_needed_is_chosen() {
             let all = [
                 ".gitattributes",
+                "LICENSE.txt",
                 "README.md",
                 "config.json",
+                "docs/LICENSE",
                 "generation_config.json",
                 "merges.txt",
                 "model.safetensors",
@@ -258,10 +266,12 @@ mod tests {
                 "tokenizer_config.json",
                 "tokenizer.json",
                 "additional_chat_templates/rag.jinja",
+                "LICENSE.txt",
+                "README.md",
             ];
             let found = of("a/b", &all, Need::Everything).expect("files");
-            assert_eq!(found[..5], small);
-            assert_eq!(found[5..], ["model.safetensors"]);
+            assert_eq!(found[..7], small);
+            assert_eq!(found[7..], ["model.safetensors"]);
             assert_eq!(of("a/b", &all, Need::Description).expect("files"), small);
             let sentencepiece = ["config.json", "tokenizer.model", "added_tokens.json", INDEX, "vocab.json"];
             assert_eq!(

@@ -109,13 +109,11 @@ fn a_model_is_fetched_once_and_then_found_without_asking() {
     let snapshot = find(&name, Need::Everything, &place.settings, &mut observe).unwrap();
     assert_eq!(snapshot.path, place.folder().join("snapshots").join(COMMIT));
     assert_eq!((snapshot.name.to_string(), snapshot.is_fresh), (format!("org/name@{COMMIT}"), true));
-    for (file, bytes) in
-        files(&weights(1), &weights(2)).into_iter().filter(|(file, _)| !file.starts_with(['.', 'R', 'p']))
-    {
+    for (file, bytes) in files(&weights(1), &weights(2)).into_iter().filter(|(file, _)| !file.starts_with(['.', 'p'])) {
         assert_eq!(read(&snapshot.path, file), bytes, "{file}");
     }
     // Nothing that is not needed, nothing half done, the reference last.
-    assert!(["README.md", "pytorch_model.bin"].iter().all(|file| !snapshot.path.join(file).exists()));
+    assert!([".gitattributes", "pytorch_model.bin"].iter().all(|file| !snapshot.path.join(file).exists()));
     assert!(place.names("blobs").iter().all(|blob| !blob.ends_with(".incomplete")));
     assert_eq!(read(&place.folder(), "refs/main"), COMMIT.as_bytes());
     assert!(place.names(&format!(".no_exist/{COMMIT}")).contains(&"generation_config.json".to_owned()));
@@ -349,6 +347,20 @@ fn revisions_are_pinned_and_share_what_they_have_in_common() {
     assert_eq!(place.find("org/name").unwrap().commit, COMMIT);
     assert_eq!(place.find(&format!("org/name@{OTHER}")).unwrap(), Snapshot { is_fresh: false, ..other });
     assert_eq!(place.hub.asked(), []);
+}
+
+#[test]
+fn what_is_missing_comes_from_the_commit_that_is_here() {
+    let place = Place::sharded();
+    let shard = "model-00002-of-00002.safetensors";
+    let snapshot = place.find("org/name").unwrap();
+    std::fs::remove_file(snapshot.path.join(shard)).unwrap();
+    std::fs::remove_file(place.folder().join("blobs").join(sha256(&weights(2)))).unwrap();
+    place.hub.commit("main", OTHER, &files(&weights(3), &weights(4)));
+    let again = place.find("org/name").unwrap();
+    assert_eq!((again.commit.as_str(), &again.path), (COMMIT, &snapshot.path));
+    assert_eq!(read(&again.path, shard), weights(2));
+    assert_eq!(read(&place.folder(), "refs/main"), COMMIT.as_bytes());
 }
 
 #[test]
