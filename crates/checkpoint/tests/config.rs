@@ -170,6 +170,12 @@ fn rope_may_depend_on_the_layer_type() {
     );
     assert_eq!(layers[1].attention.rope.theta, 1e6);
     assert_eq!(layers[1].attention.rope.scaling, RopeScaling::Linear { factor: 2.0 });
+    // A parameter beside the entries would count for none of them, or for all.
+    for (key, value) in [("chunked_attention", json!({"rope_type": "default"})), ("factor", json!(2.0))] {
+        let mut beside = config.clone();
+        beside["rope_parameters"][key] = value;
+        assert!(refusal(&beside).contains(&format!("rope_parameters.{key}` is ")), "{}", refusal(&beside));
+    }
     let missing = with(config, json!({"rope_parameters": {"full_attention": {"rope_type": "default"}}}));
     assert!(refusal(&missing).contains("no entry for sliding_attention"));
 }

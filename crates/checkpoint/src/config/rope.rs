@@ -165,6 +165,13 @@ impl RopeByLayerType {
         let local = Reader { original: None, ..local.unwrap_or(reader) };
         let [full, sliding] = [(LAYER_TYPES[0], &reader), (LAYER_TYPES[1], &local)]
             .map(|(layer_type, reader)| parameters.object(layer_type)?.map(|own| reader.read(&own)).transpose());
+        // A kind of layer that is not known here, or a parameter that would count for none of them, though its number was
+        // checked.
+        let beside = parameters.aside();
+        for layer_type in LAYER_TYPES {
+            beside.has(layer_type);
+        }
+        refuse_unread_of_rope(&beside)?;
         Ok(Self { full: full?, sliding: sliding? })
     }
 
