@@ -9,7 +9,7 @@
 //! ```
 
 use std::collections::HashSet;
-use std::io::{self, ErrorKind, Read as _};
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::Result;
@@ -108,6 +108,7 @@ fn check_one(root: &Path, path: &Path) -> Result<()> {
 #[cfg(feature = "download")]
 mod writing {
     use std::fs::{File, TryLockError};
+    use std::io;
 
     use super::*;
 
