@@ -7,14 +7,15 @@
     reason = "a helper of tests fails like a test, and says what it measured"
 )]
 
+#[path = "common/peak.rs"]
+mod peak;
+
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use neuro_checkpoint::{Checkpoint, DecoderConfig, Memory};
-use neuro_model::{Decoder, Device, WeightType};
+use neuro_checkpoint::{Checkpoint, DecoderConfig};
+use neuro_model::WeightType;
 use serde_json::{Map, json};
 
 /// Writes a llama with bf16 weights, tensor by tensor.
@@ -49,25 +50,11 @@ fn check(hidden: usize, layers: usize) {
     // On the disk: the system's folder for temporary files may be memory.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     write(folder.path(), hidden, layers);
-    let checkpoint = Arc::new(Checkpoint::open(folder.path()).unwrap());
-    let stored = checkpoint.weights.total_bytes();
-    let Some(before) = Memory::anonymous_of_this_process() else {
+    let stored = Checkpoint::open(folder.path()).unwrap().weights.total_bytes();
+    let Some((held, peak)) = peak::of_loading(folder.path(), |_| WeightType::Q8_0) else {
         return println!("skipped: memory cannot be measured here");
     };
-    let (peak, done) = (AtomicU64::new(0), AtomicBool::new(false));
-    let held = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                peak.fetch_max(Memory::anonymous_of_this_process().unwrap_or(0), Ordering::Relaxed);
-                std::thread::sleep(std::time::Duration::from_millis(1));
-            }
-        });
-        let decoder = Decoder::load_as(&checkpoint, &Device::Cpu, WeightType::Q8_0);
-        // Before anything can panic: the scope waits for the thread.
-        done.store(true, Ordering::Relaxed);
-        decoder.unwrap().weight_bytes() as u64
-    });
-    let (peak, layer) = (peak.into_inner().saturating_sub(before), held / layers as u64);
+    let layer = held / layers as u64;
     println!(
         "{stored} bytes of bf16: {held} are held as Q8_0, at most {peak} were taken while loading ({:.3} of what is held); \
          a layer has {layer}",

@@ -5,14 +5,11 @@
 
 #[path = "../../checkpoint/tests/common/gguf.rs"]
 mod gguf;
-
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+#[path = "common/peak.rs"]
+mod peak;
 
 use gguf::{Gguf, Tensor, float, number, text};
-use neuro_checkpoint::{Checkpoint, Memory};
-use neuro_model::{Decoder, Device, WeightType};
+use neuro_model::WeightType;
 
 const HIDDEN: u64 = 1024;
 const MLP: u64 = 4096;
@@ -55,33 +52,15 @@ fn file(format: u32, (length, bytes): (u64, u64)) -> Gguf {
     file
 }
 
-/// Bytes that the decoder holds, and how far anonymous memory rose while it was loaded.
-fn load(path: &Path) -> Option<(u64, u64)> {
-    let checkpoint = Arc::new(Checkpoint::open(path).unwrap());
-    let before = Memory::anonymous_of_this_process()?;
-    let (peak, done) = (AtomicU64::new(0), AtomicBool::new(false));
-    let held = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                peak.fetch_max(Memory::anonymous_of_this_process().unwrap_or(0), Ordering::Relaxed);
-                std::thread::sleep(std::time::Duration::from_millis(1));
-            }
-        });
-        let decoder = Decoder::load_as(&checkpoint, &Device::Cpu, WeightType::for_stored(&checkpoint));
-        // Before anything can panic: the scope waits for the thread.
-        done.store(true, Ordering::Relaxed);
-        decoder.unwrap().weight_bytes() as u64
-    });
-    Some((held, peak.into_inner().saturating_sub(before)))
-}
-
 #[test]
 fn a_quantised_file_is_not_there_twice() {
     let folder = tempfile::tempdir().unwrap();
     for (name, format, block) in [("Q4_0", 2, (32, 18)), ("Q8_0", 8, (32, 34))] {
         let path = folder.path().join(format!("{name}.gguf"));
         std::fs::write(&path, file(format, block).bytes()).unwrap();
-        let Some((held, peak)) = load(&path) else { return println!("skipped: memory cannot be measured here") };
+        let Some((held, peak)) = peak::of_loading(&path, WeightType::for_stored) else {
+            return println!("skipped: memory cannot be measured here");
+        };
         let layer = held / u64::from(LAYERS);
         println!("{name}: {held} bytes are held, at most {peak} were taken while loading; a layer has {layer}");
         assert!(peak <= held * 12 / 10 + layer, "{name}: {peak} for {held}");

@@ -98,9 +98,12 @@ fn llama_3_encodes_as_llama_cpp_does() {
 mod support {
     use std::collections::HashMap;
 
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+
     /// Tokens and merges in GPT-2's spelling of bytes, from lines of base64 and rank.
     pub(super) fn of_ranks(file: &str) -> (Vec<String>, Vec<String>) {
-        let pieces: Vec<Vec<u8>> = file.lines().map(|line| base64(line.split(' ').next().unwrap())).collect();
+        let pieces: Vec<Vec<u8>> =
+            file.lines().map(|line| BASE64_STANDARD.decode(line.split(' ').next().unwrap()).unwrap()).collect();
         let ranks: HashMap<&[u8], usize> =
             pieces.iter().enumerate().map(|(rank, piece)| (piece.as_slice(), rank)).collect();
         let spelling = spelling();
@@ -139,19 +142,6 @@ mod support {
             char::from_u32(code).unwrap()
         };
         (0..256).map(spell).collect()
-    }
-
-    fn base64(text: &str) -> Vec<u8> {
-        const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
-        for digit in text.bytes().filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte)) {
-            (bits, count) = (bits << 6 | digit as u32, count + 6);
-            if count >= 8 {
-                count -= 8;
-                bytes.push((bits >> count) as u8);
-            }
-        }
-        bytes
     }
 }
 

@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use neuro_text::{Message, RenderOptions, Text};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,24 +42,11 @@ fn open(model: &[u8], files: &[(&str, Value)]) -> Result<Text, String> {
     Text::open(dir.path()).map(Option::unwrap).map_err(|error| error.to_string())
 }
 
-fn base64(text: &str) -> Vec<u8> {
-    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
-    for digit in text.bytes().filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte)) {
-        (bits, count) = (bits << 6 | digit as u32, count + 6);
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count) as u8);
-        }
-    }
-    bytes
-}
-
 /// Compares with what SentencePiece gave; a line for each difference.
 fn compare(document: &Document) -> Vec<String> {
     let mut differing = Vec::new();
     for golden in &document.goldens {
-        let text = open(&base64(&golden.model), &[]).unwrap();
+        let text = open(&BASE64_STANDARD.decode(&golden.model).unwrap(), &[]).unwrap();
         for ((case, ids), decoded) in document.texts.iter().zip(&golden.ids).zip(&golden.decoded) {
             // Text behind a token that is found in it begins as if behind a space, as in transformers and llama.cpp.
             if case.contains("<tool>") {

@@ -126,7 +126,9 @@ impl Matrix {
     }
 }
 
-impl Packed for Matrix {
+#[expect(unsafe_code, reason = "the trait's promise")]
+// SAFETY: `multiply` runs over all groups and, in each, over all sets.
+unsafe impl Packed for Matrix {
     type Step = Group;
     type Sums = Sums;
 

@@ -14,7 +14,12 @@ use super::gated::apply;
 use super::plan::{Costs, Plan, is_serial};
 
 /// A weight whose outputs lie in panels, for rows that come in groups.
-pub(crate) trait Packed: Sync {
+///
+/// # Safety
+/// [`multiply`](Self::multiply) must call `put` for every group of the rows and every set that it is given: results are taken to
+/// be written where it has returned.
+#[expect(unsafe_code, reason = "memory that is not set before depends on what implementations do")]
+pub(crate) unsafe trait Packed: Sync {
     /// What a group's rows are at one step of the inner dimension.
     type Step: Reused;
     /// Sums of a group's rows over a panel's outputs.
@@ -93,7 +98,7 @@ pub(crate) fn multiply<P: Packed>(x: &Rows<P::Step>, weights: &[(&P, Added)]) ->
     for_each(pieces, is_serial, |(weight, added, piece)| store_piece(weight, x, added, piece));
     for (out, (weight, _)) in outs.iter_mut().zip(weights) {
         #[expect(unsafe_code, reason = "zeros would be written first otherwise, which takes as long as small products")]
-        // SAFETY: the pieces are all of every row, and each has been written whole.
+        // SAFETY: the pieces are all of every row, and each has been written whole, as implementations of `Packed` promise.
         unsafe {
             out.set_len(x.rows * weight.output());
         }

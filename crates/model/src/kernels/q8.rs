@@ -176,7 +176,9 @@ impl Rounded {
     }
 }
 
-impl Packed for Matrix {
+#[expect(unsafe_code, reason = "the trait's promise")]
+// SAFETY: `multiply` runs over all groups and, in each, over all sets.
+unsafe impl Packed for Matrix {
     type Step = Rounded;
     type Sums = Sums;
 

@@ -1,5 +1,6 @@
 //! SentencePiece's BPE: pieces with scores, spaces written as `▁`, and bytes for what no piece has.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use neuro_checkpoint::HeaderTokenizer;
 use serde_json::{Value, json};
 
@@ -50,7 +51,8 @@ pub(super) fn spelled(header: &HeaderTokenizer, vocabulary: &Vocabulary, spellin
     let replace = |pattern: Value, content: &str| json!({"type": "Replace", "pattern": pattern, "content": content});
     let mut normalizers = Vec::new();
     if !spelling.charsmap.is_empty() {
-        normalizers.push(json!({"type": "Precompiled", "precompiled_charsmap": base64(spelling.charsmap)}));
+        normalizers
+            .push(json!({"type": "Precompiled", "precompiled_charsmap": BASE64_STANDARD.encode(spelling.charsmap)}));
     }
     if spelling.trims {
         normalizers.push(replace(json!({"Regex": "^ +| +$"}), ""));
@@ -91,20 +93,6 @@ pub(super) fn spelled(header: &HeaderTokenizer, vocabulary: &Vocabulary, spellin
     }
 }
 
-/// Bytes in the form that a `tokenizer.json` has them in.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits = (0..3).fold(0, |bits, at| bits << 8 | usize::from(group.get(at).copied().unwrap_or(0)));
-        for at in 0..4 {
-            let digit = char::from(DIGITS[bits >> (18 - 6 * at) & 63]);
-            text.push(if at <= group.len() { digit } else { '=' });
-        }
-    }
-    text
-}
-
 /// Every way to put a piece together from two others, in the order in which SentencePiece does: by the score of the whole,
 /// the highest first.
 fn merges(header: &HeaderTokenizer, vocabulary: &Vocabulary) -> Vec<[String; 2]> {
@@ -122,18 +110,4 @@ fn merges(header: &HeaderTokenizer, vocabulary: &Vocabulary) -> Vec<[String; 2]>
     }
     found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     found.into_iter().map(|(_, _, left, right)| [left.to_owned(), right.to_owned()]).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn bytes_become_text_as_rfc_4648_says() {
-        for (bytes, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("\u{3ff}\u{7f}", "z79/")]
-        {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-    }
 }
