@@ -7,16 +7,48 @@ use crate::tokens::TokenTrie;
 /// Tokens that one answer may be guessed ahead for each answer that was seen: a guess that fails costs its rows.
 const PER_ANSWER: usize = 4;
 
+/// First guesses that count as seen, half of them right, before there is any.
+const BELIEVED: f64 = 2.0;
+/// First guesses after which what they showed counts half: later paths are other paths.
+const FORGOTTEN: f64 = 4096.0;
+
 /// How often each token came behind each text.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Drafts {
     /// For each text the tokens that came next, as nodes, and how often.
     next: HashMap<u32, Vec<(u32, usize)>>,
     /// How often an answer ended there.
     ends: HashMap<u32, usize>,
+    /// Guesses of one token, whether they were run or not, and how many of them were right.
+    guessed: f64,
+    right: f64,
+}
+
+impl Default for Drafts {
+    fn default() -> Self {
+        Self { next: HashMap::new(), ends: HashMap::new(), guessed: BELIEVED, right: BELIEVED / 2.0 }
+    }
 }
 
 impl Drafts {
+    /// How far ahead it pays to guess in a sweep of so many answers: a draft that fails costs its row, one that holds
+    /// saves its part of a later sweep, which costs `sweep_rows` rows whatever it carries. With p the part of guesses that
+    /// hold, the n-th token ahead pays where p^n > answers ÷ (answers + sweep_rows).
+    pub(crate) fn reach(&self, answers: usize, sweep_rows: f64) -> usize {
+        let needed = answers as f64 / (answers as f64 + sweep_rows);
+        let holds = (self.right / self.guessed).min(0.999);
+        (needed.ln() / holds.ln()) as usize
+    }
+
+    /// Whether a guess of one token was right.
+    pub(crate) fn learn(&mut self, was_right: bool) {
+        self.guessed += 1.0;
+        self.right += f64::from(u8::from(was_right));
+        if self.guessed > FORGOTTEN {
+            (self.guessed, self.right) = (self.guessed / 2.0, self.right / 2.0);
+        }
+    }
+
     /// An answer went on from one node to the next.
     pub(crate) fn saw(&mut self, from: u32, to: u32) {
         let seen = self.next.entry(from).or_default();
@@ -64,6 +96,19 @@ impl Drafts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn guesses_reach_farther_the_fewer_answers_and_the_more_hold() {
+        let mut drafts = Drafts::default();
+        // ln(1 ÷ 65) ÷ ln 0.5 is 6.02, ln(64 ÷ 128) ÷ ln 0.5 is 1, ln(65 ÷ 129) ÷ ln 0.5 is 0.99.
+        assert_eq!([1, 64, 65].map(|answers| drafts.reach(answers, 64.0)), [6, 1, 0]);
+        (0..96).for_each(|_| drafts.learn(true));
+        // 97 of 98 held: ln(512 ÷ 576) ÷ ln(97 ÷ 98) is 11.5.
+        assert_eq!(drafts.reach(512, 64.0), 11);
+        (0..2 * FORGOTTEN as usize).for_each(|_| drafts.learn(false));
+        assert_eq!(drafts.reach(512, 64.0), 0);
+        assert!(drafts.reach(1, 64.0) < 2);
+    }
 
     #[test]
     fn a_guess_follows_the_majority_and_grows_with_the_evidence() {

@@ -23,6 +23,12 @@ use crate::{EngineError, Result, Stats};
 /// A choice whose lead, in logits, is smaller than this is too close to call: floating-point order could decide it. The
 /// text is then read once more, alone and in one pass, and that decides, in this way and in the plain one.
 pub const NEAR_TIE: f64 = 3e-4;
+/// What a sweep costs beside its rows, in rows: reading weights from memory takes a processor as long as the products of 40
+/// (Q8_0) to 50 (f32) rows, by the rates of docs/log.md (12 to 14 GB/s, 900 and 300 GFLOP/s), and threads have to meet.
+const SWEEP_ROWS: f64 = 64.0;
+/// The same where weights come from disk, and on devices, whose memory is slower still beside their products: the ratio of
+/// the rates in an H200's data sheet is 330 in bf16.
+const FAR_SWEEP_ROWS: f64 = 512.0;
 /// Tokens of answers that are remembered for drafts.
 const REMEMBERED: usize = 1 << 20;
 
@@ -130,6 +136,8 @@ pub struct Generation {
     drafts: Drafts,
     /// Whether they are asked.
     drafting: bool,
+    /// What a sweep costs beside its rows, in rows.
+    sweep_rows: f64,
 }
 
 /// One answer on its way.
@@ -138,7 +146,9 @@ struct Line {
     prompt: usize,
     /// The newest token: its logits are not known yet.
     node: u32,
-    /// What is guessed behind it.
+    /// What is guessed to come next, run ahead or not.
+    guess: Option<u32>,
+    /// What is run ahead behind it.
     draft: Vec<u32>,
     answer: Answer,
     is_done: bool,
@@ -160,8 +170,10 @@ impl Generation {
             last.push(nodes[nodes.len() - 1]);
         }
         let prompt_nodes = tokens.len();
+        let is_near = decoder.device().is_cpu() && decoder.weight_bytes() > 0;
+        let sweep_rows = if is_near { SWEEP_ROWS } else { FAR_SWEEP_ROWS };
         let forest = Forest::new(decoder, tokens, true)?;
-        Ok(Self { forest, prompts, last, prompt_nodes, drafts: Drafts::default(), drafting: true })
+        Ok(Self { forest, prompts, last, prompt_nodes, drafts: Drafts::default(), drafting: true, sweep_rows })
     }
 
     /// Runs the baseline's first layers over the prompts, for all paths that begin with them. Without this call the first
@@ -188,6 +200,7 @@ impl Generation {
             path,
             prompt,
             node: self.last[prompt],
+            guess: None,
             draft: Vec::new(),
             answer: Answer { tokens: Vec::new(), stop: StopReason::Length, sweeps: 0 },
             is_done: self.prompts[prompt].limit == 0,
@@ -226,10 +239,15 @@ impl Generation {
     ) -> Result<()> {
         let mut demands: Vec<Demand> = Vec::new();
         let mut demand_of: Vec<Option<usize>> = vec![None; paths.len()];
+        let reach = self.drafts.reach(lines.iter().filter(|line| !line.is_done).count(), self.sweep_rows);
         for line in lines.iter_mut().filter(|line| !line.is_done) {
             let left = self.prompts[line.prompt].limit - line.answer.tokens.len();
-            // The last token needs no row of its own: it is chosen, not read.
-            line.draft = if self.drafting { self.drafts.guess(line.node, left - 1) } else { Vec::new() };
+            if self.drafting {
+                // The last token needs no row of its own: it is chosen, not read.
+                line.draft = self.drafts.guess(line.node, (left - 1).min(reach.max(1)));
+                line.guess = line.draft.first().copied();
+                line.draft.truncate(reach);
+            }
             let demand = *demand_of[line.path].get_or_insert_with(|| {
                 demands.push(Demand { end: ends[line.path], tokens: Vec::new(), asked: Vec::new() });
                 demands.len() - 1
@@ -293,6 +311,7 @@ impl Generation {
         let Self { forest, prompts, drafts, .. } = self;
         let prompt = &prompts[line.prompt];
         let draft = std::mem::take(&mut line.draft);
+        let mut guess = line.guess.take();
         forest.stats.drafted += draft.len() as u64;
         for ahead in 0..=draft.len() {
             let answer = &mut line.answer;
@@ -305,9 +324,17 @@ impl Generation {
             };
             let stop = advance(&mut answer.tokens, token, prompt.limit, line.prompt, options);
             match (stop, token) {
-                (Some(StopReason::EndOfText), _) => drafts.saw_end(line.node),
+                (Some(StopReason::EndOfText), _) => {
+                    if guess.take().is_some() {
+                        drafts.learn(false);
+                    }
+                    drafts.saw_end(line.node);
+                }
                 (_, Some(token)) => {
                     let next = forest.tokens.answer(line.node, token);
+                    if let Some(guess) = guess.take() {
+                        drafts.learn(guess == next);
+                    }
                     drafts.saw(line.node, next);
                     line.node = next;
                 }
