@@ -45,9 +45,10 @@ PEER_TYPES = {"float32": 1, "bfloat16": 3}
 DECODE_ROUNDS = 3
 # What a screening may take of all layer-tokens; few questions need more, and get it.
 SCREEN = 0.2
+# Growth with depth at the middle number of questions, and with questions at the middle depth.
 GROWTH_TYPE = "q8_0"
 GROWTH_DEPTHS = (8, 16, 32)
-GROWTH_QUESTIONS = (4, 8, 16)
+GROWTH_QUESTIONS = (2, 4, 8)
 
 
 class Run:
@@ -147,9 +148,9 @@ def of_triangle(depth, paths):
 
 def growth(run, ours):
     """Part e: the triangle by log-probability, deeper and with more questions."""
-    depths, counts = (GROWTH_DEPTHS, GROWTH_QUESTIONS) if not run.quick else ((2, 4), (2, 4))
-    cells = [(depth, counts[0]) for depth in depths] + [(depths[1], count) for count in counts[1:]]
-    for depth, count in cells:
+    depths, counts = (GROWTH_DEPTHS, GROWTH_QUESTIONS) if not run.quick else ((2, 4, 6), (1, 2, 4))
+    cells = [(depth, counts[1]) for depth in depths] + [(depths[1], count) for count in counts]
+    for depth, count in dict.fromkeys(cells):
         name = f"{GROWTH_TYPE} {depth} layers, {count} questions"
         blocks = None if run.quick else of_triangle(depth, run.paths)
         run.add("growth", name, ours.measure, GROWTH_TYPE, "likelihood", depth=depth, questions=count, blocks=blocks)
