@@ -46,6 +46,7 @@ pub(crate) fn fit(
     let expected = config.expected_tensors();
     take_apart(weights, config, &expected)?;
     let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    drop_empty(weights, &known);
     if let Some(name) = weights.places.keys().find(|name| !known.contains(name.as_str())) {
         return Err(unexpected(weights, config, name));
     }
@@ -53,6 +54,16 @@ pub(crate) fn fit(
         check_tensor(weights, name, shape, place)?;
     }
     Ok(())
+}
+
+/// Drops tensors without a number, which transformers writes for parts of no width, such as no shared experts.
+fn drop_empty(weights: &mut StoredWeights, known: &BTreeSet<&str>) {
+    let is_empty = |name: &str| weights.entry(name).is_some_and(|entry| entry.shape.contains(&0));
+    let is_superfluous = |name: &&String| !known.contains(name.as_str()) && is_empty(name);
+    let empty: Vec<String> = weights.places.keys().filter(is_superfluous).cloned().collect();
+    for name in empty {
+        weights.places.remove(&name);
+    }
 }
 
 /// What the scales of a matrix of eight-bit floats are called, behind its own name.

@@ -108,6 +108,21 @@ fn deepseek() {
     refused(json!({"model_type": "deepseek_v3", "num_key_value_heads": 8}), &["num_key_value_heads", "128 heads"]);
 }
 
+/// Upstream's shared expert of no width adds nothing, and a count that is `null` is no `int`.
+#[test]
+fn no_shared_experts() {
+    for kind in ["glm4_moe", "deepseek_v2", "deepseek_v3"] {
+        let shape = |shared: Value| json!({"model_type": kind, "num_attention_heads": 32, "num_experts_per_tok": 6, "n_shared_experts": shared});
+        let (none, one) = (describe(shape(json!(0))), describe(shape(json!(1))));
+        let shared = |config: &DecoderConfig| config.layers[5].mlp.experts.as_ref().expect("has experts").shared;
+        assert_eq!(shared(&none), None, "{kind}");
+        let width = shared(&one).expect("has a shared expert").intermediate_size;
+        let sparse = layers(&one, |layer| layer.mlp.experts.is_some()).len();
+        assert_eq!(one.parameters() - none.parameters(), (3 * width * one.hidden_size * sparse) as u64, "{kind}");
+        refused(shape(json!(null)), &["`n_shared_experts` is null", "whole number from 0"]);
+    }
+}
+
 /// 24 layers that are run 4 times: 96 to take paths from, with the weights of 24, and the model's norm between times.
 #[test]
 fn ouro() {

@@ -62,14 +62,16 @@ pub(super) fn sigmoid_experts(
     Ok((intermediate, experts))
 }
 
-/// The MLP of so many experts' width that every row takes.
+/// The MLP of so many experts' width that every row takes; none of no width, which transformers 5.23.0 builds and which adds
+/// zeros. `null` is refused, as by its configs, in which the count is an `int`.
 pub(super) fn shared_experts(
     fields: &Fields<'_>,
     intermediate: usize,
     default: usize,
 ) -> Result<Option<SharedExpertConfig>, CheckpointError> {
-    let intermediate_size = intermediate.saturating_mul(fields.size("n_shared_experts", default)?);
-    Ok(Some(SharedExpertConfig { name: "shared_experts", intermediate_size, gated: false }))
+    let intermediate_size = intermediate.saturating_mul(fields.count("n_shared_experts", default)?);
+    let shared = SharedExpertConfig { name: "shared_experts", intermediate_size, gated: false };
+    Ok(Some(shared).filter(|shared| shared.intermediate_size > 0))
 }
 
 /// The groups of experts and how many are kept; `None` where there is one.
