@@ -34,7 +34,7 @@ impl Repository {
 
     /// The commit that a revision was when it was last fetched; none where it never was.
     pub(crate) fn commit(&self, revision: &str) -> Result<Option<String>> {
-        let path = self.folder.join("refs").join(revision);
+        let path = self.reference(revision);
         let mut text = String::new();
         match std::fs::File::open(&path).and_then(|file| file.take(256).read_to_string(&mut text)) {
             Ok(_) => {}
@@ -51,6 +51,11 @@ impl Repository {
             return Err(HubError::Reference { path, found });
         }
         Ok(Some(commit.to_owned()))
+    }
+
+    /// Where it is written down which commit a revision is.
+    pub(crate) fn reference(&self, revision: &str) -> PathBuf {
+        self.folder.join("refs").join(revision)
     }
 
     pub(crate) fn snapshot(&self, commit: &str) -> PathBuf {
@@ -211,7 +216,7 @@ mod writing {
             if revision == commit {
                 return Ok(());
             }
-            let path = self.folder.join("refs").join(revision);
+            let path = self.reference(revision);
             let failed = |source| HubError::Io { path: path.clone(), source };
             let parent = path.parent().unwrap_or(&self.folder);
             make_folder(parent)?;

@@ -17,10 +17,18 @@ pub enum HubError {
     )]
     NoHome,
     /// The address of the hub is none.
-    #[error("HF_ENDPOINT is \"{found}\", expected an address such as https://huggingface.co")]
+    #[error("HF_ENDPOINT is \"{found}\", expected an address such as https://huggingface.co, without a password")]
     Endpoint {
-        /// What was found.
+        /// What was found, without the password that may stand in it.
         found: String,
+    },
+    /// A file of certificates holds none that can be read.
+    #[error("{}: {problem}, expected certificates as PEM, each between -----BEGIN CERTIFICATE----- and its end", path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// The token is none.
     #[error("the access token of HF_TOKEN or the token file has white space or letters in it that no token has")]
@@ -106,6 +114,18 @@ pub enum HubError {
         /// The hub.
         host: String,
     },
+    /// The commit that is in the cache has left the hub.
+    #[error("commit {} of {}, which is in the cache, is no longer on {host} (HTTP 404), and {lacking}", name.revision(), name.repository())]
+    Gone {
+        /// The model, with the commit as its revision.
+        name: HubName,
+        /// The hub.
+        host: String,
+        /// What the cache lacks of it.
+        lacking: String,
+        /// The file of the cache that says which commit the revision is; none where the commit itself was named.
+        reference: Option<PathBuf>,
+    },
     /// The model has no such file.
     #[error("{name} has no file {file} (HTTP 404)")]
     NoFile {
@@ -164,6 +184,14 @@ pub enum HubError {
         /// The last failure.
         problem: String,
     },
+    /// Whoever answers is not trusted.
+    #[error("{host} is not trusted: {problem}")]
+    Untrusted {
+        /// Who answered.
+        host: String,
+        /// What is wrong with the certificate, or with what is trusted here.
+        problem: String,
+    },
     /// A file is another one than was announced. What was downloaded of it is gone.
     #[error("{file} of {name} arrived damaged: its {what} is {found}, announced was {expected}; it was thrown away")]
     Damaged {
@@ -171,7 +199,7 @@ pub enum HubError {
         name: HubName,
         /// The file.
         file: String,
-        /// Size or SHA-256.
+        /// Size, SHA-256 or SHA-1.
         what: &'static str,
         /// What arrived.
         found: String,
@@ -181,14 +209,21 @@ pub enum HubError {
 }
 
 impl HubError {
-    /// Whether another try, at another time, may succeed.
+    /// That the hub's address is none.
+    pub(crate) fn endpoint(found: &str) -> Self {
+        let start = found.find("://").map(|scheme| scheme + 3);
+        let found = match start.zip(found.rfind('@')).filter(|(start, end)| start < end) {
+            Some((start, end)) => format!("{}…{}", &found[..start], &found[end..]),
+            None => found.to_owned(),
+        };
+        Self::Endpoint { found }
+    }
+
+    /// Whether a model that is in the cache, but for files that it can do without, may be used all the same. Not where
+    /// names or links would leave the cache: nothing of such a model is to be trusted.
     #[must_use]
-    pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Unreachable { .. } | Self::Busy { .. } => true,
-            Self::Status { status, .. } => *status >= 500,
-            _ => false,
-        }
+    pub fn spares_the_cache(&self) -> bool {
+        !matches!(self, Self::FileName { .. } | Self::LeadsOut { .. } | Self::Deep { .. })
     }
 }
 

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use crate::Result;
 use crate::cache::Repository;
+use crate::choice::choose;
 use crate::error::HubError;
 use crate::find::{Event, Need, Snapshot};
 use crate::listing::Listing;
 use crate::name::HubName;
 use crate::net::Client;
+use crate::partial::Partial;
 use crate::retry::{TRIES, Tries};
 use crate::settings::Settings;
-use crate::transfer::Wanted;
-use crate::wanted::{INDEX, choose, shards};
+use crate::transfer::{Announced, Wanted};
+use crate::wanted::{INDEX, shards};
 
 /// How often a file that changes under its name is begun again.
 const CHANGES: usize = 3;
@@ -30,7 +32,7 @@ struct Fetch<'a> {
 }
 
 /// Downloads what is missing. Of a model two names: as it was given, and as the hub is asked.
-/// `is_hasty`: the first failure to reach the hub is the last.
+/// `is_hasty`: nobody waits long for the hub, and the first failure to reach it is the last.
 pub(crate) fn fetch(
     (name, asked): (&HubName, &HubName),
     need: Need,
@@ -39,7 +41,7 @@ pub(crate) fn fetch(
     is_hasty: bool,
     observe: &mut dyn FnMut(Event<'_>),
 ) -> Result<Snapshot> {
-    let client = Client::new(settings)?;
+    let client = Client::new(settings, is_hasty)?;
     observe(Event::Asking { host: client.host() });
     let tries = Tries::new(if is_hasty { 1 } else { TRIES }, settings.pause);
     let listing = tries.run(observe, || client.listing(asked))?;
@@ -69,13 +71,15 @@ pub(crate) fn fetch(
 
 impl Fetch<'_> {
     fn obtain_all(&mut self, files: &[String], folder: &Path, observe: &mut dyn FnMut(Event<'_>)) -> Result<()> {
-        self.total += files.iter().filter_map(|file| self.listing.size(file)).sum::<u64>();
+        // Sizes are the hub's word.
+        let sizes = files.iter().filter_map(|file| self.listing.size(file));
+        self.total = sizes.fold(self.total, u64::saturating_add);
         for file in files {
             let size = self.listing.size(file);
             let found = folder.join(file).metadata().ok().filter(std::fs::Metadata::is_file);
             let is_here = found.is_some_and(|found| size.is_none_or(|size| size == found.len()));
             let bytes = if is_here { size.unwrap_or(0) } else { self.obtain(file, size, observe)? };
-            self.done += bytes;
+            self.done = self.done.saturating_add(bytes);
             self.total = self.total.max(self.done);
         }
         Ok(())
@@ -84,57 +88,79 @@ impl Fetch<'_> {
     /// Makes one file of the snapshot; gives its size.
     fn obtain(&self, file: &str, size: Option<u64>, observe: &mut dyn FnMut(Event<'_>)) -> Result<u64> {
         let wanted = Wanted { name: self.name, commit: &self.listing.commit, file, size };
-        let tries = || Tries::new(TRIES, self.settings.pause);
-        let mut announced = tries().run(observe, || self.client.announced(wanted))?;
-        'content: for _ in 0..CHANGES {
-            let (blob, incomplete) =
-                (self.repository.blob(&announced.etag), self.repository.incomplete(&announced.etag));
-            let lock = self.repository.lock(&announced.etag, || observe(Event::Waiting { file }))?;
-            // Another process, or another commit, may have brought it.
-            let is_here = |size: u64| blob.metadata().is_ok_and(|found| found.len() == size);
-            let mut tries = tries();
-            let (mut furthest, mut damages) = (0, 0);
-            while !is_here(announced.size) {
-                let mut reached = 0;
-                let mut arrived = |bytes| {
-                    reached = bytes;
-                    let total = self.total.max(self.done + announced.size);
-                    observe(Event::Progress { file, done: self.done + bytes, total });
-                };
-                match self.client.transfer(wanted, &announced, &incomplete, &mut arrived) {
-                    Ok(()) => rename(&incomplete, &blob)?,
-                    Err(failure) => {
-                        // What comes again and again from the beginning is no progress.
-                        if reached > furthest {
-                            furthest = reached;
-                            tries.forgive();
-                        }
-                        if failure.is_damage() {
-                            // All of it was removed, so that the beginning is progress again; but not without end.
-                            (furthest, damages) = (0, damages + 1);
-                            if damages == CHANGES {
-                                return Err(failure.into_error());
-                            }
-                        }
-                        tries.pause(failure, observe)?;
-                        let now =
-                            Tries::new(TRIES, self.settings.pause).run(observe, || self.client.announced(wanted))?;
-                        let is_other = now.etag != announced.etag || now.size != announced.size;
-                        announced = now;
-                        if is_other {
-                            continue 'content;
-                        }
-                    }
-                }
+        let mut announced = self.announced(wanted, observe)?;
+        for _ in 0..CHANGES {
+            match self.content(wanted, &announced, observe)? {
+                None => return Ok(announced.size),
+                Some(other) => announced = other,
             }
-            self.repository.place(&announced.etag, &self.listing.commit, file)?;
-            drop(lock);
-            return Ok(announced.size);
         }
         Err(self.client.answer(file, format!("its content has changed {CHANGES} times meanwhile")))
     }
-}
 
-fn rename(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(|source| HubError::Io { path: to.to_path_buf(), source })
+    fn announced(&self, wanted: Wanted<'_>, observe: &mut dyn FnMut(Event<'_>)) -> Result<Announced> {
+        Tries::new(TRIES, self.settings.pause).run(observe, || self.client.announced(wanted))
+    }
+
+    /// Brings the content that was announced and lets the file be it; gives what the hub announces by now where that is
+    /// another content.
+    fn content(
+        &self,
+        wanted: Wanted<'_>,
+        first: &Announced,
+        observe: &mut dyn FnMut(Event<'_>),
+    ) -> Result<Option<Announced>> {
+        let (file, tag) = (wanted.file, first.etag.as_str());
+        let (blob, incomplete) = (self.repository.blob(tag), self.repository.incomplete(tag));
+        let lock = self.repository.lock(tag, || observe(Event::Waiting { file }))?;
+        // Another process, or another commit, may have brought it.
+        let is_here = || blob.metadata().is_ok_and(|found| found.len() == first.size);
+        let mut announced = first.clone();
+        let mut tries = Tries::new(TRIES, self.settings.pause);
+        let (mut furthest, mut damages) = (0, 0);
+        let mut kept: Option<Partial> = None;
+        while !is_here() {
+            let mut reached = 0;
+            let mut arrived = |bytes: u64| {
+                reached = bytes;
+                let total = self.total.max(self.done.saturating_add(announced.size));
+                observe(Event::Progress { file, done: self.done.saturating_add(bytes), total });
+            };
+            let mut partial = match kept.take() {
+                Some(partial) => partial,
+                None => Partial::open(incomplete.clone(), &announced)?,
+            };
+            let failure = match self.client.transfer(wanted, &announced, &mut partial, &mut arrived) {
+                Ok(()) => {
+                    partial.finish(&blob)?;
+                    continue;
+                }
+                Err(failure) => failure,
+            };
+            // What comes again and again from the beginning is no progress.
+            if reached > furthest {
+                furthest = reached;
+                tries.forgive();
+            }
+            if failure.is_damage() {
+                partial.discard()?;
+                // All of it was removed, so that the beginning is progress again; but not without end.
+                (furthest, damages) = (0, damages + 1);
+                if damages == CHANGES {
+                    return Err(failure.into_error());
+                }
+            } else if lock.is_some() {
+                // Without a lock others may write it too, and only what lies on disk tells what is there.
+                kept = Some(partial);
+            }
+            tries.pause(failure, observe)?;
+            announced = self.announced(wanted, observe)?;
+            if announced.etag != first.etag || announced.size != first.size {
+                return Ok(Some(announced));
+            }
+        }
+        self.repository.place(tag, &self.listing.commit, file)?;
+        drop(lock);
+        Ok(None)
+    }
 }

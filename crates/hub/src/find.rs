@@ -62,17 +62,20 @@ pub enum Event<'a> {
         /// When the next try begins.
         pause: Duration,
     },
-    /// The hub cannot be asked; what is in the cache is used as it is.
-    Unreachable {
-        /// What went wrong.
-        problem: &'a HubError,
+    /// What is in the cache is used as it is, though it lacks something that it can do without.
+    Incomplete {
+        /// What it lacks.
+        lacking: &'a str,
+        /// Why the hub has not given it; none where the network is not to be used.
+        problem: Option<&'a HubError>,
     },
 }
 
 /// Finds a model, downloading what is missing.
 ///
 /// A revision that is in the cache is used as it is, without asking whether the hub has a newer one: two commands with one
-/// name run one model. `observe` hears what happens.
+/// name run one model. The hub is asked only for what is missing, once: what it has not is written down. `observe` hears
+/// what happens.
 ///
 /// # Errors
 ///
@@ -91,23 +94,36 @@ pub fn find(name: &HubName, need: Need, settings: &Settings, observe: &mut dyn F
         let path = name.file().map_or_else(|| folder.clone(), |file| folder.join(file));
         Ok(Snapshot { path, name: name.at(&commit), commit: commit.clone(), is_fresh: false })
     };
-    // Without a tokenizer a model can still be described and exported.
+    if lacks.is_nothing() {
+        return cached();
+    }
+    // Without a tokenizer a model can still be described and exported, and without settings it can be run.
     let is_usable = lacks.files.is_empty();
-    if lacks.is_nothing() || is_usable && (settings.offline || !cfg!(feature = "download")) {
+    let lacking = lacks.to_string();
+    if is_usable && (settings.offline || !cfg!(feature = "download")) {
+        observe(Event::Incomplete { lacking: &lacking, problem: None });
         return cached();
     }
     // Of the commit that is here, even where the branch has moved on: what is here would otherwise be half of each.
-    match download((name, &name.at(&commit)), need, settings, &repository, &lacks.to_string(), is_usable, observe) {
-        Err(problem) if is_usable && problem.is_passing() => {
-            observe(Event::Unreachable { problem: &problem });
-            cached()
+    let asked = name.at(&commit);
+    let problem = match download((name, &asked), need, settings, &repository, &lacking, is_usable, observe) {
+        Err(HubError::NoRevision { host, .. }) => {
+            let reference = repository.reference(name.revision());
+            let reference = Some(reference).filter(|_| name.revision() != commit);
+            HubError::Gone { name: asked, host, lacking: lacking.clone(), reference }
         }
-        fetched => fetched,
+        Err(problem) => problem,
+        Ok(snapshot) => return Ok(snapshot),
+    };
+    if !is_usable || !problem.spares_the_cache() {
+        return Err(problem);
     }
+    observe(Event::Incomplete { lacking: &lacking, problem: Some(&problem) });
+    cached()
 }
 
 /// Downloads what is missing, or says why not. Of a model two names: as it was given, and as the hub is asked.
-/// `is_hasty`: the first failure to reach the hub is the last.
+/// `is_hasty`: nobody waits long for the hub, and the first failure to reach it is the last.
 fn download(
     (name, asked): (&HubName, &HubName),
     need: Need,

@@ -5,15 +5,20 @@
 //! finds what the other has fetched. Only what is needed is taken: settings, tokenizer, templates, licence, safetensors.
 //!
 //! Sharpest edge: every name and byte is foreign. Names of files, revisions and commits are checked before they become
-//! paths, no file of a snapshot may lie outside the model's own folder, large contents (those with a SHA-256: weights,
-//! most tokenizers) are checked against the hash that the hub announces before they get their name, and the token is sent to
-//! the hub's own address and to no other. Of small contents only the size is checked: their tags are Git's SHA-1, which is
-//! not computed, so that for them TLS is all there is.
+//! paths, no file of a snapshot may lie outside the model's own folder, contents are checked against the hash that the hub
+//! announces before they get their name (SHA-256 of large ones, Git's SHA-1 of others, only the size where a mirror has
+//! tags of its own), and the token is sent to the hub's own address and to no other. Whom TLS trusts is the system's
+//! business.
 
 mod cache;
+#[cfg(feature = "download")]
+mod checksum;
+#[cfg(feature = "download")]
+mod choice;
 mod error;
 #[cfg(feature = "download")]
 mod fetch;
+mod files;
 mod find;
 #[cfg(feature = "download")]
 mod listing;
@@ -21,8 +26,12 @@ mod name;
 #[cfg(feature = "download")]
 mod net;
 #[cfg(feature = "download")]
+mod partial;
+#[cfg(feature = "download")]
 mod retry;
 mod settings;
+#[cfg(feature = "download")]
+mod tls;
 #[cfg(feature = "download")]
 mod transfer;
 mod wanted;

@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use serde::Deserialize;
 
+use crate::choice::Files;
 use crate::error::HubError;
 use crate::name::{HubName, is_commit};
 use crate::net::{Client, Request, encoded};
@@ -17,16 +18,16 @@ const LARGEST: u64 = 64 << 20;
 pub(crate) struct Listing {
     pub(crate) commit: String,
     /// Each with its size, where the hub says it.
-    pub(crate) files: Vec<(String, Option<u64>)>,
+    pub(crate) files: Files,
 }
 
 impl Listing {
     pub(crate) fn size(&self, file: &str) -> Option<u64> {
-        self.files.iter().find(|(other, _)| other == file)?.1
+        self.files.get(file).copied().flatten()
     }
 
     pub(crate) fn has(&self, file: &str) -> bool {
-        self.files.iter().any(|(other, _)| other == file)
+        self.files.contains_key(file)
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::files::{is_gguf, is_inside, is_itself};
+
 /// The revision that is meant where none is named.
 const MAIN: &str = "main";
 
@@ -37,12 +39,12 @@ impl HubName {
         };
         let (organisation, name) = repository.split_once('/')?;
         // The cache joins the parts of a name with `--`; the hub allows neither that nor `..` in a name.
-        let is_ambiguous = repository.contains("--") || repository.contains("..");
-        if is_ambiguous || repository.len() > LONGEST || !is_word(organisation) || !is_word(name) {
+        let is_ambiguous = repository.contains("--") || repository.contains("..") || repository.ends_with(".git");
+        if is_ambiguous || repository.len() > LONGEST || !is_name(organisation) || !is_name(name) {
             return None;
         }
         // A revision may hold `/`, but nothing that leaves the cache.
-        let is_revision = revision.is_none_or(|revision| revision.split('/').all(is_word));
+        let is_revision = revision.is_none_or(|revision| revision.split('/').all(is_reference));
         let is_file = file.is_none_or(|file| is_inside(file) && is_gguf(file));
         let parts = || Parts {
             organisation: organisation.to_owned(),
@@ -51,6 +53,38 @@ impl HubName {
             file: file.map(str::to_owned),
         };
         (is_revision && is_file).then(|| Self(Arc::new(parts())))
+    }
+
+    /// What was probably meant by something that is no name: the address of a model's page or of one of its files, or a
+    /// path to a file in a repository.
+    #[must_use]
+    pub fn meant(text: &str) -> Option<Self> {
+        const PLACES: [&str; 5] =
+            ["https://huggingface.co/", "http://huggingface.co/", "huggingface.co/", "https://hf.co/", "hf.co/"];
+        let place = PLACES.iter().find_map(|place| text.strip_prefix(place)).or_else(|| text.strip_prefix("hf://"));
+        let path = place.unwrap_or(text).split(['?', '#']).next()?.trim_end_matches('/');
+        let mut parts = path.splitn(3, '/');
+        let (organisation, name, rest) = (parts.next()?, parts.next()?, parts.next());
+        // Elsewhere a word behind the colon names a quantisation; here the list of files tells what there is.
+        let (name, tag) = name.split_once(':').map_or((name, None), |(name, tag)| (name, Some(tag)));
+        let repository = format!("{organisation}/{name}");
+        let meant = match rest {
+            None if place.is_some() || tag.is_some() => repository,
+            None => return None,
+            Some(rest) => match rest.split_once('/') {
+                // As the pages of a repository are addressed. A revision with `/` cannot be told from a folder there.
+                Some(("tree" | "blob" | "resolve" | "raw", rest)) => {
+                    let (revision, file) =
+                        rest.split_once('/').map_or((rest, None), |(revision, file)| (revision, Some(file)));
+                    let revision = if revision == MAIN { String::new() } else { format!("@{revision}") };
+                    let file = file.filter(|file| is_gguf(file)).map(|file| format!(":{file}")).unwrap_or_default();
+                    format!("{repository}{revision}{file}")
+                }
+                _ if is_gguf(rest) => format!("{repository}:{rest}"),
+                _ => return None,
+            },
+        };
+        Self::parse(&meant)
     }
 
     /// `org/name`.
@@ -108,31 +142,21 @@ impl fmt::Display for HubName {
     }
 }
 
-/// One part of a name: letters, digits, `-`, `_` and `.`, not at its beginning.
-fn is_word(word: &str) -> bool {
-    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !word.is_empty() && !word.starts_with('.') && word.chars().all(is_allowed)
+/// One part of a repository's name: letters, digits, `_`, `-` and `.`, the last two not at an end.
+fn is_name(word: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !word.is_empty() && !word.starts_with(['.', '-']) && !word.ends_with(['.', '-']) && word.chars().all(is_letter)
+}
+
+/// One part of a branch or tag: of what Git allows (`git check-ref-format`) what every file system and shell takes.
+fn is_reference(word: &str) -> bool {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '+' | '=');
+    !word.starts_with('.') && word.chars().all(is_letter) && is_itself(word)
 }
 
 /// Whether this is a commit, which names a folder of the cache.
 pub(crate) fn is_commit(text: &str) -> bool {
     !text.is_empty() && text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Whether a name of a file stays in its folder on every system: parts joined by `/`, none of them empty, `.` or `..`,
-/// and without back slashes, drive letters, streams and control characters.
-pub(crate) fn is_inside(file: &str) -> bool {
-    let is_plain = |part: &str| {
-        !matches!(part, "" | "." | "..")
-            && part.len() <= 255
-            && !part.chars().any(|letter| matches!(letter, '\\' | ':') || letter.is_control())
-    };
-    file.len() <= 1024 && file.split('/').all(is_plain)
-}
-
-/// Whether a file's name ends as that of a GGUF file.
-pub(crate) fn is_gguf(file: &str) -> bool {
-    file.rsplit_once('.').is_some_and(|(stem, ending)| !stem.is_empty() && ending.eq_ignore_ascii_case("gguf"))
 }
 
 #[cfg(test)]
@@ -154,16 +178,28 @@ mod tests {
             "a/",
             "a/b@",
             "a/b@../../c",
+            "a/b@/main",
+            "a/b@main/",
+            "a/b@feature/.hidden",
+            "a/b@main.",
+            "a/b@nul",
+            "a/b@heads/Con.x",
+            "a/b@main\n",
             "~/a",
             "C:/models",
             "a--b/c",
             "a/b..c",
+            "a/b.",
+            "a/-b",
+            "a./b",
+            "a/b.git",
             "a/b@main@x",
             "a/b:",
             "a/b:x",
             "a/b:../x.gguf",
             "a/b:/x.gguf",
             "a/b:.gguf",
+            "a/b:aux.gguf",
             "a/b:c:d.gguf",
             "a b/c",
         ] {
@@ -174,7 +210,9 @@ mod tests {
 
     #[test]
     fn names_are_printed_as_they_are_read() {
-        for text in ["a/b", "a/b@v1.0", "a/b:c.gguf", "a/b@0123abcd:q4/c-00001-of-00002.GGUF"] {
+        for text in
+            ["a/b", "a/b@v1.0", "a/b@feature/x+y=2", "a/b:c.gguf", "a/b@0123abcd:q4/c-00001-of-00002.GGUF", "_a/B_"]
+        {
             assert_eq!(HubName::parse(text).expect(text).to_string(), text);
         }
         let name = HubName::parse("a/b:c.gguf").expect("a name");
@@ -182,12 +220,25 @@ mod tests {
     }
 
     #[test]
-    fn files_stay_in_their_folder() {
-        for file in ["config.json", "a/b.jinja", "..a", "a..b"] {
-            assert!(is_inside(file), "{file}");
+    fn addresses_and_paths_tell_what_was_meant() {
+        for (text, expected) in [
+            ("https://huggingface.co/Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+            ("hf.co/Qwen/Qwen3-8B/?library=x", "Qwen/Qwen3-8B"),
+            ("hf://Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+            ("https://huggingface.co/a/b/tree/main", "a/b"),
+            ("https://huggingface.co/a/b/blob/v1/q4/c.gguf?download=true", "a/b@v1:q4/c.gguf"),
+            ("https://huggingface.co/a/b/resolve/main/c.gguf", "a/b:c.gguf"),
+            ("a/b/c.gguf", "a/b:c.gguf"),
+            ("a/b/q4/c.gguf", "a/b:q4/c.gguf"),
+            ("hf.co/a/b:Q4_K_M", "a/b"),
+            ("a/b:Q4_K_M", "a/b"),
+        ] {
+            assert_eq!(HubName::meant(text).map(|name| name.to_string()).as_deref(), Some(expected), "{text}");
         }
-        for file in ["", "/a", "a/", "a//b", "../a", "a/../b", "./a", "a\\b", "C:a", "a\nb"] {
-            assert!(!is_inside(file), "{file}");
+        for other in
+            ["", "/", "a/b", "a/b/c", "/home/a/b.gguf", "../a/b.gguf", "https://x.org/a/b", "https://huggingface.co/a"]
+        {
+            assert_eq!(HubName::meant(other), None, "{other}");
         }
     }
 }

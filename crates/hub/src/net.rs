@@ -9,6 +9,10 @@ use crate::error::{Denial, HubError};
 use crate::name::HubName;
 use crate::retry::Failure;
 use crate::settings::Settings;
+use crate::tls;
+
+/// How long anything takes at most for somebody who can do without it.
+const HASTE: Duration = Duration::from_secs(5);
 
 /// Redirects that are followed; the hub uses two.
 const MOST_REDIRECTS: usize = 10;
@@ -76,18 +80,23 @@ impl Reply {
 }
 
 impl Client {
-    pub(crate) fn new(settings: &Settings) -> Result<Self, HubError> {
+    /// `is_hasty`: nobody waits for long.
+    pub(crate) fn new(settings: &Settings, is_hasty: bool) -> Result<Self, HubError> {
         let endpoint = settings.endpoint.clone();
         let origin = endpoint.parse().ok().and_then(|uri| Origin::of(&uri));
-        let Some(origin) = origin else { return Err(HubError::Endpoint { found: endpoint }) };
+        let Some(origin) = origin else { return Err(HubError::endpoint(&endpoint)) };
+        let patience = if is_hasty { settings.patience.min(HASTE) } else { settings.patience };
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
             .user_agent(concat!("neuro/", env!("CARGO_PKG_VERSION")))
-            .timeout_connect(Some(settings.patience.min(Duration::from_secs(10))))
-            .timeout_recv_response(Some(settings.patience))
-            .timeout_recv_body(Some(settings.patience));
+            .tls_config(tls::config(settings.certificates.as_deref())?)
+            .timeout_resolve(is_hasty.then_some(patience))
+            .timeout_connect(Some(patience.min(Duration::from_secs(10))))
+            .timeout_recv_response(Some(patience))
+            // Of each read: a content takes as long as it takes, so long as something comes.
+            .timeout_per_read(Some(patience));
         if origin.is_local() {
             config = config.proxy(None);
         }
@@ -103,7 +112,7 @@ impl Client {
     /// An address of the hub. `path` begins with `/` and is encoded already.
     pub(crate) fn url(&self, path: &str) -> Result<Uri, HubError> {
         let url = format!("{}{path}", self.endpoint);
-        url.parse().map_err(|_| HubError::Endpoint { found: self.endpoint.clone() })
+        url.parse().map_err(|_| HubError::endpoint(&self.endpoint))
     }
 
     /// Asks for `what`, of a model.
@@ -191,6 +200,9 @@ impl Client {
 
 /// A request that got no answer.
 fn unreachable(host: &str, what: &str, error: &ureq::Error) -> Failure {
+    if let Some(problem) = tls::distrust(error) {
+        return Failure::Final(HubError::Untrusted { host: host.to_owned(), problem });
+    }
     let (host, what, problem) = (host.to_owned(), what.to_owned(), error.to_string());
     Failure::Passing { error: HubError::Unreachable { host, what, problem }, wait: None }
 }

@@ -1,19 +1,15 @@
 //! One file: what the hub announces about it, and its bytes, continued where they broke off.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io::{self, Read as _};
 
-use sha2::{Digest, Sha256};
 use ureq::http::Uri;
 
+use crate::checksum::Checksum;
 use crate::error::HubError;
 use crate::name::HubName;
 use crate::net::{Client, Reply, Request, encoded};
+use crate::partial::{CHUNK, Partial};
 use crate::retry::Failure;
-
-/// Bytes that are read at a time.
-const CHUNK: usize = 256 << 10;
 
 /// What the hub says about a file before it gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,9 +22,9 @@ pub(crate) struct Announced {
 }
 
 impl Announced {
-    /// The SHA-256 that the content must have, where the tag is one. Git's hashes are shorter.
-    fn sha256(&self) -> Option<&str> {
-        (self.etag.len() == 64).then_some(self.etag.as_str())
+    /// What proves the content, begun.
+    pub(crate) fn checksum(&self) -> Checksum {
+        Checksum::of(&self.etag, self.size)
     }
 }
 
@@ -63,82 +59,71 @@ impl Client {
         Ok(Announced { etag, size, url: reply.url })
     }
 
-    /// Brings what is missing of a content into `path`, and proves that all of it is right. `arrived` hears how many bytes
-    /// are there. What can still become right stays on disk after a failure; what cannot is removed.
+    /// Brings what is missing of a content, and proves that all of it is right. `arrived` hears how many bytes are there.
+    /// What can still become right stays after a failure.
     pub(crate) fn transfer(
         &self,
         wanted: Wanted<'_>,
         announced: &Announced,
-        path: &Path,
+        partial: &mut Partial,
         arrived: &mut dyn FnMut(u64),
     ) -> Result<(), Failure> {
-        let failed = |source| Failure::Final(HubError::Io { path: path.to_path_buf(), source });
-        let mut file =
-            File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
-        let mut hash = Sha256::new();
-        let mut have = file.metadata().map_err(failed)?.len();
-        if have > announced.size {
-            have = 0;
-            file.set_len(0).map_err(failed)?;
+        partial.catch_up(announced)?;
+        let begin = partial.have();
+        if begin < announced.size {
+            self.receive(wanted, announced, partial, arrived)?;
         }
-        let begin = have;
-        if announced.sha256().is_some() {
-            io::copy(&mut (&mut file).take(have), &mut hash).map_err(failed)?;
-        }
-        if have < announced.size {
-            let reply = match self.ask(Request::Get(have), &announced.url, wanted.name, wanted.file) {
-                Err(failure) if failure.is_status(416) => {
-                    file.set_len(0).map_err(failed)?;
-                    return Err(failure);
-                }
-                reply => reply?,
-            };
-            if !self.goes_on(&reply, have, announced) {
-                // The whole content, or another one, comes instead of the rest.
-                file.set_len(0).map_err(failed)?;
-                if reply.status != 200 || !is_same(&reply, announced) {
-                    return Err(self.broken(&wanted, "what it gives is not the rest of what it gave before"));
-                }
-                (have, hash) = (0, Sha256::new());
-            }
-            file.seek(SeekFrom::Start(have)).map_err(failed)?;
-            let mut body = reply.body.into_reader();
-            let mut chunk = vec![0; CHUNK];
-            while have <= announced.size {
-                let count = match body.read(&mut chunk) {
-                    Ok(0) => break,
-                    Ok(count) => count,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(self.broken(&wanted, &error.to_string())),
-                };
-                file.write_all(&chunk[..count]).map_err(failed)?;
-                hash.update(&chunk[..count]);
-                have += count as u64;
-                arrived(have);
-            }
-            if have < announced.size {
-                return Err(self.broken(&wanted, &format!("it ended after {have} of {} bytes", announced.size)));
-            }
-        }
-        let damage = if have > announced.size {
-            Some(("size", format!("more than {have} bytes"), announced.size.to_string()))
+        let have = partial.have();
+        let (what, found, expected) = if have > announced.size {
+            ("size", format!("more than {have} bytes"), announced.size.to_string())
         } else {
-            let expected = announced.sha256();
-            let found = expected.map(|_| hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-            found
-                .zip(expected)
-                .filter(|(found, expected)| found != expected)
-                .map(|(found, expected)| ("SHA-256", found, expected.to_owned()))
+            let Some((what, found)) = partial.mismatch(announced) else { return Ok(()) };
+            (what, found, announced.etag.clone())
         };
-        let Some((what, found, expected)) = damage else {
-            return file.sync_all().map_err(failed);
-        };
-        drop(file);
-        std::fs::remove_file(path).map_err(failed)?;
-        let error =
-            HubError::Damaged { name: wanted.name.clone(), file: wanted.file.to_owned(), what, found, expected };
+        let (name, file) = (wanted.name.clone(), wanted.file.to_owned());
+        let error = HubError::Damaged { name, file, what, found, expected };
         // What was there before may have been the wrong part of it.
         Err(if begin > 0 { Failure::Passing { error, wait: None } } else { Failure::Final(error) })
+    }
+
+    fn receive(
+        &self,
+        wanted: Wanted<'_>,
+        announced: &Announced,
+        partial: &mut Partial,
+        arrived: &mut dyn FnMut(u64),
+    ) -> Result<(), Failure> {
+        let reply = match self.ask(Request::Get(partial.have()), &announced.url, wanted.name, wanted.file) {
+            Err(failure) if failure.is_status(416) => {
+                partial.clear(announced)?;
+                return Err(failure);
+            }
+            reply => reply?,
+        };
+        if !self.goes_on(&reply, partial.have(), announced) {
+            // The whole content, or another one, comes instead of the rest.
+            partial.clear(announced)?;
+            if reply.status != 200 || !is_same(&reply, announced) {
+                return Err(self.broken(&wanted, "what it gives is not the rest of what it gave before"));
+            }
+        }
+        let mut body = reply.body.into_reader();
+        let mut chunk = vec![0; CHUNK];
+        while partial.have() <= announced.size {
+            let count = match body.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(self.broken(&wanted, &error.to_string())),
+            };
+            partial.append(&chunk[..count])?;
+            arrived(partial.have());
+        }
+        if partial.have() < announced.size {
+            let problem = format!("it ended after {} of {} bytes", partial.have(), announced.size);
+            return Err(self.broken(&wanted, &problem));
+        }
+        Ok(())
     }
 
     /// Whether an answer is the rest of a content.

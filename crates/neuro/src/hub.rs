@@ -49,9 +49,12 @@ impl Watcher<'_> {
             Event::Retrying { problem, pause } if *pause >= SHORT_PAUSE => {
                 say(format!("{problem}; trying again in {:.0} s", pause.as_secs_f64()));
             }
-            Event::Unreachable { problem } => self.bar.suspend(|| {
+            Event::Incomplete { problem: Some(problem), .. } => self.bar.suspend(|| {
                 self.printer.warning(format_args!("{problem}; what is in the cache is used as it is"));
             }),
+            Event::Incomplete { lacking, problem: None } => {
+                say(format!("what is in the cache is used without asking the hub, though {lacking}"));
+            }
             _ => {}
         }
     }
@@ -75,6 +78,18 @@ fn told(error: &HubError, name: &HubName, page: Option<&str>) -> anyhow::Error {
             .hint(format!("{repository} is no folder here, so it was looked for as a name; compare it with {page}"))
             .hint(format!("for a private model {token}")),
         HubError::NoRevision { .. } => failure.hint(format!("branches and tags are listed at {page}/tree/main")),
+        HubError::Gone { reference: Some(reference), .. } => failure
+            .hint(format!("to fetch {} as it is now, remove {}", name.revision(), reference.display()))
+            .hint(elsewhere),
+        HubError::Gone { .. } => {
+            failure.hint(format!("commits are listed at {page}/commits/main")).hint(elsewhere)
+        }
+        HubError::Untrusted { .. } => failure
+            .hint("where a proxy opens TLS, add its certificate to those that the system trusts, or name a PEM file: SSL_CERT_FILE=…")
+            .hint("a Linux without certificates, such as a small container, gets them with its package ca-certificates"),
+        HubError::Certificates { .. } => {
+            failure.hint("SSL_CERT_FILE or REQUESTS_CA_BUNDLE names it; without them, whom the system trusts is trusted")
+        }
         HubError::Denied { reason: Denial::Gated, .. } => {
             failure.hint(format!("accept its conditions at {page}")).hint(format!("then {token}"))
         }

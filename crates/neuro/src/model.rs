@@ -49,6 +49,12 @@ impl Model {
         }
         let folder = PathBuf::from(argument);
         if folder.exists() {
+            let is_name = HubName::parse(argument).is_some_and(|name| name.repository() == argument);
+            if is_name && folder.is_dir() && !folder.join("config.json").exists() {
+                printer.note(format_args!(
+                    "{argument} is a folder here; on the Hugging Face hub, {argument}@main is meant"
+                ));
+            }
             let source = std::path::absolute(&folder).unwrap_or_else(|_| folder.clone()).display().to_string();
             return Ok(Self { folder, name: None, source, repository: None, _extracted: None });
         }
@@ -68,6 +74,9 @@ impl Model {
         }
         let what = if is_file { "file" } else { "folder" };
         let failure = Failure::new(format!("the model {what} {argument} does not exist"));
+        if let Some(meant) = HubName::meant(argument) {
+            return Err(failure.hint(format!("on the Hugging Face hub it is named {meant}")).into());
+        }
         Err(failure
             .hint(
                 "MODEL is a folder with config.json and *.safetensors, a .gguf file, `phantom`, `phantom-plain`, or a name on \

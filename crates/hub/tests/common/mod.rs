@@ -9,6 +9,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 /// The one repository.
@@ -114,6 +115,20 @@ impl Hub {
         self.state().commits.get_mut(commit).unwrap().get_mut(path).unwrap().etag = Some(etag.to_owned());
     }
 
+    /// Lets a commit leave the hub, with the branches and tags that were it.
+    pub(crate) fn forget(&self, commit: &str) {
+        let mut state = self.state();
+        state.commits.remove(commit);
+        state.revisions.retain(|_, other| other != commit);
+    }
+
+    /// Lets hub and store be reached through other addresses, which are made of their own.
+    pub(crate) fn behind(&mut self, other: impl Fn(&str) -> String) {
+        self.endpoint = other(&self.endpoint);
+        let mut state = self.state();
+        state.store = other(&state.store);
+    }
+
     /// Something goes wrong with the next request whose path contains this.
     pub(crate) fn fail(&self, path: &str, fault: Fault) {
         self.state().faults.push((path.to_owned(), fault));
@@ -132,13 +147,19 @@ impl Hub {
 
 /// SHA-256 in hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
-/// The tag of a content: SHA-256 of a large one, and something as long as Git's hash of another.
+/// The tag of a content: SHA-256 of a large one, and Git's hash of another.
 pub(crate) fn etag(bytes: &[u8], is_large: bool) -> String {
-    let hash = sha256(bytes);
-    if is_large { hash } else { hash[..40].to_owned() }
+    match is_large {
+        true => sha256(bytes),
+        false => hex(&Sha1::new_with_prefix(format!("blob {}\0", bytes.len())).chain_update(bytes).finalize()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn answer(stream: &TcpStream, is_hub: bool, state: &Mutex<State>) -> Option<()> {
@@ -153,6 +174,8 @@ fn answer(stream: &TcpStream, is_hub: bool, state: &Mutex<State>) -> Option<()> 
     }
     let (range, authorization) = (headers.get("range").cloned(), headers.get("authorization").cloned());
     let asked = Asked { is_hub, method: method.clone(), path: path.clone(), range: range.clone(), authorization };
+    // A mirror may have its own path before the hub's.
+    let path = path.strip_prefix("/mirror").map(str::to_owned).unwrap_or(path);
     let mut state = state.lock().ok()?;
     state.asked.push(asked);
     let at = state.faults.iter().position(|(part, _)| path.contains(part.as_str()));

@@ -125,3 +125,46 @@ fn a_token_is_used_and_never_shown() {
     assert!(!text.contains("hf_secret"), "{text}");
     assert_eq!(hub.asked()[0].authorization.as_deref(), Some("Bearer hf_secret"));
 }
+
+#[test]
+fn what_the_cache_may_lack_is_said() {
+    let (place, hub) = (Place::new(), hub_of(&fixture()));
+    assert!(run(&place, &hub, &["doctor", "org/name", "--quick"]).starts_with("exit code: 0"));
+    let folder = place.path().join("hub/models--org--name");
+    std::fs::remove_dir_all(folder.join(".no_exist")).expect("marks");
+    let offline = place.run(&["doctor", "org/name", "--quick"]);
+    assert!(offline.starts_with("exit code: 0"), "{offline}");
+    assert!(offline.contains("is used without asking the hub, though it lacks"), "{offline}");
+    // A commit that is gone: the settings may be missing, weights may not.
+    hub.forget(COMMIT);
+    let gone = run(&place, &hub, &["doctor", "org/name", "--quick"]);
+    assert!(gone.starts_with("exit code: 0") && gone.contains("what is in the cache is used as it is"), "{gone}");
+    std::fs::remove_file(folder.join("snapshots").join(COMMIT).join("model.safetensors")).expect("weights");
+    let gone = run(&place, &hub, &["logits", "org/name", "--tokens", "1", "--out", "f"]);
+    assert!(gone.contains("is no longer on [hub] (HTTP 404), and it lacks model.safetensors"), "{gone}");
+    assert!(gone.contains("to fetch main as it is now, remove") && gone.contains("refs"), "{gone}");
+}
+
+#[test]
+fn what_is_no_name_is_told_the_name_that_was_meant() {
+    let place = Place::new();
+    for (given, meant) in [
+        ("https://huggingface.co/org/name/blob/main/q4/m.gguf", "org/name:q4/m.gguf"),
+        ("https://huggingface.co/org/name", "org/name"),
+        ("org/name/m.gguf", "org/name:m.gguf"),
+    ] {
+        let said = place.run(&["doctor", given, "--quick"]);
+        assert!(said.contains("does not exist") && said.contains(&format!("it is named {meant}\n")), "{said}");
+    }
+}
+
+#[test]
+fn a_folder_of_the_same_name_goes_first() {
+    let (place, hub) = (Place::new(), hub_of(&fixture()));
+    std::fs::create_dir_all(place.path().join("org/name")).expect("a folder");
+    let said = run(&place, &hub, &["doctor", "org/name", "--quick"]);
+    assert!(said.contains("org/name is a folder here; on the Hugging Face hub, org/name@main is meant"), "{said}");
+    assert_eq!(hub.asked(), []);
+    let said = run(&place, &hub, &["doctor", "org/name@main", "--quick"]);
+    assert!(said.starts_with("exit code: 0") && !said.contains("is a folder here"), "{said}");
+}

@@ -44,7 +44,13 @@ impl Place {
         for variable in hub.filter(|name| name.to_string_lossy().starts_with("HF_")) {
             command.env_remove(variable);
         }
-        for variable in ["HUGGINGFACE_HUB_CACHE", "HUGGING_FACE_HUB_TOKEN", "TRANSFORMERS_OFFLINE"] {
+        for variable in [
+            "HUGGINGFACE_HUB_CACHE",
+            "HUGGING_FACE_HUB_TOKEN",
+            "TRANSFORMERS_OFFLINE",
+            "SSL_CERT_FILE",
+            "REQUESTS_CA_BUNDLE",
+        ] {
             command.env_remove(variable);
         }
         command.env("HF_HOME", self.path()).env("HF_HUB_OFFLINE", "1");
