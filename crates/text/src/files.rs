@@ -59,26 +59,41 @@ impl TextFiles {
 }
 
 impl TextFiles {
-    /// The files of a folder with `tokenizer.model`.
-    fn of_pieces(dir: &Path, pieces: &[u8]) -> Result<Self, TextError> {
+    /// What SentencePiece's `tokenizer.model` becomes, together with files beside it, by their names: of them,
+    /// `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` matter. `file` is what errors name.
+    ///
+    /// # Errors
+    ///
+    /// When the model is none, or has a part that is not read; when a file beside it is no JSON object.
+    pub fn from_sentencepiece(model: &[u8], beside: &BTreeMap<String, Vec<u8>>, file: &str) -> Result<Self, TextError> {
         let object = |name: &str| -> Result<Map<String, Value>, TextError> {
-            let path = dir.join(name);
-            let Some(bytes) = read(&path, CONFIG_LIMIT)? else { return Ok(Map::new()) };
-            let invalid = |reason: String| TextError::Invalid { file: path.display().to_string(), reason };
-            serde_json::from_slice(&bytes).map_err(|error| invalid(error.to_string()))
+            let Some(bytes) = beside.get(name) else { return Ok(Map::new()) };
+            serde_json::from_slice(bytes).map_err(|error| TextError::Invalid {
+                file: Path::new(file).with_file_name(name).display().to_string(),
+                reason: error.to_string(),
+            })
         };
-        let beside = Beside {
+        let parsed = Beside {
             config: object("tokenizer_config.json")?,
             special_tokens_map: object("special_tokens_map.json")?,
             added_tokens: object("added_tokens.json")?,
         };
+        let invalid = |reason| TextError::Invalid { file: file.to_owned(), reason };
+        let files = sentencepiece::convert(model, &parsed).map_err(invalid)?;
+        Ok(Self { special_tokens_map: beside.get("special_tokens_map.json").cloned(), ..files })
+    }
+
+    /// The files of a folder with `tokenizer.model`.
+    fn of_pieces(dir: &Path, pieces: &[u8]) -> Result<Self, TextError> {
+        let mut beside = BTreeMap::new();
+        for name in ["tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"] {
+            if let Some(bytes) = read(&dir.join(name), CONFIG_LIMIT)? {
+                beside.insert(name.to_owned(), bytes);
+            }
+        }
         let file = dir.join("tokenizer.model").display().to_string();
-        let files = sentencepiece::convert(pieces, &beside).map_err(|reason| TextError::Invalid { file, reason })?;
-        Ok(Self {
-            special_tokens_map: read(&dir.join("special_tokens_map.json"), CONFIG_LIMIT)?,
-            templates: read_templates(dir)?,
-            ..files
-        })
+        let files = Self::from_sentencepiece(pieces, &beside, &file)?;
+        Ok(Self { templates: read_templates(dir)?, ..files })
     }
 }
 
