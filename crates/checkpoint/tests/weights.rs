@@ -60,6 +60,22 @@ fn computed_buffers_of_old_files_are_left_out() {
     assert_eq!(checkpoint.weights.names().len(), checkpoint.config.expected_tensors().len());
 }
 
+/// As transformers writes them for shared experts of which there are none.
+#[test]
+fn tensors_without_a_number_are_left_out() {
+    let checkpoint = open(|case| {
+        case.push("model.layers.0.mlp.shared_experts.up_proj.weight", &[0, 8]);
+        case.push("model.layers.0.mlp.shared_experts.down_proj.weight", &[8, 0]);
+    });
+    assert_eq!(checkpoint.weights.names(), open(|_| ()).weights.names());
+    // One with numbers still has no place.
+    let mut case = Case::new(tiny_config());
+    case.push("model.layers.0.mlp.shared_experts.up_proj.weight", &[1, 8]);
+    let config = case.config.to_string();
+    let error = Checkpoint::from_bytes("tiny", config.as_bytes(), None, case.weight_file()).expect_err("has no place");
+    assert!(error.to_string().contains("shared_experts.up_proj.weight"), "{error}");
+}
+
 #[test]
 fn a_tied_config_obeys_the_stored_head() {
     let equal = open(|case| {
