@@ -1,11 +1,13 @@
 //! One target per parser of foreign bytes. A target returns its outcome as text; what it asserts must hold for any input.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use neuro_checkpoint::{Checkpoint, DecoderConfig, GenerationConfig, Header, MAX_LAYERS, ShardIndex};
 use neuro_path::{LayerPath, MAX_VISITS};
 use neuro_surgery::import::{self, Import};
 use neuro_text::{Message, RenderOptions, Text, TextFiles};
+use serde_json::Value;
 
 pub(crate) struct Target {
     pub(crate) name: &'static str,
@@ -24,6 +26,7 @@ pub(crate) const TARGETS: &[Target] = &[
     Target { name: "gguf", run: gguf, words: GGUF_WORDS },
     Target { name: "path", run: path, words: PATH_WORDS },
     Target { name: "tokenizer", run: tokenizer, words: TOKENIZER_WORDS },
+    Target { name: "pieces", run: pieces, words: PIECES_WORDS },
     Target { name: "template", run: template, words: TEMPLATE_WORDS },
     Target { name: "import", run: imported, words: IMPORT_WORDS },
 ];
@@ -160,6 +163,30 @@ const TOKENIZER_WORDS: &[&str] = &[
     "[",
     "]",
     ",",
+];
+const PIECES_WORDS: &[&str] = &[
+    "\u{a}\u{3}\u{a}\u{1}a",
+    "\u{a}\u{5}\u{a}\u{3}▁",
+    "\u{a}\u{e}\u{a}\u{5}<unk>\u{15}\0\0\0\0\u{18}\u{2}",
+    "\u{a}\u{a}\u{a}\u{6}<0x0A>\u{18}\u{6}",
+    "\u{18}\u{2}",
+    "\u{18}\u{3}",
+    "\u{18}\u{4}",
+    "\u{12}\u{2}\u{18}\u{1}",
+    "\u{12}\u{2}\u{18}\u{2}",
+    "\u{1a}\u{2}\u{18}\0",
+    "\u{1a}\u{2}\u{20}\0",
+    "\u{1a}\u{4}\u{12}\u{2}",
+    "\0\0\0\0",
+    "<s>",
+    "</s>",
+    "\n\n{",
+    "\"added_tokens.json\":{",
+    "\"tokenizer_config.json\":{",
+    "\"added_tokens_decoder\":{\"0\":{\"content\":\"a\",\"special\":true}}",
+    "\"legacy\":false,",
+    "\"bos_token\":",
+    "}",
 ];
 const TEMPLATE_WORDS: &[&str] = &[
     "{% for m in messages %}",
@@ -330,6 +357,24 @@ fn tokenizer(bytes: &[u8]) -> String {
         },
         Err(error) => error.to_string(),
     }
+}
+
+/// SentencePiece's file and, behind an empty line, perhaps a JSON object of the files beside it, by their names.
+fn pieces(bytes: &[u8]) -> String {
+    let split = bytes.windows(3).rposition(|window| window == b"\n\n{").unwrap_or(bytes.len());
+    let (model, rest) = bytes.split_at(split);
+    let beside: BTreeMap<String, Value> = serde_json::from_slice(rest).unwrap_or_default();
+    let beside = beside.into_iter().map(|(name, value)| (name, value.to_string().into_bytes())).collect();
+    let files = match TextFiles::from_sentencepiece(model, &beside, "tokenizer.model") {
+        Ok(files) => files,
+        Err(error) => return error.to_string(),
+    };
+    assert!(serde_json::from_slice::<Value>(&files.tokenizer).is_ok_and(|tokenizer| tokenizer.is_object()));
+    let coded = Text::from_files(&files, "fuzz").and_then(|text| {
+        let ids = text.encode(" Once  upon a time,\u{3000}1234 — né.\n<s>", true)?;
+        text.decode(&ids, false)
+    });
+    coded.map_or_else(|error| error.to_string(), |_| "decoded".to_owned())
 }
 
 fn template(bytes: &[u8]) -> String {
