@@ -39,7 +39,9 @@ pub use config::{
 pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub use generation::GenerationConfig;
-pub use gguf::{BlockFormat, GgufArchitecture, GgufKey, GgufLayout, GgufPlace, HeaderTokenizer, model_name};
+pub use gguf::{
+    BlockFormat, GgufArchitecture, GgufKey, GgufLayout, GgufPlace, HeaderTokenizer, ValueHeads, model_name,
+};
 pub use header::{Header, TensorEntry};
 pub use identity::Identity;
 pub use index::ShardIndex;

@@ -199,7 +199,7 @@ impl DeltaNet {
         let (keys, values) = (self.config.keys_width(), self.config.values_width());
         let of_keys = |first: usize| -> Result<Tensor> {
             let x = x.narrow(1, first, keys)?.reshape((new, key_heads, 1, key_dim))?;
-            let length = (x.sqr()?.sum_keepdim(D::Minus1)? + 1e-6)?.sqrt()?;
+            let length = (x.sqr()?.sum_keepdim(D::Minus1)? + DeltaNetConfig::LENGTH_EPS)?.sqrt()?;
             let x = x.broadcast_div(&length)?.broadcast_as((new, key_heads, value_heads / key_heads, key_dim))?;
             Ok(x.contiguous()?.reshape((new, value_heads, key_dim))?)
         };

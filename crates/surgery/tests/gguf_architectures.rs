@@ -40,7 +40,7 @@ fn variant(case: &Case) -> (TempDir, Arc<Checkpoint>) {
     let (source, place) = (fixture(&case.fixture), tempfile::tempdir().unwrap());
     let mut config: Map<String, Value> =
         serde_json::from_slice(&fs::read(source.join("config.json")).unwrap()).unwrap();
-    config.extend(case.settings.clone());
+    change(&mut config, &case.settings);
     fs::write(place.path().join("config.json"), serde_json::to_vec(&config).unwrap()).unwrap();
     for file in source.read_dir().unwrap().map(|file| file.unwrap().path()) {
         let name = file.file_name().unwrap().to_str().unwrap().to_owned();
@@ -50,6 +50,16 @@ fn variant(case: &Case) -> (TempDir, Arc<Checkpoint>) {
     }
     let opened = Arc::new(Checkpoint::open(place.path()).unwrap());
     (place, opened)
+}
+
+/// Sets keys, also within what the config holds.
+fn change(config: &mut Map<String, Value>, settings: &Map<String, Value>) {
+    for (key, value) in settings {
+        match (config.get_mut(key).and_then(Value::as_object_mut), value.as_object()) {
+            (Some(inner), Some(settings)) if key == "text_config" => change(inner, settings),
+            _ => drop(config.insert(key.clone(), value.clone())),
+        }
+    }
 }
 
 /// A safetensors file without the tensors whose names hold one of the parts.

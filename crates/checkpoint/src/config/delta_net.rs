@@ -26,6 +26,10 @@ pub struct DeltaNetConfig {
 }
 
 impl DeltaNetConfig {
+    /// Added to the sum of squares of a query or key that is brought to length 1, whatever the config says (transformers'
+    /// `l2norm`).
+    pub const LENGTH_EPS: f64 = 1e-6;
+
     /// Width of all queries, or all keys, of a token.
     #[must_use]
     pub fn keys_width(&self) -> usize {

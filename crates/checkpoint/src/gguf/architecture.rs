@@ -4,6 +4,19 @@
 //! Facts: gguf-py's `constants.py` (names), llama.cpp's `src/models/*.cpp` (`load_arch_hparams`, graphs) and
 //! `convert_hf_to_gguf.py` (order of rows, what is added to norms).
 
+mod parts;
+
+use self::parts::{DELTA_NET, DELTA_NET_KEYS, MODULES, OUTSIDE, SANDWICH, SHARED_EXPERTS, WHOLE, WINDOW};
+
+/// In which order the value heads of a delta net are stored, each of which belongs to a key head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueHeads {
+    /// Those of a key head together, as in a folder.
+    Grouped,
+    /// The first of each key head, then the second of each, … (`_LinearAttentionVReorderBase` in llama.cpp's conversion).
+    Tiled,
+}
+
 /// An architecture in llama.cpp's words.
 #[derive(Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own, and every entry names those that hold")]
@@ -32,77 +45,16 @@ pub struct GgufArchitecture {
     pub scale_depth: Option<usize>,
     /// Whether the last blocks may be ones that predict further tokens.
     pub predictors: bool,
+    /// Of architectures with delta nets: how these are stored. Their attention has gates.
+    pub delta_nets: Option<ValueHeads>,
+    /// Whether pairs of rotary positions are shared out to sections (`rope.dimension_sections`), all of which count alike in a
+    /// text.
+    pub rope_sections: bool,
     /// Whether dense layers come first and all further ones have experts.
     pub dense_first: bool,
     /// Keys that only some architectures know, beside those that all do.
     pub(super) reads: &'static [&'static str],
 }
-
-/// Parts of a layer as all architectures call them: in GGUF, canonical.
-const MODULES: [(&str, &str); 29] = [
-    ("attn_norm", "input_layernorm"),
-    ("attn_qkv", "self_attn.qkv_proj"),
-    ("attn_q", "self_attn.q_proj"),
-    ("attn_k", "self_attn.k_proj"),
-    ("attn_v", "self_attn.v_proj"),
-    ("attn_output", "self_attn.o_proj"),
-    ("attn_q_norm", "self_attn.q_norm"),
-    ("attn_k_norm", "self_attn.k_norm"),
-    ("attn_q_a", "self_attn.q_a_proj"),
-    ("attn_q_a_norm", "self_attn.q_a_layernorm"),
-    ("attn_q_b", "self_attn.q_b_proj"),
-    ("attn_kv_a_mqa", "self_attn.kv_a_proj_with_mqa"),
-    ("attn_kv_a_norm", "self_attn.kv_a_layernorm"),
-    ("attn_kv_b", "self_attn.kv_b_proj"),
-    ("attn_k_b", "self_attn.k_b_proj"),
-    ("attn_v_b", "self_attn.v_b_proj"),
-    ("ffn_norm", "post_attention_layernorm"),
-    ("ffn_gate", "mlp.gate_proj"),
-    ("ffn_up", "mlp.up_proj"),
-    ("ffn_down", "mlp.down_proj"),
-    ("ffn_gate_inp", "mlp.gate"),
-    ("ffn_gate_exps", "mlp.experts.gate_proj"),
-    ("ffn_up_exps", "mlp.experts.up_proj"),
-    ("ffn_down_exps", "mlp.experts.down_proj"),
-    ("ffn_gate_up_exps", "mlp.experts.gate_up_proj"),
-    ("ffn_gate_inp_shexp", "mlp.shared_expert_gate"),
-    ("ffn_gate_shexp", "mlp.shared_expert.gate_proj"),
-    ("ffn_up_shexp", "mlp.shared_expert.up_proj"),
-    ("ffn_down_shexp", "mlp.shared_expert.down_proj"),
-];
-
-/// Whole names behind the layer's number that are not of the form MODULE.weight or MODULE.bias on both sides.
-const WHOLE: [(&str, &str); 3] = [
-    ("attn_sinks.weight", "self_attn.sinks"),
-    ("exp_probs_b.bias", "mlp.gate.e_score_correction_bias"),
-    // As files of early 2025 have it.
-    ("exp_probs_b", "mlp.gate.e_score_correction_bias"),
-];
-
-/// Names of tensors that belong to no layer.
-const OUTSIDE: [(&str, &str); 6] = [
-    ("token_embd.weight", "model.embed_tokens.weight"),
-    ("position_embd.weight", "model.embed_positions.weight"),
-    ("output_norm.weight", "model.norm.weight"),
-    ("output_norm.bias", "model.norm.bias"),
-    ("output.weight", "lm_head.weight"),
-    ("output.bias", "lm_head.bias"),
-];
-
-const SHARED_EXPERTS: [(&str, &str); 3] = [
-    ("ffn_gate_shexp", "mlp.shared_experts.gate_proj"),
-    ("ffn_up_shexp", "mlp.shared_experts.up_proj"),
-    ("ffn_down_shexp", "mlp.shared_experts.down_proj"),
-];
-
-/// Norms before and behind both branches, as Gemma has them.
-const SANDWICH: &[(&str, &str)] = &[
-    ("post_attention_norm", "post_attention_layernorm"),
-    ("ffn_norm", "pre_feedforward_layernorm"),
-    ("post_ffw_norm", "post_feedforward_layernorm"),
-];
-
-const WINDOW: &[&str] = &["attention.sliding_window", "attention.sliding_window_pattern"];
 
 impl GgufArchitecture {
     /// What most have in common.
@@ -119,6 +71,8 @@ impl GgufArchitecture {
         no_rope_period: None,
         scale_depth: None,
         predictors: false,
+        delta_nets: None,
+        rope_sections: false,
         dense_first: false,
         reads: &[],
     };
@@ -248,6 +202,38 @@ impl GgufArchitecture {
             modules: &[("post_attention_norm", "post_attention_layernorm")],
             window_period: Some(2),
             reads: &[WINDOW[0], WINDOW[1], "rope.freq_base_swa"],
+            ..Self::BASE
+        },
+        Self {
+            name: "qwen3next",
+            model_types: &["qwen3_next"],
+            modules: DELTA_NET,
+            adds_one: true,
+            predictors: true,
+            delta_nets: Some(ValueHeads::Grouped),
+            reads: DELTA_NET_KEYS,
+            ..Self::BASE
+        },
+        Self {
+            name: "qwen35",
+            model_types: &["qwen3_5_text"],
+            modules: DELTA_NET,
+            adds_one: true,
+            predictors: true,
+            delta_nets: Some(ValueHeads::Tiled),
+            rope_sections: true,
+            reads: DELTA_NET_KEYS,
+            ..Self::BASE
+        },
+        Self {
+            name: "qwen35moe",
+            model_types: &["qwen3_5_moe_text"],
+            modules: DELTA_NET,
+            adds_one: true,
+            predictors: true,
+            delta_nets: Some(ValueHeads::Tiled),
+            rope_sections: true,
+            reads: DELTA_NET_KEYS,
             ..Self::BASE
         },
         Self { name: "minimax-m2", model_types: &["minimax_m2"], ..Self::BASE },

@@ -4,6 +4,7 @@
 //! Keys: ggml's `docs/gguf.md` and llama.cpp's `llama-model.cpp` (`load_hparams`) and `models/*.cpp`
 //! (`load_arch_hparams`).
 
+mod hybrid;
 mod rope;
 mod settle;
 mod words;
@@ -21,13 +22,14 @@ use crate::config::{DecoderConfig, MAX_LAYERS};
 use crate::error::{CheckpointError, shorten};
 
 const ARCHITECTURE: &str = "general.architecture";
+const FEED_FORWARD: &str = "feed_forward_length";
 
 /// Keys that every file must have, behind the architecture's name, and the words of a `config.json`.
 const REQUIRED: [(&str, &str); 5] = [
     ("context_length", "max_position_embeddings"),
     ("embedding_length", "hidden_size"),
     ("block_count", "num_hidden_layers"),
-    ("feed_forward_length", "intermediate_size"),
+    (FEED_FORWARD, "intermediate_size"),
     ("attention.head_count", "num_attention_heads"),
 ];
 
@@ -141,6 +143,15 @@ impl Reader<'_> {
         self.count(name)?.ok_or_else(|| self.refuse(name, "is missing; the file is incomplete"))
     }
 
+    /// Width of MLPs. Where all layers have experts, whose width another key says, Qwen's files may have none.
+    fn feed_forward(&self) -> Result<u64, CheckpointError> {
+        let experts = self.architecture.delta_nets.and(self.keys.value(&self.key("expert_count")));
+        match (self.count(FEED_FORWARD)?, experts) {
+            (None, Some(_)) => self.require("expert_feed_forward_length"),
+            _ => self.require(FEED_FORWARD),
+        }
+    }
+
     /// A key of the architecture that nobody here knows may change what the model computes.
     fn refuse_unknown(&self) -> Result<(), CheckpointError> {
         let prefix = format!("{}.", self.architecture.name);
@@ -172,7 +183,8 @@ impl Reader<'_> {
             self.architecture.model_types.first().copied().unwrap_or("mistral").into(),
         );
         for (name, word) in REQUIRED {
-            json.insert(word.to_owned(), self.require(name)?.into());
+            let found = if name == FEED_FORWARD { self.feed_forward()? } else { self.require(name)? };
+            json.insert(word.to_owned(), found.into());
         }
         json.insert("num_hidden_layers".to_owned(), self.layers(weights)?.into());
         let heads = self.count("attention.head_count_kv")?;
@@ -284,7 +296,7 @@ impl Reader<'_> {
     /// A message about a word of `config.json`, as one about the key that it came from.
     fn in_own_words(&self, error: CheckpointError) -> CheckpointError {
         let CheckpointError::Config { file, key, problem } = error else { return error };
-        let words = || REQUIRED.iter().chain(&READ).filter(|(_, word)| !word.is_empty());
+        let words = || REQUIRED.iter().chain(&READ).chain(&hybrid::WORDS).filter(|(_, word)| !word.is_empty());
         let own = words().find(|(_, word)| *word == key).map_or(key, |(name, _)| self.key(name));
         let problem = words().fold(problem, |problem, (name, word)| {
             problem.replace(&format!("`{word}`"), &format!("`{}`", self.key(name)))

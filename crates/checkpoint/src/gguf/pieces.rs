@@ -1,8 +1,10 @@
 //! Tensors that GGUF files hold as parts of others: queries, keys and values as one, gate and up as one, all experts as
-//! one, and DeepSeek's keys and values in two.
+//! one, and DeepSeek's keys and values in two; those of delta nets are listed in [`super::delta`].
 
 use std::collections::BTreeSet;
 
+use super::delta;
+use super::order::Order;
 use super::places::Place;
 use super::weights::GgufWeights;
 use crate::config::DecoderConfig;
@@ -41,6 +43,7 @@ struct Holder {
     name: String,
     shape: Vec<usize>,
     start: usize,
+    order: Order,
 }
 
 impl GgufWeights {
@@ -62,7 +65,8 @@ impl GgufWeights {
                     return Err(self.wrong_shape(&holder.name, &holder.shape));
                 }
                 let piece = Piece::Slice { start: holder.start, shape: shape.clone() };
-                found.extend(self.place_in(&holder.name, piece).map(|place| (name.clone(), place)));
+                let place = self.place_in(&holder.name, piece).map(|place| Place { order: holder.order, ..place });
+                found.extend(place.map(|place| (name.clone(), place)));
                 used.insert(holder.name);
                 break;
             }
@@ -75,7 +79,7 @@ impl GgufWeights {
         for (name, place) in found {
             self.put(name, place);
         }
-        self.turn_gates(expected);
+        self.give_axes(expected);
         Ok(())
     }
 
@@ -106,11 +110,16 @@ impl GgufWeights {
         Ok(self.place_in(&names[0], piece))
     }
 
-    /// The gate of a shared expert is one row, which files hold as a vector.
-    fn turn_gates(&mut self, expected: &[(String, Vec<usize>)]) {
-        let is_gate = |name: &str| name.ends_with(".mlp.shared_expert_gate.weight");
-        for (name, shape) in expected.iter().filter(|(name, _)| is_gate(name)) {
-            if self.shape_of(name) == shape.get(1..) {
+    /// The gate of a shared expert is one row, which files hold as a vector, and the channels of a convolution have an axis
+    /// of one, which files leave out.
+    fn give_axes(&mut self, expected: &[(String, Vec<usize>)]) {
+        let changes = |name: &str| {
+            [".mlp.shared_expert_gate.weight", ".linear_attn.conv1d.weight"].iter().any(|end| name.ends_with(end))
+        };
+        let longer = |shape: &[usize]| shape.iter().copied().filter(|&size| size != 1).collect::<Vec<_>>();
+        for (name, shape) in expected.iter().filter(|(name, _)| changes(name)) {
+            let Some(stored) = self.shape_of(name) else { continue };
+            if stored != shape && longer(stored) == longer(shape) {
                 let piece = Piece::Slice { start: 0, shape: shape.clone() };
                 if let Some(place) = self.place_in(name, piece) {
                     self.put(name.clone(), place);
@@ -136,9 +145,18 @@ fn holders(config: &DecoderConfig, name: &str, shape: &[usize]) -> Vec<Holder> {
         name: format!("model.layers.{layer}.{module}.{kind}"),
         shape: [leading, &shape[1..]].concat(),
         start: start * columns,
+        order: Order::Straight,
     };
     let attention = &layer_config.attention;
-    let (q, kv) = (attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim);
+    if let Some(delta_net) = &layer_config.delta_net {
+        let held = delta::holders(delta_net, module).into_iter();
+        let held = held.map(|held| Holder { order: held.order, ..holder(held.module, &[held.rows], held.first) });
+        let held: Vec<Holder> = held.collect();
+        if !held.is_empty() {
+            return held;
+        }
+    }
+    let (q, kv) = (attention.q_rows(), attention.kv_heads * attention.head_dim);
     let first_row = match module {
         "self_attn.q_proj" => Some(0),
         "self_attn.k_proj" => Some(q),
@@ -146,7 +164,8 @@ fn holders(config: &DecoderConfig, name: &str, shape: &[usize]) -> Vec<Holder> {
         _ => None,
     };
     if let Some(first_row) = first_row {
-        return vec![holder("self_attn.qkv_proj", &[q + 2 * kv], first_row)];
+        // Where other layers have delta nets, the stored name is read as theirs.
+        return ["self_attn.qkv_proj", delta::STACKED].map(|module| holder(module, &[q + 2 * kv], first_row)).into();
     }
     if let Some(first_row) = [("mlp.gate_proj", 0), ("mlp.up_proj", rows)].iter().find(|(name, _)| *name == module) {
         return vec![holder("mlp.gate_up_proj", &[2 * rows], first_row.1)];

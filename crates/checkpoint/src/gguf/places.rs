@@ -2,6 +2,7 @@
 
 use super::blocks;
 use super::header::GgufTensor;
+use super::order::Order;
 use super::pieces::{KeysAndValues, Piece};
 use super::weights::GgufWeights;
 use crate::convert;
@@ -15,8 +16,9 @@ pub(super) struct Place {
     pub(super) stored: String,
     /// Which of the stored numbers, where they are not all of the tensor and no others.
     pub(super) piece: Option<Piece>,
-    /// Heads, where the rows of each lie in the order of rotated pairs: 0, half, 1, half + 1, …
-    pub(super) heads: Option<usize>,
+    pub(super) order: Order,
+    /// Whether the numbers are logarithms of what the file holds with a minus.
+    pub(super) decays: bool,
 }
 
 impl Place {
@@ -34,14 +36,9 @@ impl Place {
         }
     }
 
-    /// Where a row lies in the file. llama.cpp's conversion puts the rows of a head, which rotate as halves, into pairs
-    /// (`permute` in its `convert_hf_to_gguf.py`).
-    pub(super) fn stored_row(&self, row: usize, height: usize) -> usize {
-        let Some(heads) = self.heads else { return row };
-        let head_dim = height / heads;
-        let (head, inside) = (row / head_dim, row % head_dim);
-        let (half, pair) = (inside / (head_dim / 2), inside % (head_dim / 2));
-        head * head_dim + 2 * pair + half
+    /// Whether order and numbers are a folder's.
+    pub(super) fn is_plain(&self) -> bool {
+        self.order == Order::Straight && !self.decays
     }
 }
 
@@ -62,12 +59,16 @@ impl<'v> Iterator for Runs<'_, 'v> {
         }
         let shape = self.shape;
         let start = self.place.start().unwrap_or(0);
-        let (height, columns) = (shape.first().copied().unwrap_or(1), shape.get(1).copied().unwrap_or(1));
-        let (start, count) = if self.place.heads.is_some() {
-            let (row, column) = (self.at / columns, self.at % columns);
-            (start + self.place.stored_row(row, height) * columns + column, self.rest.len().min(columns - column))
-        } else {
-            (start + self.at, self.rest.len())
+        let height = shape.first().copied().unwrap_or(1);
+        let columns = shape.get(1..).unwrap_or_default().iter().product::<usize>().max(1);
+        let (row, column) = (self.at / columns, self.at % columns);
+        let order = self.place.order;
+        let (start, count) = match order.together(column, columns) {
+            None => (start + self.at, self.rest.len()),
+            Some(count) => {
+                let row = order.stored_row(row, height);
+                (start + row * columns + order.stored_column(column), self.rest.len().min(count))
+            }
         };
         let (run, rest) = std::mem::take(&mut self.rest).split_at_mut(count);
         self.rest = rest;

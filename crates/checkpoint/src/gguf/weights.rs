@@ -7,8 +7,10 @@ use std::path::Path;
 
 use super::architecture::GgufArchitecture;
 use super::blocks;
+use super::delta;
 use super::format::BlockFormat;
 use super::header::{GgufHeader, GgufTensor};
+use super::order::Order;
 use super::pieces::{KeysAndValues, Piece, layer_of};
 use super::places::{Place, Runs, read_run};
 use super::value::Value;
@@ -53,7 +55,8 @@ impl GgufWeights {
         let mut places: BTreeMap<String, Place> = BTreeMap::new();
         for (number, part) in parts.iter().enumerate() {
             for stored in part.header.tensors.keys() {
-                let place = Place { part: number, stored: stored.clone(), piece: None, heads: None };
+                let (piece, order, decays) = (None, Order::Straight, false);
+                let place = Place { part: number, stored: stored.clone(), piece, order, decays };
                 if let Some(twin) = places.insert(canonical(stored), place) {
                     let other = parts[twin.part].file.path().display();
                     let problem =
@@ -100,11 +103,14 @@ impl GgufWeights {
                     for part in ["weight", "bias"] {
                         let name = format!("model.layers.{index}.self_attn.{module}.{part}");
                         if let Some(place) = self.places.get_mut(&name) {
-                            place.heads = Some(heads);
+                            place.order = Order::Pairs { heads };
                         }
                     }
                 }
             }
+        }
+        if let Some(heads) = self.architecture.and_then(|known| known.delta_nets) {
+            self.settle_delta_nets(config, heads);
         }
         Ok(())
     }
@@ -158,6 +164,10 @@ impl GgufWeights {
     /// Which part of the model holds a tensor, and under which name.
     pub(super) fn source_of(&self, name: &str) -> Option<(usize, String)> {
         self.places.get(name).map(|place| (place.part, place.stored.clone()))
+    }
+
+    pub(super) fn place_mut(&mut self, name: &str) -> Option<&mut Place> {
+        self.places.get_mut(name)
     }
 
     pub(super) fn forget(&mut self, names: &BTreeSet<String>) {
@@ -231,10 +241,16 @@ impl GgufWeights {
         tensors.map(|tensor| (tensor.format, tensor.range.len()))
     }
 
-    /// The number format of a canonical name; none where its rows are not rows of a stored tensor.
+    /// The number format of a canonical name; none where its rows are not made of blocks of a stored
+    /// tensor.
     pub(crate) fn format_of(&self, name: &str) -> Option<BlockFormat> {
         let (place, tensor) = self.tensor(name)?;
-        (!matches!(place.piece, Some(Piece::KeysAndValues(_)))).then_some(tensor.format)
+        let is_whole = match (&place.piece, place.order) {
+            (Some(Piece::KeysAndValues(_)), _) => false,
+            (_, Order::TiledColumns(tiles)) => tiles.width.is_multiple_of(tensor.format.block_len()),
+            _ => true,
+        };
+        is_whole.then_some(tensor.format)
     }
 
     /// The file of a canonical name, or the first file.
@@ -283,6 +299,12 @@ impl GgufWeights {
             if let Some(position) = found {
                 return Err(refuse(convert::not_finite(values[position], at + position, shape)));
             }
+            if place.decays
+                && let Some(position) = delta::logarithms(values)
+            {
+                let found = values[position];
+                return Err(refuse(format!("holds {found} at [{}], expected numbers below 0", at + position)));
+            }
             at += values.len();
             bytes += read as u64;
         }
@@ -302,6 +324,9 @@ impl GgufWeights {
         let (&[height, columns], Some(first)) = (shape, place.start()) else {
             return Err(refuse(format!("has shape {shape:?}, expected a matrix whose rows are stored as rows")));
         };
+        if self.format_of(name).is_none() {
+            return Err(refuse(format!("has blocks of {} numbers, which its heads share", format.block_len())));
+        }
         if rows.start > rows.end || rows.end > height {
             return Err(refuse(format!("has shape {shape:?}, which has no rows {rows:?}")));
         }
@@ -311,7 +336,7 @@ impl GgufWeights {
         let mut bytes = Vec::with_capacity(rows.len() * row_bytes);
         let (mut buffer, mut values) = (Vec::new(), vec![0.0; CHECKED.min(columns)]);
         for row in rows {
-            let start = first + place.stored_row(row, height) * row_bytes;
+            let start = first + place.order.stored_row(row, height) * row_bytes;
             let stored = file.read(start..start + row_bytes, &mut buffer);
             let stored = stored.map_err(|error| CheckpointError::read(file.path(), &place.stored, error))?;
             let pieces = stored.chunks(CHECKED / format.block_len() * format.block_bytes());
@@ -322,7 +347,14 @@ impl GgufWeights {
                     return Err(refuse(convert::not_finite(values[position], at, shape)));
                 }
             }
-            bytes.extend_from_slice(stored);
+            let bytes_of = |numbers: usize| numbers / format.block_len() * format.block_bytes();
+            let mut column = 0;
+            while column < columns {
+                let count = place.order.together(column, columns).unwrap_or(columns);
+                let from = bytes_of(place.order.stored_column(column));
+                bytes.extend_from_slice(&stored[from..from + bytes_of(count)]);
+                column += count;
+            }
         }
         Ok(bytes)
     }
@@ -344,7 +376,7 @@ impl GgufWeights {
             let from = tensor.range.start + start * size;
             self.parts[place.part].file.bytes().get(from..from + numbers * size)
         });
-        if let (Some(dtype), None, Some(stored)) = (dtype, place.heads, stored) {
+        if let (Some(dtype), true, Some(stored)) = (dtype, place.is_plain(), stored) {
             return Ok(TensorView { name, dtype, shape, bytes: Cow::Borrowed(stored) });
         }
         let zeroed = convert::zeroed(shape);

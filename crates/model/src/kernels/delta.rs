@@ -19,8 +19,7 @@ const TOGETHER: usize = 4;
 /// Multiply-adds from which threads pay for being woken.
 const PARALLEL_FROM: usize = 1 << 19;
 
-/// Added to the sum of squares before a query or key is brought to length 1 (transformers' `l2norm`).
-const EPS: f32 = 1e-6;
+const EPS: f32 = DeltaNetConfig::LENGTH_EPS as f32;
 
 /// Weights between the projections.
 #[derive(Debug)]

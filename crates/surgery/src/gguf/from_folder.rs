@@ -4,13 +4,14 @@
 //! [`describe`] says in keys what the layers along the path are, or why no key says it; [`tensors`] names what is written
 //! and finds its numbers; [`numbers`] writes them.
 
+mod delta;
 mod describe;
 mod experts;
 mod numbers;
 mod rope;
 mod tensors;
 
-use neuro_checkpoint::{BlockFormat, DecoderConfig, Dtype, GgufArchitecture, LayerConfig};
+use neuro_checkpoint::{AttentionConfig, BlockFormat, DecoderConfig, Dtype, GgufArchitecture, LayerConfig};
 
 use super::meta::Meta;
 use super::{GgufExport, Numbers, Plan, rules, tokenizer};
@@ -99,9 +100,21 @@ impl<'e> Writer<'e> {
         self.first(|_| true).ok_or_else(|| self.refuse("the path has no visits"))
     }
 
+    /// The attention of the first layer along the path that has one, or of the model.
+    fn attention(&self) -> Result<&'e AttentionConfig> {
+        let of_path = self.first(|layer| layer.delta_net.is_none());
+        let of_model = || self.config.layers.iter().find(|layer| layer.delta_net.is_none());
+        let layer = of_path.or_else(of_model);
+        layer.map(|layer| &layer.attention).ok_or_else(|| {
+            self.refuse("none of its layers has attention, of which llama.cpp wants the sizes; export to hf")
+        })
+    }
+
     /// The numbers of the first projection, which are those of nearly all.
     fn stored_numbers(&self) -> Result<Numbers> {
-        let view = self.export.checkpoint.weights.view("model.layers.0.self_attn.o_proj.weight")?;
+        let recurs = self.config.layers.first().is_some_and(|layer| layer.delta_net.is_some());
+        let module = if recurs { "linear_attn.out_proj" } else { "self_attn.o_proj" };
+        let view = self.export.checkpoint.weights.view(&format!("model.layers.0.{module}.weight"))?;
         Ok(match view.dtype {
             Dtype::F32 => Numbers::F32,
             Dtype::F16 => Numbers::F16,

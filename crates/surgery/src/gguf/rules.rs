@@ -4,6 +4,7 @@
 //! refused: a file that loads and computes something else is worse than none.
 
 mod keys;
+pub(super) mod recurrence;
 
 use neuro_checkpoint::{AttentionConfig, DecoderConfig, GgufArchitecture, LayerConfig};
 use neuro_path::LayerPath;
@@ -29,6 +30,8 @@ pub(super) struct Kinds {
     pub(super) windowed: Option<Vec<bool>>,
     /// Dense layers before those with experts.
     pub(super) dense: usize,
+    /// Of architectures with delta nets: which layers have one.
+    pub(super) recurrent: Option<Vec<bool>>,
     /// Whether the file must say that queries come out of no latent.
     pub(super) names_no_query_latent: bool,
 }
@@ -70,6 +73,7 @@ fn kinds(architecture: &GgufArchitecture, config: &DecoderConfig, path: &LayerPa
     let kinds = Kinds {
         windowed: windowed(architecture, &layers),
         dense: dense(architecture, &layers)?,
+        recurrent: architecture.delta_nets.map(|_| layers.iter().map(|layer| layer.delta_net.is_some()).collect()),
         names_no_query_latent: query_latent(config, &layers)?,
     };
     Ok(kinds)

@@ -81,7 +81,7 @@ impl Reader<'_> {
 fn settle_biases(index: usize, layer: &mut LayerConfig, weights: &GgufWeights) {
     let has = |module: &str| weights.contains(&format!("model.layers.{index}.{module}.bias"));
     let attention = &mut layer.attention;
-    let together = has("self_attn.qkv_proj");
+    let together = has("self_attn.qkv_proj") || layer.delta_net.is_none() && has("linear_attn.in_proj_qkv");
     attention.q_bias = together || has("self_attn.q_proj");
     attention.k_bias = together || has("self_attn.k_proj");
     attention.v_bias = together || has("self_attn.v_proj");

@@ -18,7 +18,8 @@ const SOFTMAX: u64 = 1;
 const SIGMOID: u64 = 2;
 
 /// Architectures whose layers may have experts, and those of them that choose them as DeepSeek does.
-const WITH_EXPERTS: [&str; 7] = ["llama", "qwen2moe", "qwen3moe", "glm4moe", "gpt-oss", "minimax-m2", "deepseek2"];
+const WITH_EXPERTS: [&str; 9] =
+    ["llama", "qwen2moe", "qwen3moe", "qwen3next", "qwen35moe", "glm4moe", "gpt-oss", "minimax-m2", "deepseek2"];
 const GROUPED: [&str; 2] = ["glm4moe", "deepseek2"];
 
 type Words = Map<String, Json>;
@@ -62,10 +63,17 @@ impl Reader<'_> {
             "gpt2" => gpt2(words),
             "qwen2moe" => {
                 self.experts(words, "num_experts")?;
-                let shared = self.count("expert_shared_feed_forward_length")?.filter(|&width| width > 0);
-                let shared = shared.unwrap_or_else(|| size(words, "intermediate_size"));
-                put(words, "shared_expert_intermediate_size", shared);
+                self.shared_expert(words)?;
                 put(words, "norm_topk_prob", false);
+            }
+            "qwen35" => self.hybrid(words)?,
+            "qwen3next" | "qwen35moe" => {
+                self.hybrid(words)?;
+                self.experts(words, "num_experts")?;
+                self.shared_expert(words)?;
+                if self.architecture.name == "qwen3next" {
+                    put(words, "norm_topk_prob", true);
+                }
             }
             "qwen3moe" => {
                 self.experts(words, "num_experts")?;
@@ -136,7 +144,7 @@ impl Reader<'_> {
     }
 
     /// The rotated share of a head. Half a dimension more, so that rounding down gives the number that was stated.
-    fn partial(&self, words: &mut Words, word: &str) -> Result<(), CheckpointError> {
+    pub(super) fn partial(&self, words: &mut Words, word: &str) -> Result<(), CheckpointError> {
         let head_dim = size(words, "head_dim");
         let Some(rotated) = self.count("rope.dimension_count")? else {
             put(words, word, 1.0);
@@ -266,6 +274,14 @@ impl Reader<'_> {
         // Files in which keys and values stay in the latent name one head of them.
         let heads = size(words, "num_attention_heads");
         put(words, "num_key_value_heads", heads);
+        Ok(())
+    }
+
+    /// The expert that all rows take: as wide as an MLP where no key says how wide.
+    fn shared_expert(&self, words: &mut Words) -> Result<(), CheckpointError> {
+        let shared = self.count("expert_shared_feed_forward_length")?.filter(|&width| width > 0);
+        let shared = shared.unwrap_or_else(|| size(words, "intermediate_size"));
+        put(words, "shared_expert_intermediate_size", shared);
         Ok(())
     }
 

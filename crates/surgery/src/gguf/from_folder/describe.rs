@@ -7,11 +7,13 @@ use neuro_checkpoint::{
 use super::Writer;
 use crate::Result;
 use crate::gguf::meta::Meta;
-use crate::gguf::rules::Kinds;
+use crate::gguf::rules::{Kinds, recurrence};
 
 /// What gpt-oss's gate and up are clamped with, which llama.cpp has as numbers in its code (`LLM_FFN_SWIGLU_OAI_MOE`).
 const GPT_OSS: Activation = Activation::ClampedSwiglu { alpha: 1.702, limit: 7.0 };
 
+/// Architectures that rotate a part of each head where a key says so, beside those with delta nets.
+const PARTIAL: [&str; 7] = ["phi3", "glm4", "glm4moe", "stablelm", "gptneox", "minimax-m2", "deepseek2"];
 /// Architectures whose projections llama.cpp expects as wide as the model (`load_arch_tensors`).
 const AS_WIDE_AS_THE_MODEL: [&str; 6] = ["olmo2", "stablelm", "gptneox", "gpt2", "phi3", "qwen2moe"];
 
@@ -20,10 +22,16 @@ impl Writer<'_> {
     pub(super) fn check(&self) -> Result<()> {
         let first = self.any()?;
         for layer in &self.layers {
-            if !is_alike(first, layer) {
+            let recurs = layer.delta_net.is_some();
+            let of_kind = self.first(|other| other.delta_net.is_some() == recurs).unwrap_or(first);
+            if !is_alike(first, layer) || !is_alike(of_kind, layer) {
                 return Err(self.refuse(
                     "its layers are of different kinds, which llama.cpp has no key for in this architecture; export to hf",
                 ));
+            }
+            match &layer.delta_net {
+                Some(delta_net) => self.check_delta_net(delta_net)?,
+                None => self.check_attention(&layer.attention)?,
             }
             self.check_layer(layer)?;
             self.check_biases(layer)?;
@@ -53,7 +61,24 @@ impl Writer<'_> {
     }
 
     fn check_layer(&self, layer: &LayerConfig) -> Result<()> {
-        let (attention, mlp) = (&layer.attention, &layer.mlp);
+        let refuse = |reason: &str| Err(self.refuse(reason.to_owned()));
+        let (expected, found) = (self.usual_activation(), layer.mlp.activation);
+        if found != expected {
+            let [expected, found] = [expected, found].map(name_of);
+            return Err(
+                self.refuse(format!("llama.cpp runs this architecture with {expected}, and the model has {found}"))
+            );
+        }
+        if layer.branch_scale != 1.0 && !self.is("granite") {
+            return refuse("its branches are scaled, which llama.cpp does not do in this architecture");
+        }
+        if !self.has_norms(layer) {
+            return refuse("its norms are not those of this architecture in llama.cpp");
+        }
+        Ok(())
+    }
+
+    fn check_attention(&self, attention: &AttentionConfig) -> Result<()> {
         let refuse = |reason: &str| Err(self.refuse(reason.to_owned()));
         if self.architecture.window_period.is_none()
             && let Some(window) = attention.window.filter(|&window| window < self.config.max_position_embeddings)
@@ -61,13 +86,6 @@ impl Writer<'_> {
             return Err(self.refuse(format!(
                 "its layers see {window} tokens back, and llama.cpp runs this architecture without a window; export to hf"
             )));
-        }
-        let expected = self.usual_activation();
-        if mlp.activation != expected {
-            let [expected, found] = [expected, mlp.activation].map(name_of);
-            return Err(
-                self.refuse(format!("llama.cpp runs this architecture with {expected}, and the model has {found}"))
-            );
         }
         if attention.softcap.is_some() && !self.is("gemma2") {
             return refuse("its scores are capped, which llama.cpp does not do in this architecture");
@@ -78,8 +96,8 @@ impl Writer<'_> {
         if !is_free && (attention.scale / usual - 1.0).abs() > 1e-6 {
             return refuse("its scores are scaled in a way that llama.cpp has no key for in this architecture");
         }
-        if layer.branch_scale != 1.0 && !self.is("granite") {
-            return refuse("its branches are scaled, which llama.cpp does not do in this architecture");
+        if attention.output_gate != self.architecture.delta_nets.is_some() {
+            return refuse("its attention has gates, or lacks those that llama.cpp needs in this architecture");
         }
         if AS_WIDE_AS_THE_MODEL.contains(&self.architecture.name)
             && attention.heads * attention.head_dim != self.config.hidden_size
@@ -90,9 +108,6 @@ impl Writer<'_> {
         }
         if attention.rope.rotary_dim > 0 && !self.rotates(attention) {
             return refuse("it rotates a part of each head, or in another order than llama.cpp in this architecture");
-        }
-        if !self.has_norms(layer) {
-            return refuse("its norms are not those of this architecture in llama.cpp");
         }
         if let Some(latent) = attention.latent
             && (latent.bias || self.config.norm_eps != LatentConfig::NORM_EPS)
@@ -106,10 +121,10 @@ impl Writer<'_> {
 
     /// Whether llama.cpp rotates as the model does: whole heads or a part, halves or pairs.
     fn rotates(&self, attention: &AttentionConfig) -> bool {
-        const PARTIAL: [&str; 7] = ["phi3", "glm4", "glm4moe", "stablelm", "gptneox", "minimax-m2", "deepseek2"];
         let whole = attention.rope.rotary_dim == attention.head_dim;
         let interleaved = ["glm4", "deepseek2"].contains(&self.architecture.name);
-        (whole || PARTIAL.contains(&self.architecture.name)) && attention.rope.interleaved == interleaved
+        let partial = self.architecture.delta_nets.is_some() || PARTIAL.contains(&self.architecture.name);
+        (whole || partial) && attention.rope.interleaved == interleaved
     }
 
     fn has_norms(&self, layer: &LayerConfig) -> bool {
@@ -123,7 +138,7 @@ impl Writer<'_> {
         let before = !self.is("olmo2");
         let alone = self.is("stablelm") && layer.parallel;
         let of_heads = match self.architecture.name {
-            "qwen3" | "qwen3moe" | "gemma3" => &[QkNorm::Head][..],
+            "qwen3" | "qwen3moe" | "gemma3" | "qwen3next" | "qwen35" | "qwen35moe" => &[QkNorm::Head][..],
             "glm4moe" => &[QkNorm::Head, QkNorm::None],
             "olmo2" | "minimax-m2" => &[QkNorm::Row],
             _ => &[QkNorm::None],
@@ -134,7 +149,7 @@ impl Writer<'_> {
             && before_mlp.is_some() == (before && !alone)
             && after_attention.is_some() == sandwich
             && after_mlp.is_some() == sandwich
-            && of_heads.contains(&layer.attention.qk_norm)
+            && (layer.delta_net.is_some() || of_heads.contains(&layer.attention.qk_norm))
             && (!layer.parallel || ["stablelm", "gptneox"].contains(&self.architecture.name))
     }
 
@@ -168,7 +183,7 @@ impl Writer<'_> {
     }
 
     fn usual_embedding_scale(&self) -> f64 {
-        let is_gemma = self.architecture.adds_one;
+        let is_gemma = self.is("gemma2") || self.is("gemma3");
         if is_gemma { (self.config.hidden_size as f64).sqrt() } else { 1.0 }
     }
 
@@ -190,16 +205,21 @@ impl Writer<'_> {
         self.size(meta, "vocab_size", self.config.vocab_size)?;
         let dense = self.first(|layer| layer.mlp.experts.is_none()).unwrap_or(first);
         self.size(meta, "feed_forward_length", dense.mlp.intermediate_size)?;
-        self.describe_heads(meta, &first.attention, kinds)?;
+        let attention = self.attention()?;
+        self.describe_heads(meta, attention, kinds)?;
+        if let Some(recurrent) = &kinds.recurrent {
+            self.describe_delta_nets(meta)?;
+            recurrence::write(meta, self.architecture.name, recurrent, notes);
+        }
         let eps = if self.architecture.layer_norm { "layer_norm_epsilon" } else { "layer_norm_rms_epsilon" };
         meta.f32(&self.key(&format!("attention.{eps}")), self.config.norm_eps as f32);
         if self.is("granite") {
-            meta.f32(&self.key("attention.scale"), first.attention.scale as f32);
+            meta.f32(&self.key("attention.scale"), attention.scale as f32);
             meta.f32(&self.key("embedding_scale"), self.config.embedding_scale as f32);
             meta.f32(&self.key("residual_scale"), first.branch_scale as f32);
             meta.f32(&self.key("logit_scale"), (1.0 / self.config.logit_scale) as f32);
         }
-        if let Some(cap) = first.attention.softcap {
+        if let Some(cap) = attention.softcap {
             meta.f32(&self.key("attn_logit_softcapping"), cap as f32);
         }
         if let Some(cap) = self.config.logit_softcap {
@@ -227,8 +247,12 @@ impl Writer<'_> {
             self.size(meta, "attention.value_length", attention.head_dim)?;
             if !self.is("gpt2") {
                 let rotated = self.first(|layer| layer.attention.rope.rotary_dim > 0);
-                let rotated = rotated.map_or(attention.head_dim, |layer| layer.attention.rope.rotary_dim);
+                let own = Some(attention.rope.rotary_dim).filter(|&own| own > 0).unwrap_or(attention.head_dim);
+                let rotated = rotated.map_or(own, |layer| layer.attention.rope.rotary_dim);
                 self.size(meta, "rope.dimension_count", rotated)?;
+                if self.architecture.rope_sections {
+                    self.describe_sections(meta, rotated);
+                }
             }
             return Ok(());
         };
@@ -278,11 +302,15 @@ fn name_of(activation: Activation) -> String {
     }
 }
 
-/// Whether two layers differ in nothing but windows, rotary positions, and having experts.
+/// Whether two layers differ in nothing but windows, rotary positions, having experts, and having a delta net.
 fn is_alike(first: &LayerConfig, layer: &LayerConfig) -> bool {
     let (mut one, mut other) = (first.clone(), layer.clone());
     for layer in [&mut one, &mut other] {
         layer.attention.window = None;
+    }
+    if one.delta_net.is_some() != other.delta_net.is_some() {
+        other.attention.clone_from(&one.attention);
+        other.delta_net = one.delta_net;
     }
     other.attention.rope.clone_from(&one.attention.rope);
     if one.mlp.experts.is_some() != other.mlp.experts.is_some() {

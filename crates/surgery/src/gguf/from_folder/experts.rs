@@ -15,8 +15,8 @@ impl Writer<'_> {
     /// Refuses experts that llama.cpp would choose or weigh otherwise (`build_moe_ffn` and its callers).
     pub(super) fn check_experts(&self, layer: &LayerConfig) -> Result<()> {
         let Some(experts) = &layer.mlp.experts else {
-            let needs = ["qwen2moe", "qwen3moe", "gpt-oss", "minimax-m2"].contains(&self.architecture.name);
-            return match needs {
+            let needs = ["qwen2moe", "qwen3moe", "qwen3next", "qwen35moe", "gpt-oss", "minimax-m2"];
+            return match needs.contains(&self.architecture.name) {
                 true => Err(self.refuse(
                     "some layers along the path have no experts, and llama.cpp has no key for that in this architecture; \
                      export to hf",
@@ -28,6 +28,9 @@ impl Writer<'_> {
         let fits = match self.architecture.name {
             "llama" | "qwen3moe" => *scores == RouterScores::Softmax && *normalised && shared.is_none(),
             "qwen2moe" => *scores == RouterScores::Softmax && !normalised && shared.is_some_and(|shared| shared.gated),
+            "qwen3next" | "qwen35moe" => {
+                *scores == RouterScores::Softmax && *normalised && shared.is_some_and(|shared| shared.gated)
+            }
             "gpt-oss" => *scores == RouterScores::SoftmaxOfChosen && *router_bias && shared.is_none(),
             "minimax-m2" => *scores == RouterScores::Sigmoid && *normalised && *correction_bias && shared.is_none(),
             "glm4moe" => *scores == RouterScores::Sigmoid && *correction_bias,
@@ -64,7 +67,7 @@ impl Writer<'_> {
             return Ok(());
         }
         self.size(meta, "expert_feed_forward_length", width)?;
-        if self.is("qwen2moe")
+        if ["qwen2moe", "qwen3next", "qwen35moe"].contains(&self.architecture.name)
             && let Some(shared) = experts.shared
         {
             self.size(meta, "expert_shared_feed_forward_length", shared.intermediate_size)?;

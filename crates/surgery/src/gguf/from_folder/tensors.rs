@@ -1,9 +1,10 @@
 //! What is written: names, shapes, formats, and where the numbers come from.
 
-use neuro_checkpoint::{AttentionConfig, BlockFormat, GgufArchitecture};
+use neuro_checkpoint::{AttentionConfig, BlockFormat, GgufArchitecture, LayerConfig};
 use neuro_path::{BranchScales, Scale};
 
 use super::Writer;
+use super::delta::by_key_head;
 use super::numbers::{Order, Piece, Place};
 use super::rope::Factors;
 use crate::gguf::{Numbers, Planned, Source};
@@ -12,16 +13,18 @@ use crate::{Result, fold};
 const EMBEDDING: &str = "model.embed_tokens.weight";
 const HEAD: &str = "lm_head.weight";
 
+/// Matrices of single precision, whatever the others are.
+const SINGLE: [&str; 3] = ["ffn_gate_inp.weight", "position_embd.weight", "ssm_conv1d.weight"];
 /// Architectures that llama.cpp does not load without a head of its own, tied or not.
 const NEEDS_HEAD: [&str; 6] = ["olmo2", "stablelm", "gptneox", "qwen2moe", "gpt-oss", "minimax-m2"];
 
 /// A tensor that is to be written for a layer, of several of the folder's.
-struct Joined {
+pub(super) struct Joined {
     /// Canonical name behind the layer's number.
-    name: String,
+    pub(super) name: String,
     /// Whether the parts are items of a new first axis, instead of rows.
     stacked: bool,
-    parts: Vec<(String, Vec<usize>)>,
+    pub(super) parts: Vec<(String, Vec<usize>)>,
 }
 
 impl Writer<'_> {
@@ -90,6 +93,9 @@ impl Writer<'_> {
 
     fn holder(&self, rest: &str) -> (String, bool) {
         let (module, kind) = rest.rsplit_once('.').unwrap_or((rest, ""));
+        if let Some(holder) = self.delta_net_holder(module) {
+            return (format!("{holder}.{kind}"), false);
+        }
         let expert = module.strip_prefix("mlp.experts.").and_then(|rest| rest.split_once('.'));
         match module {
             "self_attn.q_proj" | "self_attn.k_proj" | "self_attn.v_proj" if self.architecture.fused_qkv => {
@@ -113,7 +119,8 @@ impl Writer<'_> {
         scales: BranchScales,
         numbers: Numbers,
     ) -> Result<()> {
-        let attention = &self.config.layers[layer].attention;
+        let layer_config = &self.config.layers[layer];
+        let attention = &layer_config.attention;
         let canonical = |rest: &str| format!("model.layers.{layer}.{rest}");
         if let (Some(_), "self_attn.kv_b_proj.weight") = (attention.latent, joined.name.as_str()) {
             tensors.extend(self.keys_and_values(place, &canonical(&joined.name), attention, numbers));
@@ -122,19 +129,25 @@ impl Writer<'_> {
         let Some(written) = self.architecture.stored_part(&joined.name) else {
             return Err(self.refuse(format!("`{}` has no name in GGUF", joined.name)));
         };
-        let pieces = joined
-            .parts
-            .iter()
-            .map(|(rest, shape)| Piece { order: self.order(rest, attention), ..Piece::whole(canonical(rest), shape) });
+        let pieces = joined.parts.iter().map(|(rest, shape)| Piece {
+            order: self.order(rest, layer_config),
+            ..Piece::whole(canonical(rest), shape)
+        });
+        let pieces = match (&layer_config.delta_net, joined.name.as_str()) {
+            (Some(delta_net), "linear_attn.in_proj_ba.weight") => by_key_head(pieces.collect(), delta_net),
+            _ => pieces.collect(),
+        };
         let scale = match joined.name.rsplit_once('.').map(|(module, _)| module) {
             Some("self_attn.o_proj") => scales.attn,
             Some("mlp.down_proj") => scales.mlp,
             _ => Scale::ONE,
         };
-        let is_norm = joined.name.contains("norm");
+        // The norm within delta nets is not around one.
+        let is_norm = joined.name.contains("norm") && !joined.name.starts_with("linear_attn.");
         let source = Place {
-            pieces: pieces.collect(),
+            pieces,
             add: if self.architecture.adds_one && is_norm { 1.0 } else { 0.0 },
+            decays: joined.name == "linear_attn.A_log",
             scale: scale.billionths() as f64 / 1e9,
             computed: None,
         };
@@ -142,9 +155,10 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn order(&self, rest: &str, attention: &AttentionConfig) -> Order {
+    fn order(&self, rest: &str, layer: &LayerConfig) -> Order {
+        let attention = &layer.attention;
         if !self.architecture.in_pairs {
-            return Order::Straight;
+            return self.delta_net_order(rest, layer);
         }
         match rest.rsplit_once('.').map(|(module, _)| module) {
             Some("self_attn.q_proj") => Order::Pairs { heads: attention.heads },
@@ -187,6 +201,9 @@ impl Joined {
         if self.name == "mlp.shared_expert_gate.weight" {
             return first[1..].to_vec();
         }
+        if let Some(shape) = self.of_convolution() {
+            return shape;
+        }
         if self.stacked {
             return [&[self.parts.len()], first.as_slice()].concat();
         }
@@ -195,12 +212,10 @@ impl Joined {
     }
 }
 
-/// Vectors (norms, biases), the router and the table of positions are single precision in every file that llama.cpp
-/// writes (`prepare_tensors`).
+/// Vectors (norms, biases), the router, convolutions and the table of positions are single precision in every file that
+/// llama.cpp writes (`prepare_tensors`).
 fn planned(name: String, shape: Vec<usize>, numbers: Numbers, place: Place) -> Planned {
-    let single = shape.len() < 2
-        || name.ends_with(".bias")
-        || ["ffn_gate_inp.weight", "position_embd.weight"].iter().any(|ending| name.ends_with(ending));
+    let single = shape.len() < 2 || name.ends_with(".bias") || SINGLE.iter().any(|ending| name.ends_with(ending));
     let columns = shape.last().copied().unwrap_or(1);
     let numbers = if single { Numbers::F32 } else { numbers.fitting(columns) };
     Planned { name, format: numbers.format(), shape, source: Source::Folder(place) }

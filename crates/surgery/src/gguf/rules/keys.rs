@@ -5,7 +5,7 @@ use std::path::Path;
 use neuro_checkpoint::GgufArchitecture;
 use neuro_path::LayerPath;
 
-use super::{Kinds, listed_windows};
+use super::{Kinds, listed_windows, recurrence};
 use crate::gguf::meta::{Meta, Stored};
 use crate::nearest::advice;
 use crate::notation::unsayable;
@@ -20,7 +20,7 @@ const PER_BLOCK: [&str; 8] = [
     "attention.head_count_kv",
     "feed_forward_length",
     PATTERN,
-    "attention.recurrent_layers",
+    recurrence::LIST,
     "swiglu_clamp_exp",
     "swiglu_clamp_shexp",
     "expert_feed_forward_length",
@@ -30,7 +30,7 @@ const PER_BLOCK: [&str; 8] = [
 const PATTERN: &str = "attention.sliding_window_pattern";
 
 /// Keys that name a period of layers.
-const PERIODS: [&str; 4] = ["full_attention_interval", "interleave_moe_layer_step", "moe_every_n_layers", PATTERN];
+const PERIODS: [&str; 4] = [recurrence::INTERVAL, "interleave_moe_layer_step", "moe_every_n_layers", PATTERN];
 
 /// What the file's blocks are, and what the path makes of them.
 pub(in crate::gguf) struct Rewriting<'a> {
@@ -69,6 +69,8 @@ impl Rewriting<'_> {
         let depth = self.path.depth();
         match (name, Stored::read(value)) {
             ("block_count", _) => meta.u32(key, self.path.len() as u32),
+            // Written anew below.
+            (recurrence::INTERVAL | recurrence::LIST, _) if self.kinds.recurrent.is_some() => {}
             (_, Stored::Items(kind, size, items)) if !OTHER_ARRAYS.contains(&name) && !self.is_pattern(name) => {
                 let count = items.len() / size;
                 if PER_BLOCK.contains(&name) && [depth, depth + self.predictors].contains(&count) {
@@ -125,6 +127,9 @@ impl Rewriting<'_> {
         {
             meta.flags(&pattern, windowed);
             notes.push(listed_windows(&pattern));
+        }
+        if let Some(recurrent) = &self.kinds.recurrent {
+            recurrence::write(meta, self.architecture, recurrent, notes);
         }
         let rank = key("attention.q_lora_rank");
         if self.kinds.names_no_query_latent && !meta.has(&rank) {
@@ -189,5 +194,43 @@ mod tests {
         let mut unknown = source.clone();
         unknown.i32s("llama.strange", &[1, 2, 3, 4]);
         assert!(run(&unknown).unwrap_err().to_string().contains("not known here"));
+    }
+
+    #[test]
+    fn recurrent_layers_are_counted_where_they_can_be_and_else_listed() {
+        let mut source = Meta::default();
+        source.u32("qwen35.block_count", 4);
+        source.u32("qwen35.full_attention_interval", 2);
+        // Not of the four blocks.
+        source.i32s("qwen35.rope.dimension_sections", &[1, 1, 0, 0]);
+        let run = |path: &str, notes: &mut Vec<String>| {
+            let path = LayerPath::parse(path, 4).unwrap();
+            let recurrent = path.layers().iter().map(|layer| layer % 2 == 0).collect();
+            let kinds = Kinds { recurrent: Some(recurrent), ..Kinds::default() };
+            let keys: Vec<_> = source.pairs().collect();
+            let rewriting = Rewriting {
+                architecture: "qwen35",
+                path: &path,
+                kinds: &kinds,
+                predictors: 0,
+                file: Path::new("m.gguf"),
+            };
+            rewrite(keys.into_iter(), &rewriting, notes).unwrap()
+        };
+        let expected = |blocks: u32| {
+            let mut expected = Meta::default();
+            expected.u32("qwen35.block_count", blocks);
+            expected.i32s("qwen35.rope.dimension_sections", &[1, 1, 0, 0]);
+            expected
+        };
+        let mut notes = Vec::new();
+        let mut counted = expected(6);
+        counted.u32("qwen35.full_attention_interval", 2);
+        assert_eq!(run("(1,3)", &mut notes), counted);
+        assert!(notes.is_empty(), "{notes:?}");
+        let mut listed = expected(5);
+        listed.flags("qwen35.attention.recurrent_layers", &[true, false, false, true, false]);
+        assert_eq!(run("(1,2)", &mut notes), listed);
+        assert!(notes[0].contains("`qwen35.attention.recurrent_layers` lists"), "{notes:?}");
     }
 }
