@@ -73,7 +73,7 @@ fn kinds(architecture: &GgufArchitecture, config: &DecoderConfig, path: &LayerPa
     let kinds = Kinds {
         windowed: windowed(architecture, &layers),
         dense: dense(architecture, &layers)?,
-        recurrent: architecture.delta_nets.map(|_| layers.iter().map(|layer| layer.delta_net.is_some()).collect()),
+        recurrent: recurrent(architecture, &layers)?,
         names_no_query_latent: query_latent(config, &layers)?,
     };
     Ok(kinds)
@@ -128,6 +128,26 @@ fn dense(architecture: &GgufArchitecture, layers: &[&LayerConfig]) -> Result<usi
         architecture.name,
         if architecture.dense_first { "before the others only" } else { "in files without experts only" }
     ))
+}
+
+/// Which layers have delta nets, in architectures that have some. llama.cpp keeps a state and keys and values for such models, and
+/// ends with a failed assertion where no layer wants one of them (`ggml-backend.cpp`, of the version in llama-cpp-python 0.3.36).
+fn recurrent(architecture: &GgufArchitecture, layers: &[&LayerConfig]) -> Result<Option<Vec<bool>>, String> {
+    if architecture.delta_nets.is_none() {
+        return Ok(None);
+    }
+    let recurrent: Vec<bool> = layers.iter().map(|layer| layer.delta_net.is_some()).collect();
+    match recurrent.iter().filter(|recurrent| **recurrent).count() {
+        0 => Err(format!(
+            "llama.cpp does not run {} without recurrent layers, and the path visits none",
+            architecture.name
+        )),
+        count if count == layers.len() => Err(format!(
+            "llama.cpp does not run {} without attention, and the path visits no layer with it",
+            architecture.name
+        )),
+        _ => Ok(Some(recurrent)),
+    }
 }
 
 /// Whether the file must say that queries come out of no latent.
@@ -187,6 +207,16 @@ mod tests {
         let refused = message("smollm3", &smollm, "(4,7)");
         assert!(refused.contains("no rotary positions"), "{refused}");
         assert!(refused.contains("the nearest block that works is (3, 7)"), "{refused}");
+    }
+
+    #[test]
+    fn a_path_needs_layers_of_both_kinds() {
+        let next = config("qwen3_next", 8, "");
+        for path in ["..", "(0,4)", "(1,3)", "3,0", "0,3,3"] {
+            assert_eq!(message("qwen3next", &next, path), "fine", "{path}");
+        }
+        assert!(message("qwen3next", &next, "0..2").contains("without attention"));
+        assert!(message("qwen3next", &next, "3,7,3").contains("without recurrent layers"));
     }
 
     /// A factor on every logit of attention, and no warning.
