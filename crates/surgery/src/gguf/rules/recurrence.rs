@@ -10,7 +10,7 @@ pub(in crate::gguf) const LIST: &str = "attention.recurrent_layers";
 fn interval(recurrent: &[bool]) -> Option<usize> {
     let first = recurrent.iter().position(|recurrent| !recurrent).unwrap_or(recurrent.len());
     let interval = first + 1;
-    let fits = |(place, recurrent): (usize, &bool)| *recurrent == !(place + 1).is_multiple_of(interval);
+    let fits = |(place, recurrent): (usize, &bool)| *recurrent != (place + 1).is_multiple_of(interval);
     recurrent.iter().enumerate().all(fits).then_some(interval)
 }
 
