@@ -75,7 +75,7 @@ fn fixtures_cover_every_architecture() {
     let found: BTreeSet<&str> = fixtures().iter().map(|fixture| fixture.decoder.config().model_type.as_str()).collect();
     let known: BTreeSet<&str> = DecoderConfig::known_model_types().collect();
     assert_eq!(found, known);
-    assert_eq!(fixtures().len(), 50);
+    assert_eq!(fixtures().len(), 52);
     for fixture in fixtures() {
         assert!(fixture.golden[0].path.is_baseline(), "{}", fixture.name);
         assert!(
