@@ -36,12 +36,7 @@ impl Progress {
     pub(crate) fn set(&mut self, fraction: f64, remaining: Option<Duration>, message: impl AsRef<str>) {
         self.bar.set_position((fraction * RESOLUTION as f64) as u64);
         let elapsed = self.begin.elapsed();
-        let remaining = remaining.or_else(|| {
-            let rest = elapsed.as_secs_f64() * (1.0 - fraction) / fraction;
-            Duration::try_from_secs_f64(rest).ok().filter(|_| fraction > 0.0 && fraction < 1.0)
-        });
-        let left = remaining.map(|time| format!(" · {} left", HumanDuration(time))).unwrap_or_default();
-        self.bar.set_message(format!("{}{left}", message.as_ref()));
+        self.bar.set_message(told(fraction, elapsed, remaining, message.as_ref()));
         if elapsed >= PATIENCE && self.is_watched && !self.is_drawn {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
             self.bar.enable_steady_tick(Duration::from_millis(120));
@@ -55,8 +50,33 @@ impl Progress {
     }
 }
 
+/// What is done, and how long the rest takes: as long for each part as it took so far, where nobody knows better.
+fn told(fraction: f64, elapsed: Duration, remaining: Option<Duration>, message: &str) -> String {
+    let remaining = remaining.or_else(|| {
+        let rest = elapsed.as_secs_f64() * (1.0 - fraction) / fraction;
+        Duration::try_from_secs_f64(rest).ok().filter(|_| fraction > 0.0 && fraction < 1.0)
+    });
+    let left = remaining.map(|time| format!(" · {} left", HumanDuration(time))).unwrap_or_default();
+    format!("{message}{left}")
+}
+
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_that_is_left_follows_from_the_time_so_far() {
+        let seconds = Duration::from_secs;
+        assert_eq!(told(0.25, seconds(30), None, "1.0 of 4.0 GiB"), "1.0 of 4.0 GiB · 2 minutes left");
+        assert_eq!(told(0.25, seconds(30), Some(seconds(5)), "x"), "x · 5 seconds left");
+        // Nothing is known before the first part, and nothing is left behind the last.
+        assert_eq!(told(0.0, seconds(30), None, "x"), "x");
+        assert_eq!(told(1.0, seconds(30), None, "comparing"), "comparing");
     }
 }

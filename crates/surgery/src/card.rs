@@ -106,7 +106,7 @@ impl Card {
             page.push_str(&format!("\nNote: {note}.\n"));
         }
         page.push_str(if licence.is_unknown() {
-            "\nThe base model's files name no licence; its terms hold for this model all the same.\n"
+            "\nNo licence was found in the base model's files; its terms hold for this model all the same.\n"
         } else {
             "\nThe base model's licence holds for this model.\n"
         });

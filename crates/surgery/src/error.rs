@@ -42,7 +42,7 @@ pub enum SurgeryError {
         problem: String,
     },
     /// The disk is too small.
-    #[error("{}: the export takes {needed} bytes, but only {free} are free; free some space or choose another disk", place.display())]
+    #[error("{}: the export takes {}, but only {} are free; free some space or choose another disk", place.display(), human(*needed), human(*free))]
     Space {
         /// Where it would be written.
         place: PathBuf,
@@ -109,6 +109,12 @@ impl SurgeryError {
     pub(crate) fn import(file: &Path, problem: impl Into<String>) -> Self {
         Self::Import { file: file.to_path_buf(), problem: problem.into() }
     }
+}
+
+/// Bytes for people.
+fn human(bytes: u64) -> String {
+    let gib = bytes as f64 / f64::from(1 << 30);
+    if gib >= 1.0 { format!("{gib:.1} GiB") } else { format!("{:.1} MiB", gib * 1024.0) }
 }
 
 /// Names come from foreign files and go into messages: no control characters, at most 120 characters.

@@ -36,7 +36,9 @@ impl Format {
 }
 
 /// Parts of a layer with which no fold is exact, and what they are.
-const OBSTACLES: [(&str, &str); 7] = [
+const OBSTACLES: [(&str, &str); 9] = [
+    (".input_layernorm_2.", "norms behind its branches"),
+    (".post_attention_layernorm_2.", "norms behind its branches"),
     (".pre_feedforward_layernorm.", "norms behind its branches"),
     (".post_feedforward_layernorm.", "norms behind its branches"),
     (".post_self_attn_layernorm.", "norms behind its branches"),

@@ -15,6 +15,7 @@ mod fold;
 mod links;
 mod nearest;
 mod progress;
+mod sharing;
 mod space;
 mod staging;
 

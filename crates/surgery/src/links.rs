@@ -4,6 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Why a file that [`own`] does not find is not taken, behind "because".
+pub(crate) const OUTSIDE: &str = "it is a link that leads out of the model's folder; put the file itself there if it belongs \
+                                  to the model";
+
 /// Where the file lies, if a checkpoint's folder may take it from there: in itself, or among the contents of the Hugging
 /// Face cache, where `snapshots/COMMIT/FILE` links to `blobs/HASH`.
 pub(crate) fn own(folder: &Path, file: &Path) -> Option<PathBuf> {

@@ -63,8 +63,9 @@ pub fn sidecar(path: &LayerPath, model: &SidecarModel) -> Value {
 /// exllamav3's layer map (`-layer_map`): single layers and inclusive ranges (`exllamav3/model_init.py`).
 ///
 /// # Errors
-/// When a visit is damped: the map has layers only.
-pub fn exllamav3(path: &LayerPath) -> Result<String> {
+/// When a visit is damped, for the map has layers only, or when the model runs its stored layers several times.
+pub fn exllamav3(path: &LayerPath, config: &DecoderConfig) -> Result<String> {
+    refuse_rounds("exllamav3", path, config)?;
     refuse_scales(
         "exllamav3",
         path,
@@ -76,9 +77,10 @@ pub fn exllamav3(path: &LayerPath) -> Result<String> {
 /// PEFT's `layer_replication`: half-open ranges (`peft/tuners/tuners_utils.py`, `replicate_layers`).
 ///
 /// # Errors
-/// When a visit is damped, when transformers chooses something by a layer's position, which PEFT does not change, or when
-/// PEFT does not find the layers.
+/// When a visit is damped, when transformers chooses something by a layer's position, which PEFT does not change, when
+/// PEFT does not find the layers, or when the model runs its stored layers several times.
 pub fn peft(path: &LayerPath, config: &DecoderConfig, file: Option<&ConfigFile>) -> Result<String> {
+    refuse_rounds("peft", path, config)?;
     refuse_scales(
         "peft",
         path,
@@ -210,6 +212,19 @@ fn same_kind(config: &DecoderConfig, place: usize, layer: usize) -> bool {
 
 pub(crate) fn unsayable(form: &'static str, path: &LayerPath, reason: impl Into<String>) -> SurgeryError {
     SurgeryError::Unsayable { form, path: path.to_string(), reason: reason.into() }
+}
+
+/// Other programs number the layers that are stored, a path those that are run.
+fn refuse_rounds(form: &'static str, path: &LayerPath, config: &DecoderConfig) -> Result<()> {
+    match config.layers.iter().find_map(|layer| layer.repeats) {
+        None => Ok(()),
+        Some(depth) => {
+            let reason = format!(
+                "the model runs its {depth} stored layers several times, and that program numbers stored layers; export to hf"
+            );
+            Err(unsayable(form, path, reason))
+        }
+    }
 }
 
 pub(crate) fn refuse_scales(form: &'static str, path: &LayerPath, reason: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! What other programs compute of an export, where Python has them. They run outside, as processes of their own.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use neuro_path::LayerPath;
 use serde_json::Value;
 
 use crate::verify::{Comparison, Probe, logits};
-use crate::{Result, SurgeryError};
+use crate::{Result, SurgeryError, gguf};
 
 /// A program that runs exports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,14 @@ pub enum Peer {
 }
 
 impl Peer {
+    /// What Python calls it, and what to install.
+    fn packages(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Transformers => ("torch, transformers, safetensors", "transformers torch safetensors"),
+            Self::LlamaCpp => ("numpy, llama_cpp", "llama-cpp-python numpy"),
+        }
+    }
+
     fn script(self) -> &'static str {
         match self {
             Self::Transformers => include_str!("../python/peer_transformers.py"),
@@ -52,6 +60,33 @@ pub struct Found {
     pub comparison: Comparison,
 }
 
+/// Whether a Python has the program. To be asked before an export is written, which may take long.
+///
+/// # Errors
+/// When there is no such Python, or it lacks a package; the message says what to install.
+pub fn require(peer: Peer, python: &Path) -> Result<()> {
+    let (modules, packages) = peer.packages();
+    let checked = Command::new(python).arg("-c").arg(format!("import {modules}")).stdin(Stdio::null()).output();
+    let shown = python.display();
+    let problem = match checked {
+        Ok(checked) if checked.status.success() => return Ok(()),
+        Ok(checked) => {
+            format!("cannot import {modules} ({}); install them: {shown} -m pip install {packages}", last_line(&checked.stderr))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            format!("there is no such Python; name one with --python, and install in it: pip install {packages}")
+        }
+        Err(error) => return Err(SurgeryError::io("start Python", python)(error)),
+    };
+    Err(SurgeryError::place(python, problem))
+}
+
+/// What a program said last.
+fn last_line(talk: &[u8]) -> String {
+    let talk = String::from_utf8_lossy(talk);
+    crate::error::shorten(talk.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing"))
+}
+
 /// Runs an export in another program and compares it with the path.
 ///
 /// # Errors
@@ -70,6 +105,9 @@ pub fn compare(
         return Err(SurgeryError::place(out, problem));
     }
     let written = Checkpoint::open(out).ok().map(Arc::new);
+    let as_run = if peer == Peer::LlamaCpp { gguf::as_run(source)? } else { None };
+    let source = as_run.as_ref().unwrap_or(source);
+    let probe = &written.as_ref().map_or_else(|| probe.clone(), |written| probe.within(written));
     // What few bits take away is no difference between programs: both are to compute the same file.
     let expected = match written.as_ref().filter(|written| written.weights.is_quantised()) {
         Some(written) => logits(written, &LayerPath::baseline(written.config.num_layers())?, &probe.tokens)?,
@@ -117,9 +155,7 @@ fn run(peer: Peer, python: &Path, out: &Path, probe: &Probe, file: &Path) -> Res
         Some((answer.get("version")?.as_str()?.to_owned(), columns))
     });
     facts.filter(|_| output.status.success()).ok_or_else(|| {
-        let talk = String::from_utf8_lossy(&output.stderr);
-        let last = talk.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-        let problem = format!("does not run in this Python ({}): {}", python.display(), crate::error::shorten(last));
-        SurgeryError::place(out, problem)
+        let last = last_line(&output.stderr);
+        SurgeryError::place(out, format!("does not run in this Python ({}): {last}", python.display()))
     })
 }

@@ -4,6 +4,11 @@
 pub trait Progress {
     /// So many bytes of all are written. `false` stops the export, which then removes what it wrote.
     fn bytes(&mut self, done: u64, total: u64) -> bool;
+
+    /// Everything is written, and one of the models that are compared has been run. `false` stops the export as well.
+    fn compared(&mut self) -> bool {
+        true
+    }
 }
 
 /// Nobody watches.

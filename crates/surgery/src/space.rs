@@ -30,5 +30,6 @@ mod tests {
         require(folder.path(), 1).unwrap();
         let error = require(folder.path(), u64::MAX / 2).unwrap_err();
         assert!(matches!(error, SurgeryError::Space { .. }), "{error}");
+        assert!(error.to_string().contains("takes 8589934592.0 GiB, but only "), "{error}");
     }
 }

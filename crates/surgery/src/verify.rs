@@ -1,8 +1,7 @@
 //! Whether what was written computes the path: both are run on the same tokens, layer by layer from disk.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::{DType, Device};
@@ -14,7 +13,8 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 
-use crate::{Result, SurgeryError};
+use crate::staging::{parent_of, sync_folder, write_synced};
+use crate::{Progress, Result, SurgeryError};
 
 /// What lies beside or in an export that failed.
 pub const MARK: &str = "VERIFICATION-FAILED.txt";
@@ -82,14 +82,31 @@ impl Probe {
         Ok(Self { tokens, is_text: false, tolerance: EXACT })
     }
 
+    /// The same on no more tokens than the export has context for.
+    #[must_use]
+    pub fn within(&self, written: &Checkpoint) -> Self {
+        let mut probe = self.clone();
+        probe.tokens.truncate(written.config.max_position_embeddings.max(1));
+        probe
+    }
+
     /// Runs the path over the source and the baseline over what was written.
     ///
     /// # Errors
-    /// When one of them does not run.
-    pub fn compare(&self, source: &Arc<Checkpoint>, path: &LayerPath, written: &Arc<Checkpoint>) -> Result<Comparison> {
-        let expected = logits(source, path, &self.tokens)?;
+    /// When one of them does not run, or the watcher stops it.
+    pub fn compare(
+        &self,
+        source: &Arc<Checkpoint>,
+        path: &LayerPath,
+        written: &Arc<Checkpoint>,
+        progress: &mut dyn Progress,
+    ) -> Result<Comparison> {
         let baseline = LayerPath::baseline(written.config.num_layers())?;
-        let found = logits(written, &baseline, &self.tokens)?;
+        let mut run = |model: &Arc<Checkpoint>, path: &LayerPath| {
+            let found = logits(model, path, &self.tokens)?;
+            if progress.compared() { Ok(found) } else { Err(SurgeryError::Interrupted) }
+        };
+        let (expected, found) = (run(source, path)?, run(written, &baseline)?);
         self.between(&expected, &found)
     }
 
@@ -141,10 +158,23 @@ impl Comparison {
     }
 }
 
-/// Marks a folder whose export does not compute the path.
-pub(crate) fn mark(folder: &Path, comparison: &Comparison) -> Result<()> {
-    let file = folder.join(MARK);
-    fs::write(&file, format!("{}\n", comparison.sentence())).map_err(SurgeryError::io("write", &file))
+/// Marks an export that does not compute the path: in its folder, or beside its file. Returns when the mark is on the disk, and
+/// where it is.
+///
+/// # Errors
+/// When the system refuses.
+pub fn mark(out: &Path, sentence: &str) -> Result<PathBuf> {
+    let mark = if out.is_dir() { out.join(MARK) } else { mark_beside(out) };
+    write_synced(&mark, &format!("{sentence}\n"))?;
+    sync_folder(parent_of(&mark));
+    Ok(mark)
+}
+
+/// The mark of a file.
+pub(crate) fn mark_beside(file: &Path) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{MARK}"));
+    file.with_file_name(name)
 }
 
 /// Logits `(seq, vocab)` of every position. Weights are read from disk as they are needed: at most two layers at once.

@@ -162,3 +162,22 @@ fn a_trained_model_keeps_its_tokenizer() {
         assert_eq!(text.encode(story, true).unwrap(), expected.encode(story, true).unwrap(), "{name}");
     }
 }
+
+/// A file goes to strangers; what lies outside of the model's folder is not taken along.
+#[cfg(unix)]
+#[test]
+fn a_template_that_lies_elsewhere_is_left_out() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("model");
+    std::fs::create_dir(&folder).unwrap();
+    for file in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+        std::fs::copy(fixture("../phantoms/phantom").join(file), folder.join(file)).unwrap();
+    }
+    std::fs::write(place.path().join("secret"), "{{ 'the key' }}").unwrap();
+    std::os::unix::fs::symlink("../secret", folder.join("chat_template.jinja")).unwrap();
+    let source = Arc::new(Checkpoint::open(&folder).unwrap());
+    let out = place.path().join("out.gguf");
+    run(&source, "(4,8)", Some(Numbers::F32), &out, &mut Quiet).unwrap();
+    let bytes = std::fs::read(&out).unwrap();
+    assert!(!bytes.windows(7).any(|part| part == b"the key"));
+}

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
 use std::path::Path;
+use std::process::Command;
 
 use neuro_path::LayerPath;
 use neuro_record::RunData;
@@ -193,4 +194,51 @@ fn published_scans_are_read_whole() {
         let Import::Scan(scan) = read(&file, None).unwrap() else { panic!("a scan") };
         assert_eq!((scan.info.model.layers, scan.rows.len()), (layers, 3 * rows), "{name}");
     }
+}
+
+/// The converter runs in Python, outside of this process; it needs nothing that Python does not bring.
+#[test]
+fn pickles_are_converted_outside_of_this_process() {
+    let run = |arguments: &[&str]| Command::new("python3").args(arguments).output();
+    if !run(&["--version"]).is_ok_and(|output| output.status.success()) {
+        println!("skipped: there is no python3");
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str| place.path().join(name).display().to_string();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/rys_pickle.py").display().to_string();
+    let (math, eq, attack, harm) = (file("math.pkl"), file("eq.pkl"), file("attack.pkl"), file("harm"));
+    // As RYS's queue writes them: all layers of a path, and blocks in older files, with percent.
+    let write = r"
+import pickle, sys
+answers = [{'qid': 'a', 'score': 1.0, 'extracted': '4'}, {'qid': 'b', 'score': 0.0, 'extracted': ''}]
+pickle.dump({(0, 1, 2): {'score': 0.5, 'responses': answers}, (0, 1, 1, 2): {'score': 0.5, 'responses': answers}}, open(sys.argv[1], 'wb'))
+pickle.dump({(0, 0): 75.0, (1, 2): 50.0}, open(sys.argv[2], 'wb'))
+class Attack:
+    def __reduce__(self):
+        return open, (sys.argv[4], 'w')
+pickle.dump({(0, 0): Attack()}, open(sys.argv[3], 'wb'))
+";
+    let written = run(&["-c", write, &math, &eq, &attack, &harm]).unwrap();
+    assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+
+    let (of_math, of_eq) = (format!("math={math}"), format!("eq={eq},16,100"));
+    let converted = run(&[&script, "--layers", "3", "--model", "org/m", &of_math, &of_eq]).unwrap();
+    assert!(converted.status.success(), "{}", String::from_utf8_lossy(&converted.stderr));
+    let Import::Scan(scan) = of_bytes(&converted.stdout, Path::new("scan.json"), None).unwrap() else {
+        panic!("a scan")
+    };
+    let rows: Vec<_> = scan.rows.iter().map(|row| (row.path.as_str(), row.probe.as_str(), row.score, row.n)).collect();
+    let expected =
+        [("0..2", "math", 0.5, 2), ("0..2", "eq", 0.75, 16), ("0..1,1..2", "math", 0.5, 2), ("0..1,1..2", "eq", 0.5, 16)];
+    assert_eq!(rows, expected);
+    assert_eq!((scan.samples.len(), scan.rows[0].parse_failures), (4, 1));
+
+    // What would run code, and what does not say how much was asked.
+    for arguments in [format!("math={attack},16"), format!("eq={eq}")] {
+        let refused = run(&[&script, "--layers", "3", &arguments]).unwrap();
+        assert!(!refused.status.success(), "{arguments}");
+        println!("{}", String::from_utf8_lossy(&refused.stderr).lines().last().unwrap());
+    }
+    assert!(!Path::new(&harm).exists());
 }

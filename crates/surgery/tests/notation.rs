@@ -27,7 +27,7 @@ fn every_form_is_read_back_as_the_same_path() {
     for text in ["(1,3)", "0,2,1,3,3", "0..3", "3", "0..1x3,3"] {
         let path = path(text);
         for written in
-            [exllamav3(&path).unwrap(), peft(&path, &llama, None).unwrap(), mergekit_of("llama-default", text).unwrap()]
+            [exllamav3(&path, &llama).unwrap(), peft(&path, &llama, None).unwrap(), mergekit_of("llama-default", text).unwrap()]
         {
             assert_eq!(LayerPath::parse(&written, 4).unwrap(), path, "{written}");
         }
@@ -43,7 +43,7 @@ fn forms_look_like_this() {
     let llama = checkpoint("llama-default").config.clone();
     let all = format!(
         "{}\n\n{}\n\n{}\n\n{:#}",
-        exllamav3(&path("(1,3)")).unwrap(),
+        exllamav3(&path("(1,3)"), &llama).unwrap(),
         peft(&path("(1,3)"), &llama, None).unwrap(),
         mergekit_of("llama-default", "0..2,1..2{attn=0.5,mlp=0},3").unwrap(),
         sidecar(&path("(1,3)"), &model),
@@ -58,7 +58,7 @@ fn what_a_form_cannot_say_is_refused() {
     let damped = path("0..3,3{attn=0.5}");
     let qwen = checkpoint("qwen2-default").config.clone();
     let messages = [
-        exllamav3(&damped).unwrap_err(),
+        exllamav3(&damped, &qwen).unwrap_err(),
         peft(&damped, &qwen, None).unwrap_err(),
         peft(&path("(1,3)"), &qwen, None).unwrap_err(),
         // The kind of a layer follows from its number, which mergekit changes.
@@ -71,6 +71,9 @@ fn what_a_form_cannot_say_is_refused() {
         mergekit_of("mistral3-nested", "(1,3)").unwrap_err(),
         peft_of("mistral3-nested", "(1,3)").unwrap_err(),
         peft_of("gpt2-default", "(1,3)").unwrap_err(),
+        // Layers that are stored once and run twice.
+        exllamav3(&LayerPath::parse("0..2", 6).unwrap(), &checkpoint("ouro-two-rounds").config).unwrap_err(),
+        peft(&LayerPath::parse("0..2", 6).unwrap(), &checkpoint("ouro-two-rounds").config, None).unwrap_err(),
     ];
     insta::assert_snapshot!(
         messages.map(|error| error.to_string()).join("\n\n").replace(&fixture("").display().to_string(), "fixtures/")

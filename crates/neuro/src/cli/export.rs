@@ -23,10 +23,10 @@ pub(crate) struct ExportArgs {
     /// Run, or folder of a confirmation, whose numbers for this path go into the model card of --to hf
     #[arg(long, value_name = "RUN", value_hint = ValueHint::DirPath)]
     pub(crate) run: Option<PathBuf>,
-    /// Hard-link shards that stay as they are instead of copying them
+    /// Share the blocks of shards that stay as they are with the model (reflinks), or hard-link them, instead of copying
     #[arg(long)]
     pub(crate) link: bool,
-    /// Numbers of a GGUF file made from a folder: f32, f16, bf16, q8_0 or q4_k (default: as they are stored)
+    /// Numbers of a GGUF file made from a folder: f32, f16, bf16, q8_0, q6_k, q5_k or q4_k (default: as they are stored)
     #[arg(long, value_name = "TYPE")]
     pub(crate) numbers: Option<ExportNumbers>,
     /// Text on which the export is compared with the path (default: a short one; token ids from a seed without a tokenizer)
@@ -35,7 +35,7 @@ pub(crate) struct ExportArgs {
     /// Compare with another program as well, where Python has it: transformers or llama.cpp
     #[arg(long, value_name = "PROGRAM")]
     pub(crate) verify: Option<VerifyProgram>,
-    /// The Python that has that program (default: python3)
+    /// The Python that has that program (default: python3, on Windows python)
     #[arg(long, value_name = "PROGRAM", value_hint = ValueHint::ExecutablePath)]
     pub(crate) python: Option<PathBuf>,
     /// Print what would be written, and write nothing
@@ -75,6 +75,12 @@ pub(crate) enum ExportNumbers {
     /// 8 bits, a scale for 32
     #[value(name = "q8_0")]
     Q8_0,
+    /// 6 bits, a scale for 16
+    #[value(name = "q6_k")]
+    Q6K,
+    /// 5 bits, a scale and a minimum for 32
+    #[value(name = "q5_k")]
+    Q5K,
     /// 4 bits, a scale and a minimum for 32
     #[value(name = "q4_k")]
     Q4K,

@@ -13,7 +13,7 @@ use neuro_scan::open_text;
 use neuro_surgery::gguf::{GgufExport, Numbers};
 use neuro_surgery::hf::{ConfigFile, Exported, HfExport};
 use neuro_surgery::notation::{self, SidecarModel};
-use neuro_surgery::verify::Probe;
+use neuro_surgery::verify::{self, Probe};
 use neuro_surgery::{Card, SurgeryError, gguf, hf};
 use neuro_text::Text;
 use serde_json::json;
@@ -35,6 +35,7 @@ use crate::values::bytes;
 /// When the model or the path is refused, the form cannot say the path, the place is not free, or what was written does not
 /// compute the path.
 pub(crate) fn run(args: &ExportArgs, printer: &Printer) -> anyhow::Result<()> {
+    peers::check_form(args)?;
     if args.run.is_some() && args.to != ExportForm::Hf {
         let failure = Failure::new("--run writes into the model card, which only --to hf has");
         return Err(failure.hint("leave it out; `neuro show RUN` tells what the run measured").into());
@@ -47,6 +48,13 @@ pub(crate) fn run(args: &ExportArgs, printer: &Printer) -> anyhow::Result<()> {
     match args.to {
         ExportForm::Hf | ExportForm::Gguf => checkpoints(args, printer, &checkpoint, &path, &source),
         form => {
+            if form == ExportForm::Mergekit && model.repository().is_none() && !Path::new(&args.model).exists() {
+                let failure =
+                    Failure::new(format!("mergekit reads folders, and {} lies inside this program", args.model));
+                let hint =
+                    format!("write it first: neuro export {} --path .. --to hf FOLDER; then name FOLDER", args.model);
+                return Err(failure.hint(hint).into());
+            }
             let text = notation(form, &checkpoint, &path, &source, &args.model)?;
             match &args.out {
                 None => printer.data(&text),
@@ -72,7 +80,7 @@ fn notation(
     let config = &checkpoint.config;
     let line = |text: String| format!("{text}\n");
     Ok(match form {
-        ExportForm::Exllamav3 => line(notation::exllamav3(path)?),
+        ExportForm::Exllamav3 => line(notation::exllamav3(path, config)?),
         ExportForm::Peft => {
             let file = if checkpoint.dir.is_dir() { Some(ConfigFile::read(&checkpoint.dir)?) } else { None };
             line(notation::peft(path, config, file.as_ref())?)
@@ -115,10 +123,19 @@ fn checkpoints(
     };
     let card = Card { base: source.to_owned(), command: command(args, source), findings };
     let probe = Probe::new(text.as_ref(), args.text.as_deref(), checkpoint.config.vocab_size)?;
+    if args.text.is_some() && !probe.is_text {
+        let why = if text.is_some() {
+            "--text has fewer than 8 different tokens"
+        } else {
+            "there is no tokenizer for --text"
+        };
+        printer.warning(format_args!("{why}; the export is compared on seeded token ids"));
+    }
     let work = Work { args, checkpoint, source, path, card: &card, probe: &probe, text: text.as_ref() };
     if args.dry_run {
         return work.dry_run(printer);
     }
+    peers::require(args)?;
     let exported = work.write(out, printer)?;
     for note in &exported.notes {
         printer.note(format_args!("note: {note}"));
@@ -132,30 +149,41 @@ fn checkpoints(
             "files": exported.files,
             "bytes": exported.bytes,
             "linked_bytes": exported.linked_bytes,
+            "reflinked_bytes": exported.reflinked_bytes,
+            "kept_bytes": exported.kept_bytes,
             "notes": exported.notes,
             "verified": exported.comparison.passed(),
             "largest_difference": exported.comparison.largest,
             "peer": peer.as_ref().map(peers::Outcome::json),
         }))?;
     } else {
-        let linked = match exported.linked_bytes {
-            0 => String::new(),
-            linked => format!(", {} linked", bytes(linked)),
-        };
-        printer.line(format_args!("{}: {} written{linked}", out.display(), bytes(exported.bytes)))?;
+        let mut origin = format!("{} written", bytes(exported.bytes));
+        for (count, how) in [
+            (exported.linked_bytes, "hard-linked"),
+            (exported.reflinked_bytes, "reflinked"),
+            (exported.kept_bytes, "kept of an interrupted export"),
+        ] {
+            if count > 0 {
+                origin.push_str(&format!(", {} {how}", bytes(count)));
+            }
+        }
+        printer.line(format_args!("{}: {origin}", out.display()))?;
         printer.line(exported.comparison.sentence())?;
         if let Some(peer) = &peer {
             printer.line(peer.sentence())?;
         }
     }
-    let failed = !exported.comparison.passed() || peer.is_some_and(|peer| !peer.passed());
-    if failed {
-        let failure = Failure::new(format!("{} does not compute path {path}", out.display()));
-        return Err(failure
-            .hint("nothing was deleted; the export is marked. Please report the model and the path")
-            .into());
+    let failed = peer.filter(|peer| !peer.passed());
+    if exported.comparison.passed() && failed.is_none() {
+        return Ok(());
     }
-    Ok(())
+    if let (true, Some(peer)) = (exported.comparison.passed(), failed) {
+        // What it fails by itself it has been marked with.
+        verify::mark(out, &peer.sentence())?;
+    }
+    let failure = Failure::new(format!("{} does not compute path {path}", out.display()));
+    let hint = format!("nothing was deleted, but marked ({}); please report the model and the path", verify::MARK);
+    Err(failure.hint(hint).into())
 }
 
 /// A checkpoint that is to be written.
@@ -182,6 +210,8 @@ impl Work<'_> {
             ExportNumbers::F16 => Numbers::F16,
             ExportNumbers::Bf16 => Numbers::Bf16,
             ExportNumbers::Q8_0 => Numbers::Q8_0,
+            ExportNumbers::Q6K => Numbers::Q6K,
+            ExportNumbers::Q5K => Numbers::Q5K,
             ExportNumbers::Q4K => Numbers::Q4K,
         });
         GgufExport { checkpoint, source, path, numbers, text, probe }
@@ -210,7 +240,11 @@ impl Work<'_> {
             _ => hf::export(&self.hf(), out, &mut watcher),
         };
         match written {
-            Err(SurgeryError::Interrupted) => Err(Interrupted { resume: None }.into()),
+            Err(SurgeryError::Interrupted) => {
+                drop(watcher);
+                printer.note("what was written so far has been removed");
+                Err(Interrupted { resume: None }.into())
+            }
             written => Ok(written?),
         }
     }
@@ -226,6 +260,10 @@ impl neuro_surgery::Progress for Watcher {
     fn bytes(&mut self, done: u64, total: u64) -> bool {
         let what = if done < total { format!("{} of {}", bytes(done), bytes(total)) } else { "comparing".to_owned() };
         self.bar.set(done as f64 / total.max(1) as f64, None, what);
+        !self.interrupt.is_pressed()
+    }
+
+    fn compared(&mut self) -> bool {
         !self.interrupt.is_pressed()
     }
 }

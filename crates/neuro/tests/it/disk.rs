@@ -127,8 +127,10 @@ fn kill_at_points(form: &str, ending: &str, points: u32) -> (usize, usize) {
             resumed += usize::from(!weights.is_empty());
         }
         if !out.exists() {
-            let output = place.output(&arguments(&model, form, &name));
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let left = if partial.is_dir() { contents(&partial) } else { BTreeMap::new() };
+            let whole = left.keys().filter(|name| name.ends_with(".safetensors")).count();
+            let told = place.json(&[&arguments(&model, form, &name)[..], &["--json"]].concat());
+            assert_eq!(told["kept_bytes"] != 0, whole > 0, "{whole} files were whole: {told}");
         }
         assert_eq!(contents(&out), whole);
         assert!(!names(place.path()).iter().any(|found| found.starts_with('.')), "{:?}", names(place.path()));
@@ -146,6 +148,48 @@ fn a_killed_export_of_a_folder_is_resumed() {
 fn a_killed_export_of_a_file_begins_anew() {
     let (killed, _) = kill_at_points("gguf", ".gguf", 4);
     assert!(killed > 1, "{killed} killed");
+}
+
+/// What Ctrl-C says and leaves, whenever it comes.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_export_says_so_and_leaves_nothing() {
+    let place = Place::new();
+    let model = sharded(&place).display().to_string();
+    let mut interrupted = 0;
+    for (form, ending) in [("hf", ""), ("gguf", ".gguf")] {
+        for point in 0..4_u64 {
+            let name = format!("out{point}{ending}");
+            let mut command = place.command(&arguments(&model, form, &name));
+            let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+            let partial = place.path().join(format!(".{name}.neuro-partial{ending}"));
+            let begin = Instant::now();
+            // By then it watches for Ctrl-C.
+            while !partial.exists() && begin.elapsed() < Duration::from_secs(30) && !place.path().join(&name).exists() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(5 * point));
+            let kill = format!("kill -INT {}", child.id());
+            let killed = Command::new("sh").args(["-c", &kill]).output().expect("sh runs");
+            let output = child.wait_with_output().expect("a status");
+            let talk = String::from_utf8_lossy(&output.stderr);
+            match output.status.code() {
+                Some(130) => {
+                    interrupted += 1;
+                    assert_eq!(talk, "what was written so far has been removed\ninterrupted\n");
+                    assert!(
+                        !names(place.path()).iter().any(|found| found.contains(&name)),
+                        "{:?}",
+                        names(place.path())
+                    );
+                }
+                // It had ended before.
+                Some(0) => assert!(place.path().join(&name).exists()),
+                code => panic!("{code:?} {killed:?}: {talk}"),
+            }
+        }
+    }
+    assert!(interrupted > 2, "{interrupted}");
 }
 
 /// Only finished weight files stay, and only for the same export.

@@ -19,7 +19,31 @@ fn what_a_form_cannot_say_is_refused() {
     assert_page!("export_needs_out", place.run(&["export", &model, "--path", "(1,3)", "--to", "hf"]));
     assert_page!("export_needs_ending", place.run(&["export", &model, "--path", "(1,3)", "--to", "gguf", "out.bin"]));
     assert_page!("export_needs_parent", place.run(&["export", &model, "--path", "(1,3)", "--to", "hf", "no/such/out"]));
+    assert_page!(
+        "export_phantom_to_mergekit",
+        place.run(&["export", "phantom", "--path", "(4,8)", "--to", "mergekit"])
+    );
     assert_eq!(place.output(&["export", &model, "--path", "(1,3)", "--to", "onnx"]).status.code(), Some(2));
+}
+
+/// A folder in which nothing can be written, and a full one.
+#[cfg(unix)]
+#[test]
+fn places_that_cannot_be_written_are_said() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let model = fixture().display().to_string();
+    let folder = place.path().join("closed");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o555)).expect("closed");
+    if std::fs::write(folder.join("x"), "").is_ok() {
+        println!("skipped: this user may write everywhere");
+        return;
+    }
+    for (form, out) in [("hf", "closed/out"), ("gguf", "closed/out.gguf"), ("path", "closed/out.json")] {
+        let said = place.run(&["export", &model, "--path", "(1,3)", "--to", form, out]);
+        assert!(said.starts_with("exit code: 1") && said.contains("closed") && said.contains("os error 13"), "{said}");
+    }
 }
 
 #[test]
@@ -47,6 +71,111 @@ fn a_folder_is_written_compared_and_asked() {
         std::fs::read(place.path().join(out)).expect("written")
     };
     assert_eq!(logits("phantom", "(4,8)", "a.safetensors"), logits("out", "..", "b.safetensors"));
+}
+
+/// Said before anything is written, which may take long.
+#[test]
+fn a_program_that_is_not_there_is_said_first() {
+    let place = Place::new();
+    let model = fixture().display().to_string();
+    let export = |more: &[&str]| place.run(&[&["export", &model, "--path", "(1,3)"], more].concat());
+    assert_page!(
+        "export_verify_without_python",
+        export(&["--to", "hf", "out", "--verify", "transformers", "--python", "no-such-python"])
+    );
+    assert_page!("export_verify_other_form", export(&["--to", "gguf", "out.gguf", "--verify", "transformers"]));
+    assert!(place.path().read_dir().expect("a folder").next().is_none());
+}
+
+/// A Python without the packages says so in its last line.
+#[cfg(unix)]
+#[test]
+fn packages_that_python_lacks_are_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let model = fixture().display().to_string();
+    let python = place.path().join("python");
+    std::fs::write(
+        &python,
+        "#!/bin/sh\necho Traceback >&2\necho \"ModuleNotFoundError: No module named 'torch'\" >&2\nexit 1\n",
+    )
+    .expect("written");
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let export =
+        ["export", &model, "--path", "(1,3)", "--to", "hf", "out", "--verify", "transformers", "--python", "./python"];
+    assert_page!("export_verify_without_packages", place.run(&export));
+    assert!(!place.path().join("out").exists());
+}
+
+/// A program whose logits are others: what was written stays and is marked.
+#[cfg(unix)]
+#[test]
+fn an_export_that_another_program_computes_otherwise_is_marked() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let model = fixture().display().to_string();
+    let python = place.path().join("python");
+    // Zeros of the right number: 48 positions of 97 logits.
+    let script = "#!/bin/sh\n[ \"$1\" = - ] || exit 0\ncat > /dev/null\nhead -c 18624 /dev/zero > \"$4\"\n\
+                  echo '{\"version\": \"fake 1\", \"columns\": 97}'\n";
+    std::fs::write(&python, script).expect("written");
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let export = [
+        "export",
+        &model,
+        "--path",
+        "(1,3)",
+        "--to",
+        "gguf",
+        "out.gguf",
+        "--verify",
+        "llama.cpp",
+        "--python",
+        "./python",
+    ];
+    let said = place.run(&export);
+    assert!(said.starts_with("exit code: 1") && said.contains("every logit is the same"), "{said}");
+    assert!(said.contains("fake 1: THE EXPORT DOES NOT COMPUTE THE PATH"), "{said}");
+    assert!(said.contains("nothing was deleted, but marked (VERIFICATION-FAILED.txt)"), "{said}");
+    let mark = std::fs::read_to_string(place.path().join("out.gguf.VERIFICATION-FAILED.txt")).expect("a mark");
+    assert!(mark.starts_with("fake 1: THE EXPORT DOES NOT"), "{mark}");
+    assert!(place.path().join("out.gguf").is_file());
+}
+
+/// With the programs themselves, in the Pythons that these variables name.
+#[test]
+fn exports_compute_the_path_in_other_programs() {
+    let place = Place::new();
+    let model = fixture().display().to_string();
+    for (variable, program, form, out) in [
+        ("NEURO_PYTHON_TRANSFORMERS", "transformers", "hf", "out"),
+        ("NEURO_PYTHON_LLAMA_CPP", "llama.cpp", "gguf", "out.gguf"),
+    ] {
+        let Ok(python) = std::env::var(variable) else {
+            println!("skipped: {variable} names no Python with {program}");
+            continue;
+        };
+        let json = place.json(&[
+            "export", &model, "--path", "(1,3)", "--to", form, out, "--verify", program, "--python", &python, "--json",
+        ]);
+        assert_eq!((&json["verified"], &json["peer"]["verified"]), (&true.into(), &true.into()), "{json}");
+        let version = json["peer"]["version"].as_str().expect("a version");
+        assert!(version.starts_with(if form == "hf" { "transformers " } else { "llama-cpp-python " }), "{version}");
+        assert_eq!(json["peer"]["same_best"], json["peer"]["positions"]);
+        println!("{version}: {}", json["peer"]["largest_difference"]);
+    }
+}
+
+#[test]
+fn what_was_linked_is_said() {
+    let place = Place::new();
+    let model = fixture().with_file_name("mistral-linear-sharded").display().to_string();
+    let said = place.run(&["export", &model, "--path", "(3,5)", "--to", "hf", "out", "--link"]);
+    assert!(said.starts_with("exit code: 0"), "{said}");
+    let line = said.lines().find(|line| line.starts_with("out: ")).expect("a line");
+    let is_linked = line.ends_with(" hard-linked") || line.ends_with(" reflinked");
+    // The temporary folder may be on another disk than the fixtures.
+    assert!(line.contains(" written") && (is_linked || said.contains("could not be linked")), "{said}");
 }
 
 #[test]

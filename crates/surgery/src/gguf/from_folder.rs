@@ -136,6 +136,8 @@ fn file_type(numbers: Numbers) -> u32 {
         Numbers::F16 => 1,
         Numbers::Q8_0 => 7,
         Numbers::Q4K => 14,
+        Numbers::Q5K => 16,
+        Numbers::Q6K => 18,
         Numbers::Bf16 => 32,
     }
 }

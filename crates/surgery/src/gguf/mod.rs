@@ -7,12 +7,12 @@
 mod from_file;
 mod from_folder;
 mod meta;
+mod otherwise;
 mod quantise;
 mod rounding;
 mod rules;
 mod tokenizer;
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,10 +21,11 @@ use neuro_path::LayerPath;
 use neuro_text::Text;
 
 use self::meta::Meta;
+pub use self::otherwise::as_run;
 use crate::copying::{Counter, Output};
 use crate::hf::Exported;
 use crate::staging::Staging;
-use crate::verify::{MARK, Probe};
+use crate::verify::Probe;
 use crate::{Progress, Result, SurgeryError, space};
 
 /// The magic number, and the version that is written.
@@ -42,7 +43,11 @@ pub enum Numbers {
     Bf16,
     /// 8 bits around 0, a scale for 32.
     Q8_0,
-    /// 4 bits above a minimum, 6-bit scale and minimum for 32; in 8 or 16 bits where rows are no multiple of 256 numbers.
+    /// 6 bits around 0, an 8-bit scale for 16; in 8 or 16 bits where rows are no multiple of 256 numbers.
+    Q6K,
+    /// 5 bits above a minimum, 6-bit scale and minimum for 32; as Q6_K where rows are no such multiple.
+    Q5K,
+    /// 4 bits above a minimum, 6-bit scale and minimum for 32; as Q6_K where rows are no such multiple.
     Q4K,
 }
 
@@ -53,6 +58,8 @@ impl Numbers {
             Self::F16 => BlockFormat::F16,
             Self::Bf16 => BlockFormat::BF16,
             Self::Q8_0 => BlockFormat::Q8_0,
+            Self::Q6K => BlockFormat::Q6K,
+            Self::Q5K => BlockFormat::Q5K,
             Self::Q4K => BlockFormat::Q4K,
         }
     }
@@ -60,7 +67,9 @@ impl Numbers {
     /// The same, or what comes closest, for rows of so many numbers.
     fn fitting(self, columns: usize) -> Self {
         match self {
-            Self::Q4K if !columns.is_multiple_of(BlockFormat::Q4K.block_len()) => Self::Q8_0.fitting(columns),
+            Self::Q4K | Self::Q5K | Self::Q6K if !columns.is_multiple_of(BlockFormat::Q4K.block_len()) => {
+                Self::Q8_0.fitting(columns)
+            }
             Self::Q8_0 if !columns.is_multiple_of(BlockFormat::Q8_0.block_len()) => Self::F16,
             fits => fits,
         }
@@ -75,16 +84,18 @@ impl Numbers {
             Self::Bf16 => 0.1,
             Self::Q8_0 => 0.1,
             // Of random models; what is written wrongly shows in the numbers themselves.
-            Self::Q4K => 1.0,
+            Self::Q4K | Self::Q5K | Self::Q6K => 1.0,
         }
     }
 
     /// Largest root mean square of what rounding takes from a matrix, relative to the matrix's own: several steps of 8 bits,
-    /// and twice what 4 bits take from normal numbers (0.075).
+    /// and twice what 4, 5 and 6 bits take from normal numbers (0.075, 0.037, 0.018).
     fn rounding(self) -> Option<f64> {
         match self {
             Self::F32 | Self::F16 | Self::Bf16 => None,
             Self::Q8_0 => Some(0.02),
+            Self::Q6K => Some(0.04),
+            Self::Q5K => Some(0.075),
             Self::Q4K => Some(0.15),
         }
     }
@@ -166,7 +177,7 @@ pub fn export(export: &GgufExport<'_>, out: &Path, progress: &mut dyn Progress) 
     if out.extension().is_none_or(|ending| !ending.eq_ignore_ascii_case("gguf")) {
         return Err(SurgeryError::place(out, "does not end in .gguf, by which such files are known; name it so"));
     }
-    let plan = prepare(export)?;
+    let mut plan = prepare(export)?;
     let staging = Staging::file(out)?;
     space::require(
         out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")),
@@ -175,8 +186,15 @@ pub fn export(export: &GgufExport<'_>, out: &Path, progress: &mut dyn Progress) 
     write(export, &plan, staging.path(), progress)?;
     let comparison = {
         let written = Arc::new(Checkpoint::open(staging.path())?);
-        let probe = Probe { tolerance: plan.tolerance.max(export.probe.tolerance), ..export.probe.clone() };
-        let mut comparison = probe.compare(export.checkpoint, export.path, &written)?;
+        let probe = Probe { tolerance: plan.tolerance.max(export.probe.tolerance), ..export.probe.within(&written) };
+        let mut comparison = match as_run(export.checkpoint)? {
+            None => probe.compare(export.checkpoint, export.path, &written, progress)?,
+            Some(run) => {
+                let own = probe.compare(export.checkpoint, export.path, &written, progress)?;
+                plan.notes.push(otherwise::measured(&own));
+                probe.compare(&run, export.path, &written, progress)?
+            }
+        };
         if let Some(most) = plan.rounding
             && rounding::largest(export.checkpoint, export.path, &written)? > most
         {
@@ -185,15 +203,13 @@ pub fn export(export: &GgufExport<'_>, out: &Path, progress: &mut dyn Progress) 
         }
         comparison
     };
-    if !comparison.passed() {
-        let mut name = out.file_name().unwrap_or_default().to_owned();
-        name.push(format!(".{MARK}"));
-        let mark = out.with_file_name(name);
-        fs::write(&mark, format!("{}\n", comparison.sentence())).map_err(SurgeryError::io("write", &mark))?;
+    if comparison.passed() {
+        staging.finish()?;
+    } else {
+        staging.finish_marked(&comparison)?;
     }
-    let bytes = plan.bytes();
-    staging.finish()?;
-    Ok(Exported { bytes, linked_bytes: 0, files: 1, notes: plan.notes, comparison })
+    let (bytes, notes) = (plan.bytes(), plan.notes);
+    Ok(Exported { bytes, linked_bytes: 0, reflinked_bytes: 0, kept_bytes: 0, files: 1, notes, comparison })
 }
 
 fn prepare(export: &GgufExport<'_>) -> Result<Plan> {
@@ -202,7 +218,10 @@ fn prepare(export: &GgufExport<'_>) -> Result<Plan> {
         let problem = "has weights drawn from a seed; export a model with weights of its own";
         return Err(SurgeryError::place(&export.checkpoint.dir, problem));
     }
-    if weights.gguf_layout().is_empty() { from_folder::plan(export) } else { from_file::plan(export) }
+    let mut plan =
+        if weights.gguf_layout().is_empty() { from_folder::plan(export)? } else { from_file::plan(export)? };
+    plan.notes.extend(otherwise::notes(&export.checkpoint.config));
+    Ok(plan)
 }
 
 fn write(export: &GgufExport<'_>, plan: &Plan, place: &Path, progress: &mut dyn Progress) -> Result<()> {

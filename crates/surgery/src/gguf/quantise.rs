@@ -10,8 +10,8 @@ use crate::{Result, SurgeryError};
 /// Numbers of a block of Q8_0.
 const BLOCK: usize = 32;
 
-/// Appends numbers in a format. Of blocks they are whole ones. Q4_K is what candle makes of it (`quantized/k_quants.rs`,
-/// after ggml's `quantize_row_q4_K_ref`).
+/// Appends numbers in a format. Of blocks they are whole ones. Q4_K, Q5_K and Q6_K are what candle makes of them
+/// (`quantized/k_quants.rs`, after ggml's `quantize_row_q4_K_ref` and its like).
 ///
 /// # Errors
 /// When nothing here writes the format.
@@ -21,10 +21,9 @@ pub(super) fn push(bytes: &mut Vec<u8>, format: BlockFormat, values: &[f32]) -> 
         BlockFormat::F16 => values.iter().for_each(|value| bytes.extend(f16::from_f32(*value).to_le_bytes())),
         BlockFormat::BF16 => values.iter().for_each(|value| bytes.extend(bf16::from_f32(*value).to_le_bytes())),
         BlockFormat::Q8_0 => values.chunks(BLOCK).for_each(|block| push_block(bytes, block)),
-        BlockFormat::Q4K => {
-            let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu)?;
-            bytes.extend_from_slice(&QTensor::quantize(&tensor, GgmlDType::Q4K)?.data()?);
-        }
+        BlockFormat::Q4K => push_super(bytes, GgmlDType::Q4K, values)?,
+        BlockFormat::Q5K => push_super(bytes, GgmlDType::Q5K, values)?,
+        BlockFormat::Q6K => push_super(bytes, GgmlDType::Q6K, values)?,
         other => {
             return Err(SurgeryError::Place {
                 place: other.name().into(),
@@ -32,6 +31,12 @@ pub(super) fn push(bytes: &mut Vec<u8>, format: BlockFormat, values: &[f32]) -> 
             });
         }
     }
+    Ok(())
+}
+
+fn push_super(bytes: &mut Vec<u8>, kind: GgmlDType, values: &[f32]) -> Result<()> {
+    let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu)?;
+    bytes.extend_from_slice(&QTensor::quantize(&tensor, kind)?.data()?);
     Ok(())
 }
 
@@ -51,8 +56,8 @@ pub(super) fn overflows(format: BlockFormat, value: f32) -> bool {
     match format {
         BlockFormat::F16 => value.is_finite() && !f16::from_f32(value).is_finite(),
         BlockFormat::Q8_0 => value.abs() / 127.0 > f16::MAX.to_f32(),
-        // Two to the fourth levels, and scales of scales up to 63.
-        BlockFormat::Q4K => value.abs() / 15.0 > f16::MAX.to_f32(),
+        // Fifteen levels or more above a minimum or around 0; that scales of scales go up to 63 or 127 leaves more room.
+        BlockFormat::Q4K | BlockFormat::Q5K | BlockFormat::Q6K => value.abs() / 15.0 > f16::MAX.to_f32(),
         BlockFormat::BF16 => value.is_finite() && !bf16::from_f32(value).is_finite(),
         _ => false,
     }
@@ -82,9 +87,11 @@ mod tests {
     #[test]
     fn a_super_block_has_its_length_and_formats_that_are_not_written_are_refused() {
         let values: Vec<f32> = (0..512).map(|index| (index as f32 * 0.7).sin()).collect();
-        let mut bytes = Vec::new();
-        push(&mut bytes, BlockFormat::Q4K, &values).unwrap();
-        assert_eq!(bytes.len(), 2 * BlockFormat::Q4K.block_bytes());
-        assert!(push(&mut bytes, BlockFormat::Q6K, &values).is_err());
+        for format in [BlockFormat::Q4K, BlockFormat::Q5K, BlockFormat::Q6K] {
+            let mut bytes = Vec::new();
+            push(&mut bytes, format, &values).unwrap();
+            assert_eq!(bytes.len(), 2 * format.block_bytes(), "{format}");
+        }
+        assert!(push(&mut Vec::new(), BlockFormat::Q2K, &values).is_err());
     }
 }

@@ -68,7 +68,10 @@ pub(super) fn write(meta: &mut Meta, export: &GgufExport<'_>, notes: &mut Vec<St
         Err(reason) => left_out(meta, &reason),
         Ok(tables) => match differs(&tables, text) {
             Some(reason) => left_out(meta, &reason),
-            None => tables.write(meta),
+            None => {
+                tables.write(meta);
+                notes.extend(outside(&export.checkpoint.dir).filter(|_| tables.template.is_none()));
+            }
         },
     }
     Ok(())
@@ -195,6 +198,19 @@ fn is_byte(token: &str) -> bool {
     digits.is_some_and(|digits| digits.len() == 2 && u8::from_str_radix(digits, 16).is_ok())
 }
 
+/// Files in which a chat template lies.
+const TEMPLATES: [&str; 2] = ["chat_template.jinja", "tokenizer_config.json"];
+
+/// Why the template of a folder is not taken, where that is because it lies elsewhere.
+fn outside(folder: &Path) -> Option<String> {
+    let is_outside = |name: &&str| {
+        let file = folder.join(name);
+        file.is_file() && crate::links::own(folder, &file).is_none()
+    };
+    let name = TEMPLATES.into_iter().find(is_outside)?;
+    Some(format!("{name}: no chat template is taken from it, because {}", crate::links::OUTSIDE))
+}
+
 /// The chat template of a folder, in a file of its own or in the tokenizer's settings.
 fn template(folder: &Path) -> Option<String> {
     let read = |name: &str| {
@@ -203,8 +219,9 @@ fn template(folder: &Path) -> Option<String> {
         let small = fs::metadata(&file).is_ok_and(|found| found.is_file() && found.len() <= LARGEST_TEMPLATE);
         if small { fs::read_to_string(&file).ok() } else { None }
     };
-    read("chat_template.jinja").or_else(|| {
-        let config: Value = serde_json::from_str(&read("tokenizer_config.json")?).ok()?;
+    let [own, settings] = TEMPLATES;
+    read(own).or_else(|| {
+        let config: Value = serde_json::from_str(&read(settings)?).ok()?;
         config.get("chat_template")?.as_str().map(ToOwned::to_owned)
     })
 }
@@ -264,5 +281,26 @@ impl Tables {
         if let Some(template) = &self.template {
             meta.text("tokenizer.chat_template", template);
         }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_elsewhere_is_not_taken_and_told() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("model");
+        fs::create_dir(&folder).unwrap();
+        assert_eq!((template(&folder), outside(&folder)), (None, None));
+        fs::write(place.path().join("secret"), "{{ 'the key' }}").unwrap();
+        std::os::unix::fs::symlink("../secret", folder.join(TEMPLATES[0])).unwrap();
+        assert_eq!(template(&folder), None);
+        let told = outside(&folder).unwrap();
+        assert!(told.starts_with("chat_template.jinja: no chat template is taken from it, because it is a link"), "{told}");
+        fs::remove_file(folder.join(TEMPLATES[0])).unwrap();
+        fs::write(folder.join(TEMPLATES[0]), "{{ messages }}").unwrap();
+        assert_eq!((template(&folder).as_deref(), outside(&folder)), (Some("{{ messages }}"), None));
     }
 }

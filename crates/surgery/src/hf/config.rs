@@ -9,7 +9,8 @@ use neuro_path::LayerPath;
 use serde_json::{Map, Value, json};
 
 use super::lists::Decoder;
-use crate::notation::{is_path_of, object};
+use super::rounds::{self, Rounds};
+use crate::notation::object;
 use crate::{Result, SurgeryError, TOOL};
 
 /// The file's name in a checkpoint folder.
@@ -18,6 +19,11 @@ pub(crate) const CONFIG_FILE: &str = "config.json";
 const LARGEST: u64 = 4 << 20;
 /// Keys that say the number of layers, one of which a config has.
 const COUNTS: [&str; 4] = ["num_hidden_layers", "n_layer", "n_layers", "num_layers"];
+
+/// Whether transformers runs the model only with code that lies beside it.
+pub(super) fn needs_code(config: &DecoderConfig) -> bool {
+    config.model_type == "ouro"
+}
 
 /// A `config.json` as it is on disk.
 #[derive(Debug, Clone)]
@@ -92,12 +98,31 @@ impl ConfigFile {
     /// When a key depends on layers' numbers in a way that cannot be written for the path, or in one that nobody here
     /// knows, or when what was written does not describe the path.
     pub fn rewrite(&self, config: &DecoderConfig, path: &LayerPath, source: &str) -> Result<Rewritten> {
-        let rewritten = self.unchecked(config, path, source)?;
-        if is_path_of(&describe(&rewritten.root, &self.path)?, config, path) {
+        let rewritten = match rounds::of(config, path)? {
+            None => self.unchecked(config, path, source)?,
+            Some(rounds) => self.in_rounds(config, path, &rounds, source)?,
+        };
+        if rounds::is_path_of(&describe(&rewritten.root, &self.path)?, config, path) {
             return Ok(rewritten);
         }
         let problem = "cannot be written so that every layer keeps its kind along this path; please report this model";
         Err(SurgeryError::key(&self.path, "num_hidden_layers", problem))
+    }
+
+    /// The stack's config, which is that of one round, and how often it is run. Provenance tells the whole path.
+    fn in_rounds(&self, config: &DecoderConfig, path: &LayerPath, rounds: &Rounds, source: &str) -> Result<Rewritten> {
+        let Rounds { stack, count } = rounds;
+        let layers = config.layers.iter().take(stack.depth()).cloned().collect();
+        let mut rewritten = self.unchecked(&DecoderConfig { layers, ..config.clone() }, stack, source)?;
+        let root = &mut rewritten.root;
+        with_decoder(root, |decoder| decoder.insert(rounds::KEY.to_owned(), json!(count)));
+        let whole = object(&relayer(path, source));
+        if let Some(Value::Object(written)) = root.get_mut("rys_relayer") {
+            written.extend(whole);
+            written.insert("stack_layers".to_owned(), json!(stack.layers()));
+            written.insert(rounds::KEY.to_owned(), json!(count));
+        }
+        Ok(rewritten)
     }
 
     /// By the rules alone, which may overlook one.
@@ -108,6 +133,10 @@ impl ConfigFile {
         with_decoder(&mut root, |object| Decoder { object, config, path, file, notes: &mut notes }.rewrite())?;
         set_counts(&mut root, path.depth(), path.len());
         rename_skipped_modules(&mut root, path, &self.path)?;
+        if !needs_code(config) {
+            // It names files with code, which the export does not have.
+            root.shift_remove("auto_map");
+        }
         let earlier = root.get("rys_relayer").map(object);
         let mut relayer = relayer(path, source);
         if let (Some(earlier), Some(relayer)) = (earlier, relayer.as_object_mut()) {
@@ -187,7 +216,10 @@ fn rename_skipped_modules(root: &mut Map<String, Value>, path: &LayerPath, file:
             if let Some((before, layer, behind)) = module_layer(name) {
                 let places = path.layers().into_iter().enumerate().filter(|(_, visited)| *visited == layer);
                 renamed.extend(places.map(|(place, _)| json!(format!("{before}{place}{behind}"))));
-            } else if name.contains("layers") && name.contains(|letter: char| letter.is_ascii_digit()) {
+            } else if name.contains("layers")
+                && name.contains(|letter: char| letter.is_ascii_digit())
+                && !is_of_tower(name)
+            {
                 let problem =
                     format!("names layers by the pattern \"{}\", which cannot be renamed", crate::error::shorten(name));
                 return Err(SurgeryError::key(file, format!("quantization_config.{list}"), problem));
@@ -198,6 +230,12 @@ fn rename_skipped_modules(root: &mut Map<String, Value>, path: &LayerPath, file:
         *modules = renamed;
     }
     Ok(())
+}
+
+/// Whether a module belongs to what stands beside the decoder, whose layers no path moves.
+fn is_of_tower(name: &str) -> bool {
+    const TOWERS: [&str; 6] = ["vision", "visual", "image", "audio", "speech", "mtp"];
+    name.split('.').take_while(|part| *part != "layers").any(|part| TOWERS.iter().any(|tower| part.starts_with(tower)))
 }
 
 /// A module's name around its layer's number; it may be the layer itself.

@@ -70,11 +70,12 @@ const PERIODS: [(&str, &str, usize); 5] = [
     ("global_attn_every_n_layers", "", 0),
 ];
 
+/// Settings of single layers, by their numbers (transformers' `integrations/heterogeneity`).
+const SETTINGS: &str = "per_layer_config";
+
 /// Keys that make layers special beyond what can be copied, and why.
-const REFUSED: [(&str, &str); 2] = [
-    ("per_layer_config", "gives layers settings of their own in a form that is not known here"),
-    ("hybrid_override_pattern", "spells layers' kinds as letters, which is not known here"),
-];
+const REFUSED: [(&str, &str); 1] =
+    [("hybrid_override_pattern", "spells layers' kinds as letters, which is not known here")];
 
 /// Keys under which transformers derives `layer_types`.
 const DERIVING: [&str; 4] =
@@ -115,6 +116,7 @@ impl Decoder<'_> {
             self.count_leading(key)?;
         }
         self.count_windows();
+        self.move_settings()?;
         for (key, offset, first) in PERIODS {
             self.keep_period(key, offset, first)?;
         }
@@ -131,7 +133,9 @@ impl Decoder<'_> {
 
     /// A list as long as the model is deep is probably one of its layers.
     fn refuse_unknown_lists(&self) -> Result<()> {
-        let known = |key: &str| PER_LAYER.contains(&key) || NUMBERS.contains(&key) || OTHER_LISTS.contains(&key);
+        let known = |key: &str| {
+            key == SETTINGS || PER_LAYER.contains(&key) || NUMBERS.contains(&key) || OTHER_LISTS.contains(&key)
+        };
         let suspicious = self.object.iter().find(|(key, value)| {
             let by_layer = |object: &Map<String, Value>| {
                 !object.is_empty() && object.keys().all(|key| key.parse::<usize>().is_ok())
@@ -243,6 +247,26 @@ impl Decoder<'_> {
         Ok(())
     }
 
+    /// Settings of single layers: those of the layers that the path visits, at their places.
+    fn move_settings(&mut self) -> Result<()> {
+        let settings = match self.object.get(SETTINGS) {
+            None | Some(Value::Null) => return Ok(()),
+            Some(Value::Object(settings)) => settings,
+            Some(_) => return Err(self.refuse(SETTINGS, "is no object with settings by layers' numbers")),
+        };
+        let is_layer = |key: &String| key.parse().is_ok_and(|layer: usize| layer < self.path.depth());
+        if let Some(key) = settings.keys().find(|key| !is_layer(key)) {
+            let problem = format!("has settings of \"{}\", which is no layer", crate::error::shorten(key));
+            return Err(self.refuse(SETTINGS, problem));
+        }
+        let places = self.layers().into_iter().enumerate();
+        let moved: Map<String, Value> = places
+            .filter_map(|(place, layer)| Some((place.to_string(), settings.get(&layer.to_string())?.clone())))
+            .collect();
+        self.object.insert(SETTINGS.to_owned(), Value::Object(moved));
+        Ok(())
+    }
+
     /// How many places of the path come before the first with another layer than the model's first `count`, and whether
     /// none of those comes later.
     fn leading(&self, count: u64) -> (usize, bool) {
@@ -319,7 +343,7 @@ impl Decoder<'_> {
 
     /// What hangs on the end of the stack.
     fn settle_tails(&mut self) -> Result<()> {
-        for key in ["num_nextn_predict_layers", "mtp_num_hidden_layers"] {
+        for key in ["num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"] {
             if self.object.get(key).and_then(Value::as_u64).is_some_and(|count| count > 0) {
                 self.object.insert(key.to_owned(), json!(0));
                 self.notes

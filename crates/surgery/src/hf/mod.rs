@@ -6,6 +6,7 @@
 mod config;
 mod lists;
 mod plan;
+mod rounds;
 mod side;
 mod write;
 
@@ -20,8 +21,9 @@ use serde_json::Value;
 pub use config::{ConfigFile, Rewritten};
 
 use self::plan::Plan;
+use self::write::Origin;
 use crate::card::Card;
-use crate::staging::{Staging, parent_of};
+use crate::staging::{Staging, parent_of, write_synced};
 use crate::verify::{Comparison, Probe, mark};
 use crate::{Progress, Result, SurgeryError, TOOL, space};
 
@@ -34,7 +36,7 @@ pub struct HfExport<'a> {
     pub source: &'a str,
     /// The path.
     pub path: &'a LayerPath,
-    /// Whether shards that stay as they are become hard links.
+    /// Whether shards that stay as they are become reflinks or hard links.
     pub link: bool,
     /// What the model card says beyond facts of the files.
     pub card: &'a Card,
@@ -47,8 +49,12 @@ pub struct HfExport<'a> {
 pub struct Exported {
     /// Bytes of weights that were written.
     pub bytes: u64,
-    /// Bytes of weights that are links to the source's.
+    /// Bytes of weights that are hard links to the source's.
     pub linked_bytes: u64,
+    /// Bytes of weights that are reflinks of the source's.
+    pub reflinked_bytes: u64,
+    /// Bytes of weights that an export before this one, which was killed, has left whole.
+    pub kept_bytes: u64,
     /// Weight files.
     pub files: usize,
     /// Remarks.
@@ -77,23 +83,41 @@ pub fn export(export: &HfExport<'_>, out: &Path, progress: &mut dyn Progress) ->
     let folder = staging.path();
     let is_missing = |name: &str| staging.unfinished(name).is_some();
     space::require(parent_of(out), plan.bytes_of(export.link, is_missing))?;
-    let linked_bytes = write::weights(&plan, export, &staging, progress)?;
-    let copied = side::copy(&export.checkpoint.dir, folder, config.root())?;
-    let notes = [config.notes(), &copied.notes].concat();
+    let (origin, unlinked) = write::weights(&plan, export, &staging, progress)?;
+    let with_code = config::needs_code(&export.checkpoint.config);
+    let weights = export.checkpoint.weights.safetensors().into_iter().map(|(file, _)| file).collect();
+    let model = side::Model { folder: &export.checkpoint.dir, config: config.root(), weights, with_code };
+    let copied = side::copy(&model, folder)?;
+    let mut notes = [config.notes(), &copied.notes].concat();
     // Last of all that makes a folder a checkpoint.
     write::json(&folder.join(config::CONFIG_FILE), &Value::Object(config.root().clone()))?;
     let comparison = {
         // Opened files cannot be renamed everywhere, so the result is closed again.
         let written = Arc::new(Checkpoint::open(folder)?);
-        export.probe.compare(export.checkpoint, export.path, &written)?
+        export.probe.compare(export.checkpoint, export.path, &written, progress)?
     };
     let page = export.card.page(export.path, &copied.licence, &comparison, &notes);
-    write::text(&folder.join("README.md"), &page)?;
+    write_synced(&folder.join("README.md"), &page)?;
     if !comparison.passed() {
-        mark(folder, &comparison)?;
+        // Before the folder gets its name: a bad export is never there without its mark.
+        mark(folder, &comparison.sentence())?;
     }
     staging.finish()?;
-    Ok(Exported { bytes: plan.bytes(false) - linked_bytes, linked_bytes, files: plan.files.len(), notes, comparison })
+    notes.extend(copied.behind());
+    if unlinked > 0 {
+        // Of this disk, not of the model: nothing for its card.
+        notes.push(format!("{unlinked} of {} files could not be linked, as across disks, and were copied", plan.files.len()));
+    }
+    let Origin { written, hard_linked, reflinked, kept } = origin;
+    Ok(Exported {
+        bytes: written,
+        linked_bytes: hard_linked,
+        reflinked_bytes: reflinked,
+        kept_bytes: kept,
+        files: plan.files.len(),
+        notes,
+        comparison,
+    })
 }
 
 fn prepare(export: &HfExport<'_>) -> Result<(Plan, Rewritten)> {
@@ -106,12 +130,10 @@ fn prepare(export: &HfExport<'_>) -> Result<(Plan, Rewritten)> {
         };
         return Err(SurgeryError::place(&checkpoint.dir, problem));
     }
-    if checkpoint.config.layers.iter().any(|layer| layer.repeats.is_some()) {
-        let problem =
-            "runs one stack of layers several times, which no number says of a path; it cannot be exported yet";
-        return Err(SurgeryError::place(&checkpoint.dir, problem));
-    }
     let config = ConfigFile::read(&checkpoint.dir)?.rewrite(&checkpoint.config, export.path, export.source)?;
+    if let Some(rounds) = rounds::of(&checkpoint.config, export.path)? {
+        return Ok((Plan::new(checkpoint, &rounds.stack)?, config));
+    }
     Ok((Plan::new(checkpoint, export.path)?, config))
 }
 

@@ -1,7 +1,5 @@
 //! The files of an export, in bounded memory.
 
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -9,41 +7,59 @@ use serde_json::{Map, Value};
 use super::HfExport;
 use super::plan::{OutFile, Plan};
 use crate::copying::{Counter, Inputs, Output};
-use crate::staging::Staging;
-use crate::{Progress, Result, SurgeryError, fold, space};
+use crate::sharing::{Shared, share};
+use crate::staging::{Staging, write_synced};
+use crate::{Progress, Result, fold, space};
 
 /// Heads are padded to a multiple of this, so that every tensor lies at a multiple of its number's size.
 const ALIGNMENT: usize = 8;
 
-/// Writes every weight file that is not there yet, and the index where there is more than one. Gives the bytes that are
-/// links.
+/// How the bytes of weights came into an export.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    /// Written.
+    pub(super) written: u64,
+    /// Hard links to the source's.
+    pub(super) hard_linked: u64,
+    /// Reflinks of the source's.
+    pub(super) reflinked: u64,
+    /// There already: of an export that was killed, and with which this one went on.
+    pub(super) kept: u64,
+}
+
+/// Writes every weight file that is not there yet, and the index where there is more than one. Gives where the bytes are
+/// from, and how many files were to be links and could not be.
 pub(super) fn weights(
     plan: &Plan,
     export: &HfExport<'_>,
     staging: &Staging,
     progress: &mut dyn Progress,
-) -> Result<u64> {
+) -> Result<(Origin, usize)> {
     let sources = export.checkpoint.weights.safetensors();
     let mut inputs = Inputs::open(sources.iter().map(|(path, _)| *path))?;
     let mut counter = Counter::new(plan.bytes(export.link), progress);
-    let mut linked_bytes = 0;
+    let (mut origin, mut unlinked) = (Origin::default(), 0);
     for file in &plan.files {
-        let linked = file.same_as.filter(|_| export.link).map(|source| sources[source].0);
+        let source = file.same_as.filter(|_| export.link).map(|source| sources[source].0);
         let Some(place) = staging.unfinished(&file.name) else {
-            match linked {
-                Some(_) => linked_bytes += file.bytes(),
-                None => counter.add(file.bytes())?,
+            origin.kept += file.bytes();
+            if source.is_none() {
+                counter.add(file.bytes())?;
             }
             continue;
         };
-        if linked.is_some_and(|source| link(source, &place)) {
-            linked_bytes += file.bytes();
-        } else {
-            // Where links do not work (another disk), the file is copied like any other.
-            if linked.is_some() {
-                space::require(staging.path(), file.bytes())?;
+        match source.and_then(|source| share(source, &place)) {
+            Some(Shared::HardLink) => origin.hard_linked += file.bytes(),
+            Some(Shared::Reflink) => origin.reflinked += file.bytes(),
+            None => {
+                // Where links do not work (another disk), the file is copied like any other.
+                if source.is_some() {
+                    unlinked += 1;
+                    space::require(staging.path(), file.bytes())?;
+                }
+                write_file(file, &place, &mut inputs, &mut counter)?;
+                origin.written += file.bytes();
             }
-            write_file(file, &place, &mut inputs, &mut counter)?;
         }
         staging.is_whole(&file.name)?;
     }
@@ -59,12 +75,7 @@ pub(super) fn weights(
         let index = serde_json::json!({ "metadata": { "total_size": total }, "weight_map": map });
         self::json(&staging.path().join("model.safetensors.index.json"), &index)?;
     }
-    Ok(linked_bytes)
-}
-
-/// Whether the file is now a hard link to the source. In the Hugging Face cache the source itself is a symbolic link.
-fn link(source: &Path, place: &Path) -> bool {
-    fs::canonicalize(source).is_ok_and(|source| fs::hard_link(source, place).is_ok())
+    Ok((origin, unlinked))
 }
 
 fn write_file(file: &OutFile, place: &Path, inputs: &mut Inputs, counter: &mut Counter<'_>) -> Result<()> {
@@ -100,14 +111,5 @@ fn head(file: &OutFile) -> Vec<u8> {
 }
 
 pub(super) fn json(place: &Path, document: &Value) -> Result<()> {
-    text(place, &format!("{document:#}\n"))
-}
-
-/// Returns when it is on the disk: the folder gets its name only then.
-pub(super) fn text(place: &Path, text: &str) -> Result<()> {
-    let written = File::create(place).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    written.map_err(SurgeryError::io("write", place))
+    write_synced(place, &format!("{document:#}\n"))
 }

@@ -1,7 +1,7 @@
 //! What differs from layer to layer, or shows only in the tensors.
 
 use super::Reader;
-use crate::config::{DecoderConfig, LayerConfig, NormKind, RopeScaling, RouterScores};
+use crate::config::{DecoderConfig, ExpertsConfig, LayerConfig, NormKind, RopeScaling, RouterScores};
 use crate::error::CheckpointError;
 use crate::gguf::weights::GgufWeights;
 
@@ -29,6 +29,9 @@ impl Reader<'_> {
             if attention.latent.is_some() {
                 attention.scale *= self.latent_magnitude()?;
             }
+            if let Some(experts) = &mut layer.mlp.experts {
+                self.settle_groups(experts)?;
+            }
             if let Some(experts) = &mut layer.mlp.experts
                 && experts.scores == RouterScores::Sigmoid
             {
@@ -50,6 +53,20 @@ impl Reader<'_> {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// llama.cpp scores groups by their two best experts, whatever the model (`llama-graph.cpp`, `build_moe_ffn`): of
+    /// DeepSeek-V2, which takes the best one, it makes that much of another model.
+    fn settle_groups(&self, experts: &mut ExpertsConfig) -> Result<(), CheckpointError> {
+        const SUMMED: usize = 2;
+        let Some(groups) = &mut experts.groups else { return Ok(()) };
+        if experts.count / groups.count.max(1) < SUMMED {
+            let problem =
+                format!("is {} for {} experts, expected groups of {SUMMED} or more", groups.count, experts.count);
+            return Err(self.refuse("expert_group_count", problem));
+        }
+        groups.summed = SUMMED;
         Ok(())
     }
 

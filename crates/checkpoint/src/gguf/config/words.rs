@@ -244,9 +244,7 @@ impl Reader<'_> {
         };
         put(words, "model_type", version);
         if gating == SOFTMAX && size(words, "n_group") > 1 {
-            let problem = "is above 1 beside a softmax over experts: llama.cpp scores groups by their two best experts, \
-                           the model by one; this is not supported";
-            return Err(self.refuse("expert_group_count", problem));
+            put(words, "topk_method", "group_limited_greedy");
         }
         let eps = "attention.layer_norm_rms_epsilon";
         if let Some(found) = self.number(eps)?.filter(|found| (found / LatentConfig::NORM_EPS - 1.0).abs() > 1e-3) {

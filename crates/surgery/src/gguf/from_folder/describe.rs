@@ -80,13 +80,6 @@ impl Writer<'_> {
 
     fn check_attention(&self, attention: &AttentionConfig) -> Result<()> {
         let refuse = |reason: &str| Err(self.refuse(reason.to_owned()));
-        if self.architecture.window_period.is_none()
-            && let Some(window) = attention.window.filter(|&window| window < self.config.max_position_embeddings)
-        {
-            return Err(self.refuse(format!(
-                "its layers see {window} tokens back, and llama.cpp runs this architecture without a window; export to hf"
-            )));
-        }
         if attention.softcap.is_some() && !self.is("gemma2") {
             return refuse("its scores are capped, which llama.cpp does not do in this architecture");
         }
@@ -199,7 +192,7 @@ impl Writer<'_> {
 
     pub(super) fn describe(&self, meta: &mut Meta, kinds: &Kinds, notes: &mut Vec<String>) -> Result<()> {
         let first = self.any()?;
-        self.size(meta, "context_length", self.config.max_position_embeddings)?;
+        self.size(meta, "context_length", self.context(notes))?;
         self.size(meta, "embedding_length", self.config.hidden_size)?;
         self.size(meta, "block_count", self.layers.len())?;
         self.size(meta, "vocab_size", self.config.vocab_size)?;
@@ -237,6 +230,23 @@ impl Writer<'_> {
             self.describe_experts(meta, layer, kinds)?;
         }
         Ok(())
+    }
+
+    /// Tokens of context. llama.cpp runs most architectures without windows; up to the length of a window that makes no
+    /// difference, so the file has no longer context.
+    fn context(&self, notes: &mut Vec<String>) -> usize {
+        let whole = self.config.max_position_embeddings;
+        let windows = self.layers.iter().filter_map(|layer| layer.attention.window);
+        let Some(window) = windows.min().filter(|&window| self.architecture.window_period.is_none() && window < whole)
+        else {
+            return whole;
+        };
+        notes.push(format!(
+            "its layers see {window} tokens, and llama.cpp runs this architecture without a window; so the file has {window} \
+             tokens of context (`{}`), within which both compute the same, instead of {whole}; export to hf for longer texts",
+            self.key("context_length")
+        ));
+        window
     }
 
     fn describe_heads(&self, meta: &mut Meta, attention: &AttentionConfig, kinds: &Kinds) -> Result<()> {

@@ -5,6 +5,7 @@ use neuro_checkpoint::{ExpertsConfig, LayerConfig, RouterScores};
 use super::Writer;
 use crate::Result;
 use crate::gguf::meta::Meta;
+use crate::gguf::otherwise::SUMMED;
 use crate::gguf::rules::Kinds;
 
 /// Values of `expert_gating_func` (gguf-py's `ExpertGatingFuncType`).
@@ -45,11 +46,15 @@ impl Writer<'_> {
                 "its experts are chosen or weighed in a way that llama.cpp has no key for in this architecture; export to hf",
             ));
         }
-        if let Some(groups) = groups.filter(|groups| groups.summed != 2) {
-            return Err(self.refuse(format!(
-                "a group of its experts counts as much as its best {}, and llama.cpp takes the best two; export to hf",
-                groups.summed
-            )));
+        if let Some(groups) = groups {
+            let size = experts.count / groups.count.max(1);
+            // What V2's groups count differs in every file; see `gguf::otherwise`.
+            if groups.summed > SUMMED || size < SUMMED {
+                return Err(self.refuse(format!(
+                    "a group of {size} experts counts as much as its best {}, and llama.cpp takes the best {SUMMED}; export to hf",
+                    groups.summed
+                )));
+            }
         }
         let width = layer.mlp.intermediate_size.max(1);
         if grouped && !shared.is_some_and(|shared| shared.intermediate_size.is_multiple_of(width) && !shared.gated) {

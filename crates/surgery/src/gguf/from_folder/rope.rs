@@ -105,17 +105,12 @@ impl Writer<'_> {
     }
 
     fn yarn(&self, meta: &mut Meta, attention: &AttentionConfig) -> Result<()> {
-        let RopeScaling::Yarn { factor, attention_factor, beta_fast, beta_slow, original, truncate } =
+        // That the ends of the ramp are rounded no key says; see `gguf::otherwise`.
+        let RopeScaling::Yarn { factor, attention_factor, beta_fast, beta_slow, original, truncate: _ } =
             &attention.rope.scaling
         else {
             return Ok(());
         };
-        if !truncate {
-            return Err(self.refuse(
-                "llama.cpp rounds the ends of YaRN's ramp, and this model does not (`truncate`); export to hf, or from a GGUF \
-                 file of the model, which llama.cpp runs with rounded ends",
-            ));
-        }
         if (*beta_fast, *beta_slow) != YARN_BOUNDS {
             return Err(self.refuse(format!(
                 "llama.cpp runs this architecture with YaRN's usual bounds, 32 and 1, and the model has {beta_fast} and \

@@ -34,8 +34,53 @@ fn rules_by_number_are_rewritten() {
     assert_eq!(written["layer_types"][8], "linear_attention");
     let written = by_rules(&with(r#""num_nextn_predict_layers":1"#), "0..3,2..7").unwrap();
     assert_eq!(written["num_nextn_predict_layers"], 0);
+    let written = by_rules(&with(r#""num_mtp_modules":3"#), "0..3,2..7").unwrap();
+    assert_eq!(written["num_mtp_modules"], 0);
+    let written = by_rules(&with(r#""auto_map":{"AutoConfig":"configuration_x.X"}"#), "0..3,2..7").unwrap();
+    assert!(!written.contains_key("auto_map"));
     let written = by_rules(&with(r#""eos_token_id":[1,2,3,4,5,6,7,8]"#), "0..3,2..7").unwrap();
     assert_eq!(written["eos_token_id"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn settings_of_single_layers_go_with_them() {
+    let settings = r#""per_layer_config":{"1":{"head_dim":4},"5":{"intermediate_size":8},"7":{"skip":["mlp"]}}"#;
+    let written = by_rules(&with(settings), "0..2,1..6").unwrap();
+    let expected =
+        json!({ "1": { "head_dim": 4 }, "3": { "head_dim": 4 }, "7": { "intermediate_size": 8 } });
+    assert_eq!(written["per_layer_config"], expected);
+    for wrong in [r#"{"8":{}}"#, r#"{"first":{}}"#, "[1,2,3,4,5,6,7,8]"] {
+        let error = by_rules(&with(&format!(r#""per_layer_config":{wrong}"#)), "(1,4)").unwrap_err().to_string();
+        assert!(error.contains("per_layer_config"), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn lists_of_a_quantiser_name_the_places_of_the_path() {
+    let listed = |key: &str, modules: &str| with(&format!(r#""quantization_config":{{"{key}":[{modules}]}}"#));
+    let modules = r#""lm_head","model.layers.1.mlp.gate","layers.2","model.language_model.layers.0.self_attn",
+        "vision_tower.transformer.layers.3.attention.q_proj","model.visual.layers.1","mtp.layers.0.fc","re:.*router""#;
+    for key in ["modules_to_not_convert", "ignore", "ignored_layers", "llm_int8_skip_modules"] {
+        let written = by_rules(&listed(key, modules), "0..2,1..7").unwrap();
+        let expected = json!([
+            "lm_head",
+            "model.layers.1.mlp.gate",
+            "model.layers.3.mlp.gate",
+            "layers.2",
+            "layers.4",
+            "model.language_model.layers.0.self_attn",
+            "vision_tower.transformer.layers.3.attention.q_proj",
+            "model.visual.layers.1",
+            "mtp.layers.0.fc",
+            "re:.*router",
+        ]);
+        assert_eq!(written["quantization_config"][key], expected);
+    }
+    // A layer that the path skips is in no list.
+    let written = by_rules(&listed("ignore", r#""model.layers.1.mlp","lm_head""#), "0,2..7").unwrap();
+    assert_eq!(written["quantization_config"]["ignore"], json!(["lm_head"]));
+    let error = by_rules(&listed("ignore", r#""re:.*layers.[0-3].mlp""#), "(1,4)").unwrap_err().to_string();
+    assert!(error.contains("by the pattern") && error.contains("quantization_config.ignore"), "{error}");
 }
 
 #[test]
