@@ -13,7 +13,7 @@ use crate::staging::sync_folder;
 use crate::{Result, SurgeryError, links};
 
 /// Files that belong to a model whatever its weights are.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -29,6 +29,7 @@ const NAMES: [&str; 17] = [
     "processor_config.json",
     "video_preprocessor_config.json",
     "phantom.json",
+    "recipe.toml",
     "params.json",
     "spiece.model",
 ];
