@@ -42,7 +42,7 @@ pub enum SurgeryError {
         problem: String,
     },
     /// The disk is too small.
-    #[error("{}: the export takes {}, but only {} are free; free some space or choose another disk", place.display(), human(*needed), human(*free))]
+    #[error("{}: the export takes up to {}, but only {} are free; free some space or choose another disk", place.display(), human(*needed), human(*free))]
     Space {
         /// Where it would be written.
         place: PathBuf,

@@ -14,7 +14,7 @@ const MARGIN: u64 = 16 << 20;
 pub(crate) fn require(folder: &Path, needed: u64) -> Result<()> {
     match fs4::available_space(folder) {
         Ok(free) if free < needed.saturating_add(MARGIN) => {
-            Err(SurgeryError::Space { place: folder.to_path_buf(), needed, free })
+            Err(SurgeryError::Space { place: folder.to_path_buf(), needed: needed.saturating_add(MARGIN), free })
         }
         _ => Ok(()),
     }
@@ -30,6 +30,6 @@ mod tests {
         require(folder.path(), 1).unwrap();
         let error = require(folder.path(), u64::MAX / 2).unwrap_err();
         assert!(matches!(error, SurgeryError::Space { .. }), "{error}");
-        assert!(error.to_string().contains("takes 8589934592.0 GiB, but only "), "{error}");
+        assert!(error.to_string().contains("takes up to 8589934592.0 GiB, but only "), "{error}");
     }
 }
