@@ -24,10 +24,10 @@ pub enum Peer {
 
 impl Peer {
     /// What Python calls it, and what to install.
-    fn packages(self) -> (&'static str, &'static str) {
+    fn packages(self) -> (&'static [&'static str], &'static str) {
         match self {
-            Self::Transformers => ("torch, transformers, safetensors", "transformers torch safetensors"),
-            Self::LlamaCpp => ("numpy, llama_cpp", "llama-cpp-python numpy"),
+            Self::Transformers => (&["torch", "transformers", "safetensors"], "transformers torch safetensors"),
+            Self::LlamaCpp => (&["numpy", "llama_cpp"], "llama-cpp-python numpy"),
         }
     }
 
@@ -65,13 +65,20 @@ pub struct Found {
 /// # Errors
 /// When there is no such Python, or it lacks a package; the message says what to install.
 pub fn require(peer: Peer, python: &Path) -> Result<()> {
+    // Looked for and not imported, which takes many seconds.
+    const FIND: &str = "import importlib.util, sys\n\
+                        missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]\n\
+                        sys.exit(missing and 'No module named ' + ', '.join(missing))";
     let (modules, packages) = peer.packages();
-    let checked = Command::new(python).arg("-c").arg(format!("import {modules}")).stdin(Stdio::null()).output();
-    let shown = python.display();
+    let checked = Command::new(python).args(["-c", FIND]).args(modules).stdin(Stdio::null()).output();
+    let (shown, modules) = (python.display(), modules.join(", "));
     let problem = match checked {
         Ok(checked) if checked.status.success() => return Ok(()),
         Ok(checked) => {
-            format!("cannot import {modules} ({}); install them: {shown} -m pip install {packages}", last_line(&checked.stderr))
+            format!(
+                "cannot import {modules} ({}); install them: {shown} -m pip install {packages}",
+                last_line(&checked.stderr)
+            )
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             format!("there is no such Python; name one with --python, and install in it: pip install {packages}")

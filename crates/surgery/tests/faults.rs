@@ -52,7 +52,8 @@ fn folder(source: &Arc<Checkpoint>, out: &Path, progress: &mut dyn Progress) -> 
 fn file(source: &Arc<Checkpoint>, out: &Path, progress: &mut dyn Progress) -> Exported {
     let path = LayerPath::parse("(1,3)", 4).unwrap();
     let probe = Probe::new(None, None, source.config.vocab_size).unwrap();
-    let export = GgufExport { checkpoint: source, source: "base", path: &path, numbers: None, text: None, probe: &probe };
+    let export =
+        GgufExport { checkpoint: source, source: "base", path: &path, numbers: None, text: None, probe: &probe };
     gguf::export(&export, out, progress).unwrap()
 }
 

@@ -229,8 +229,12 @@ pickle.dump({(0, 0): Attack()}, open(sys.argv[3], 'wb'))
         panic!("a scan")
     };
     let rows: Vec<_> = scan.rows.iter().map(|row| (row.path.as_str(), row.probe.as_str(), row.score, row.n)).collect();
-    let expected =
-        [("0..2", "math", 0.5, 2), ("0..2", "eq", 0.75, 16), ("0..1,1..2", "math", 0.5, 2), ("0..1,1..2", "eq", 0.5, 16)];
+    let expected = [
+        ("0..2", "math", 0.5, 2),
+        ("0..2", "eq", 0.75, 16),
+        ("0..1,1..2", "math", 0.5, 2),
+        ("0..1,1..2", "eq", 0.5, 16),
+    ];
     assert_eq!(rows, expected);
     assert_eq!((scan.samples.len(), scan.rows[0].parse_failures), (4, 1));
 

@@ -68,7 +68,11 @@ fn shards_that_stay_as_they_are_are_shared() {
     {
         use std::os::unix::fs::MetadataExt;
         let numbers = |folder: &Path| -> Vec<(u64, u64)> {
-            shards(folder).iter().map(|file| fs::symlink_metadata(file).unwrap()).map(|of| (of.ino(), of.nlink())).collect()
+            shards(folder)
+                .iter()
+                .map(|file| fs::symlink_metadata(file).unwrap())
+                .map(|of| (of.ino(), of.nlink()))
+                .collect()
         };
         let of_source = numbers(&source);
         let common = |folder: &Path| numbers(folder).iter().filter(|number| of_source.contains(number)).count();
@@ -78,13 +82,17 @@ fn shards_that_stay_as_they_are_are_shared() {
     }
 
     // Whoever changes the model in place changes what is hard-linked to it, and nothing else.
-    let before: Vec<_> = [&linked, &copied].map(|folder| shards(folder).iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>()).into();
+    let before: Vec<_> = [&linked, &copied]
+        .map(|folder| shards(folder).iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>())
+        .into();
     for shard in shards(&source) {
         let mut file = OpenOptions::new().write(true).open(shard).unwrap();
         file.seek(SeekFrom::End(-4)).unwrap();
         file.write_all(&7.0_f32.to_le_bytes()).unwrap();
     }
-    let after: Vec<_> = [&linked, &copied].map(|folder| shards(folder).iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>()).into();
+    let after: Vec<_> = [&linked, &copied]
+        .map(|folder| shards(folder).iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>())
+        .into();
     assert_eq!(before[0] != after[0], is_hard);
     assert_eq!(before[1], after[1]);
 }

@@ -26,9 +26,11 @@ fn every_form_is_read_back_as_the_same_path() {
     let llama = checkpoint("llama-default").config.clone();
     for text in ["(1,3)", "0,2,1,3,3", "0..3", "3", "0..1x3,3"] {
         let path = path(text);
-        for written in
-            [exllamav3(&path, &llama).unwrap(), peft(&path, &llama, None).unwrap(), mergekit_of("llama-default", text).unwrap()]
-        {
+        for written in [
+            exllamav3(&path, &llama).unwrap(),
+            peft(&path, &llama, None).unwrap(),
+            mergekit_of("llama-default", text).unwrap(),
+        ] {
             assert_eq!(LayerPath::parse(&written, 4).unwrap(), path, "{written}");
         }
     }

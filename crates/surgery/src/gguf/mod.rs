@@ -218,8 +218,7 @@ fn prepare(export: &GgufExport<'_>) -> Result<Plan> {
         let problem = "has weights drawn from a seed; export a model with weights of its own";
         return Err(SurgeryError::place(&export.checkpoint.dir, problem));
     }
-    let mut plan =
-        if weights.gguf_layout().is_empty() { from_folder::plan(export)? } else { from_file::plan(export)? };
+    let mut plan = if weights.gguf_layout().is_empty() { from_folder::plan(export)? } else { from_file::plan(export)? };
     plan.notes.extend(otherwise::notes(&export.checkpoint.config));
     Ok(plan)
 }

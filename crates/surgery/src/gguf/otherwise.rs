@@ -16,7 +16,8 @@ pub(super) const SUMMED: usize = 2;
 /// The ends of YaRN's ramp (ggml's `ggml_rope_yarn_corr_dims`). gpt-oss is published without that rounding.
 const RAMP: &str = "llama.cpp rounds the ends of YaRN's ramp to whole pairs, which this model does not (`truncate`)";
 /// DeepSeek-V2's groups, to which llama.cpp gives the scores of DeepSeek-V3's.
-const GROUPS: &str = "llama.cpp scores a group of experts by its best two, and this model by its best one (`topk_method`)";
+const GROUPS: &str =
+    "llama.cpp scores a group of experts by its best two, and this model by its best one (`topk_method`)";
 
 /// Makes a description that of what llama.cpp computes. Gives a sentence for each thing that differs.
 fn change(config: &mut DecoderConfig) -> Vec<&'static str> {

@@ -298,7 +298,10 @@ mod tests {
         std::os::unix::fs::symlink("../secret", folder.join(TEMPLATES[0])).unwrap();
         assert_eq!(template(&folder), None);
         let told = outside(&folder).unwrap();
-        assert!(told.starts_with("chat_template.jinja: no chat template is taken from it, because it is a link"), "{told}");
+        assert!(
+            told.starts_with("chat_template.jinja: no chat template is taken from it, because it is a link"),
+            "{told}"
+        );
         fs::remove_file(folder.join(TEMPLATES[0])).unwrap();
         fs::write(folder.join(TEMPLATES[0]), "{{ messages }}").unwrap();
         assert_eq!((template(&folder).as_deref(), outside(&folder)), (Some("{{ messages }}"), None));

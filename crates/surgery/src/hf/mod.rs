@@ -106,7 +106,10 @@ pub fn export(export: &HfExport<'_>, out: &Path, progress: &mut dyn Progress) ->
     notes.extend(copied.behind());
     if unlinked > 0 {
         // Of this disk, not of the model: nothing for its card.
-        notes.push(format!("{unlinked} of {} files could not be linked, as across disks, and were copied", plan.files.len()));
+        notes.push(format!(
+            "{unlinked} of {} files could not be linked, as across disks, and were copied",
+            plan.files.len()
+        ));
     }
     let Origin { written, hard_linked, reflinked, kept } = origin;
     Ok(Exported {

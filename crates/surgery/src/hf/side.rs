@@ -115,7 +115,8 @@ impl Copied {
         let (first, rest) = self.left_out.split_at(self.left_out.len().min(MOST_NAMES));
         let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
         let names = first.join(", ");
-        (!first.is_empty()).then(|| format!("left out of the export: {names}{more}; copy what else belongs to the model"))
+        (!first.is_empty())
+            .then(|| format!("left out of the export: {names}{more}; copy what else belongs to the model"))
     }
 
     /// `model` is the folder of the model.

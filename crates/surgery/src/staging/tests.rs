@@ -117,8 +117,7 @@ fn a_folder_that_fills_meanwhile_is_kept() {
 fn links_are_refused_at_once_and_called_so() {
     use std::os::unix::fs::symlink;
     let place = tempfile::tempdir().unwrap();
-    let (folder, link, lost) =
-        (place.path().join("folder"), place.path().join("link"), place.path().join("lost.gguf"));
+    let (folder, link, lost) = (place.path().join("folder"), place.path().join("link"), place.path().join("lost.gguf"));
     fs::create_dir(&folder).unwrap();
     symlink(&folder, &link).unwrap();
     symlink("no/such", &lost).unwrap();
@@ -155,14 +154,7 @@ fn a_lock_counts_only_while_it_has_its_name() {
 fn a_bad_file_has_its_mark_and_no_other_has_one() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("export.gguf");
-    let comparison = Comparison {
-        largest: 1.0,
-        scale: 1.0,
-        same_best: 0,
-        positions: 1,
-        is_text: false,
-        limit: 0.1,
-    };
+    let comparison = Comparison { largest: 1.0, scale: 1.0, same_best: 0, positions: 1, is_text: false, limit: 0.1 };
     let staging = Staging::file(&out).unwrap();
     fs::write(staging.path(), "bad").unwrap();
     staging.finish_marked(&comparison).unwrap();

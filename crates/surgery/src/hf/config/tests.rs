@@ -46,8 +46,7 @@ fn rules_by_number_are_rewritten() {
 fn settings_of_single_layers_go_with_them() {
     let settings = r#""per_layer_config":{"1":{"head_dim":4},"5":{"intermediate_size":8},"7":{"skip":["mlp"]}}"#;
     let written = by_rules(&with(settings), "0..2,1..6").unwrap();
-    let expected =
-        json!({ "1": { "head_dim": 4 }, "3": { "head_dim": 4 }, "7": { "intermediate_size": 8 } });
+    let expected = json!({ "1": { "head_dim": 4 }, "3": { "head_dim": 4 }, "7": { "intermediate_size": 8 } });
     assert_eq!(written["per_layer_config"], expected);
     for wrong in [r#"{"8":{}}"#, r#"{"first":{}}"#, "[1,2,3,4,5,6,7,8]"] {
         let error = by_rules(&with(&format!(r#""per_layer_config":{wrong}"#)), "(1,4)").unwrap_err().to_string();
