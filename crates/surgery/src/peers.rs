@@ -68,7 +68,7 @@ pub fn require(peer: Peer, python: &Path) -> Result<()> {
     // Looked for and not imported, which takes many seconds.
     const FIND: &str = "import importlib.util, sys\n\
                         missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]\n\
-                        sys.exit(missing and 'No module named ' + ', '.join(missing))";
+                        sys.exit('No module named ' + ', '.join(missing) if missing else 0)";
     let (modules, packages) = peer.packages();
     let checked = Command::new(python).args(["-c", FIND]).args(modules).stdin(Stdio::null()).output();
     let (shown, modules) = (python.display(), modules.join(", "));
