@@ -1,6 +1,6 @@
 //! Questions of a finite set: whose they are, and which of them are asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -10,8 +10,8 @@ use crate::{Count, ProbeError, ProbeRequest, Question, Role};
 
 /// The drawn questions, and what a probe's id says of the drawing: `count=32 role=search seed=0`.
 ///
-/// A question's role follows from what identifies it. Groups take turns, in the order of their names, each with its
-/// questions in an order drawn from the seed; asking for more begins with the same questions.
+/// A question's role follows from what identifies it, and each is asked once. Groups take turns, in the order of their names,
+/// each with its questions in an order drawn from the seed; asking for more begins with the same questions.
 ///
 /// # Errors
 /// When nothing is asked for, or more than the role holds.
@@ -23,7 +23,11 @@ pub(crate) fn draw(
 ) -> Result<(Vec<Question>, String), ProbeError> {
     let ProbeRequest { seed, role, .. } = request;
     let Count::Some(count) = request.count else { return Ok((questions, "count=all".to_owned())) };
-    let held: Vec<Question> = questions.into_iter().filter(|question| Role::of(identity(question)) == *role).collect();
+    // A window that stands twice in a text is read alike, and would count as two that agree.
+    let mut seen = HashSet::new();
+    let is_new = |question: &Question| seen.insert(identity(question).to_owned());
+    let held = questions.into_iter().filter(|question| Role::of(identity(question)) == *role);
+    let held: Vec<Question> = held.filter(is_new).collect();
     check_count(probe, count, held.len(), "`all` asks every question there is, of every purpose")?;
     let mut groups: BTreeMap<String, Vec<Question>> = BTreeMap::new();
     for question in held {

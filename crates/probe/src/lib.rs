@@ -34,7 +34,7 @@ mod text;
 pub use error::ProbeError;
 pub use likelihood::Likelihood;
 pub use phantom::PhantomWorld;
-pub use probe::{DRAW_MARK, PROBES, Probe, ProbeParts, Scoring};
+pub use probe::{DRAW_MARK, PROBES, Probe, ProbeParts, Scoring, family};
 pub use question::{Continuation, Frame, Question, Terminator};
 pub use request::{Count, ProbeFile, ProbeRequest, Role};
 pub use scorer::{Grade, Scorer};

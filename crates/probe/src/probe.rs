@@ -52,6 +52,19 @@ pub struct Probe {
     draws: usize,
 }
 
+/// The name under which it is kept what was asked: without scoring, depth and examples, since these ask the same questions.
+/// `math` of `math:likelihood`, `reason` of `reason@5`, `gsm8k` of `gsm8k-5shot`, `eqbench` of `rys-eq`.
+#[must_use]
+pub fn family(name: &str) -> &str {
+    let base = name.split([':', '@']).next().unwrap_or_default();
+    match base {
+        "bbh-cot" => "bbh",
+        "gsm8k-5shot" | "gsm8k-cot" => "gsm8k",
+        "rys-eq" => "eqbench",
+        base => base,
+    }
+}
+
 /// What stands between a question's id and the number of the draw, from 0, in the id of a drawn question.
 pub const DRAW_MARK: &str = " #";
 
@@ -225,7 +238,9 @@ impl Probe {
             field(&format!("{likelihood:?}"));
         }
         for question in questions {
-            let Question { id, group, system, user, plain, key, reference, continuations, max_new_tokens } = question;
+            // What identifies a question follows from it.
+            let Question { id, group, system, user, plain, key, reference, continuations, max_new_tokens, identity: _ } =
+                question;
             for text in [id, group, user, plain, key] {
                 field(text);
             }

@@ -18,6 +18,9 @@ pub struct Question {
     /// What else the scorer compares with, in a form of its own; empty where the key is all it needs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reference: String,
+    /// What tells the question from others, where several probes ask it in words of their own; empty where prompt and key do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub identity: String,
     /// Sets of continuations whose probabilities are asked for; of each set the model says one. Empty where the key's
     /// is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

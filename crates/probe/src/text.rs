@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Of the cutting and the drawing.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Bytes of a window, about; it ends between words.
 const WINDOW: usize = 400;
 /// The one name: only probabilities are scored.

@@ -48,5 +48,6 @@ Files with questions, each asked and graded as lm-evaluation-harness or its auth
   bbh=FILE                           a task of BIG-Bench Hard, known by the file's name
   bbh-cot=FILE                       behind three worked examples, of ../cot-prompts/TASK.txt
   gsm8k-5shot=FILE                   GSM8K behind five worked examples, of train.jsonl beside it
+  gsm8k-cot=FILE                     behind eight, of gsm8k-cot.yaml of lm-evaluation-harness beside it
   gsm8k=FILE  math500=FILE  ifeval=FILE
   arc-easy=FILE  arc-challenge=FILE  piqa=FILE  winogrande=FILE  boolq=FILE  lambada=FILE";

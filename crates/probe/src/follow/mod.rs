@@ -96,6 +96,7 @@ fn question(kind: &str, task: Task) -> Question {
         continuations: vec![vec![Continuation::choice(&key, true), Continuation::choice(violation, false)]],
         key,
         max_new_tokens: MAX_NEW_TOKENS,
+        ..Question::default()
     }
 }
 

@@ -109,6 +109,7 @@ fn question(kind: &str, depth: usize, problem: Problem) -> Question {
         continuations: vec![choices.iter().map(|choice| Continuation::choice(choice, *choice == key)).collect()],
         key,
         max_new_tokens: MAX_NEW_TOKENS,
+        ..Question::default()
     }
 }
 

@@ -107,6 +107,7 @@ impl Relation<'_> {
             reference: format!("{}\n{}", fact.names.join(" | "), others.join(" | ")),
             continuations: vec![choices.iter().map(|choice| Continuation::choice(*choice, *choice == key)).collect()],
             max_new_tokens: MAX_NEW_TOKENS,
+            ..Question::default()
         }
     }
 }

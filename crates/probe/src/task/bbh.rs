@@ -95,9 +95,10 @@ pub(super) fn read(source: &Source<'_>, file: &str) -> Result<Read, ProbeError> 
     let mut items = Vec::new();
     for part in questions(source)? {
         let fields = part.object()?;
-        let target = fields.text("target")?;
-        let prompt = format!("{description}\n\nQ: {}\nA:", fields.prompt("input")?);
-        items.push(Item::new(part.key.clone(), name, prompt, &part, Grading::Bbh(target.to_owned(), filter)));
+        let (input, target) = (fields.prompt("input")?, fields.text("target")?);
+        let prompt = format!("{description}\n\nQ: {input}\nA:");
+        let item = Item::new(part.key.clone(), name, prompt, &part, Grading::Bbh(target.to_owned(), filter));
+        items.push(item.identified_by(&[input, target]));
     }
     let measures = vec![("exact_match", "strict-match"), ("exact_match", "flexible-extract")];
     let harness = Harness::new(format!("bbh_zeroshot_{name}"), 3.0, measures);
@@ -112,9 +113,11 @@ pub(super) fn read_with_examples(source: &Source<'_>, file: &ProbeFile) -> Resul
     let mut items = Vec::new();
     for part in questions(source)? {
         let fields = part.object()?;
-        let prompt = format!("Q: {}\nA: Let's think step by step.\n", fields.prompt("input")?);
-        let grading = Grading::BbhSteps(fields.text("target")?.to_owned());
-        let mut item = Item::new(part.key.clone(), name, prompt, &part, grading).with_examples(&shown);
+        let (input, target) = (fields.prompt("input")?, fields.text("target")?);
+        let prompt = format!("Q: {input}\nA: Let's think step by step.\n");
+        let grading = Grading::BbhSteps(target.to_owned());
+        let item = Item::new(part.key.clone(), name, prompt, &part, grading);
+        let mut item = item.identified_by(&[input, target]).with_examples(&shown);
         item.question.max_new_tokens = 1_024;
         items.push(item);
     }

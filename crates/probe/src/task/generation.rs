@@ -3,12 +3,13 @@
 use super::filters::{FINAL_ANSWER, THE_ANSWER_IS};
 use super::grading::Grading;
 use super::item::Item;
-use super::source::{Fields, Source};
+use super::source::{Fields, Part, Source};
 use super::{Harness, Read, examples, latex};
 use crate::instruction::Instruction;
 use crate::{ProbeError, ProbeFile};
 
 const GSM8K_MEASURES: [(&str, &str); 2] = [("exact_match", "strict-match"), ("exact_match", "flexible-extract")];
+const GSM8K_COT_STOPS: &[&str] = &["Q:", "</s>", "<|im_end|>"];
 
 /// `{"question": …, "answer": "… #### 18"}` on each line, as test.jsonl of openai/grade-school-math; asked as
 /// `gsm8k_cot_zeroshot` 3.0.
@@ -16,12 +17,13 @@ pub(super) fn gsm8k(source: &Source<'_>) -> Result<Read, ProbeError> {
     let mut items = Vec::new();
     for part in source.lines()? {
         let fields = part.object()?;
-        let prompt = format!("Q: {}\nA: Let's think step by step.", fields.prompt("question")?);
+        let question = fields.prompt("question")?;
+        let prompt = format!("Q: {question}\nA: Let's think step by step.");
         let grading = Grading::Gsm8k(solution(&fields)?, THE_ANSWER_IS);
-        items.push(Item::new(part.key.clone(), "gsm8k", prompt, &part, grading));
+        items.push(gsm8k_item(&part, question, prompt, grading));
     }
     let harness = Harness::new("gsm8k_cot_zeroshot", 3.0, GSM8K_MEASURES.to_vec());
-    Ok(Read { items, harness: Some(harness), stops: &["Q:", "</s>", "<|im_end|>"] })
+    Ok(Read { items, harness: Some(harness), stops: GSM8K_COT_STOPS })
 }
 
 /// The same file, each question behind five worked examples of the training split; asked as `gsm8k` 3.0.
@@ -30,12 +32,34 @@ pub(super) fn gsm8k_with_examples(source: &Source<'_>, file: &ProbeFile) -> Resu
     let mut items = Vec::new();
     for part in source.lines()? {
         let fields = part.object()?;
-        let prompt = format!("Question: {}\nAnswer:", fields.prompt("question")?);
+        let question = fields.prompt("question")?;
+        let prompt = format!("Question: {question}\nAnswer:");
         let grading = Grading::Gsm8k(solution(&fields)?, FINAL_ANSWER);
-        items.push(Item::new(part.key.clone(), "gsm8k", prompt, &part, grading).with_examples(&shown.next()));
+        items.push(gsm8k_item(&part, question, prompt, grading).with_examples(&shown.next()));
     }
     let harness = Harness::new("gsm8k", 3.0, GSM8K_MEASURES.to_vec()).with_shots(examples::GSM8K_SHOTS);
     Ok(Read { items, harness: Some(harness), stops: &["Question:", "</s>", "<|im_end|>"] })
+}
+
+/// The same file, each question behind the eight worked examples of the harness's own file; asked as `gsm8k_cot` 3.0.
+pub(super) fn gsm8k_cot(source: &Source<'_>, file: &ProbeFile) -> Result<Read, ProbeError> {
+    let shown = examples::gsm8k_cot(examples::needed("gsm8k-cot", file)?)?;
+    let mut items = Vec::new();
+    for part in source.lines()? {
+        let fields = part.object()?;
+        let question = fields.prompt("question")?;
+        let prompt = format!("Q: {question}\nA:");
+        let grading = Grading::Gsm8k(solution(&fields)?, THE_ANSWER_IS);
+        items.push(gsm8k_item(&part, question, prompt, grading).with_examples(&shown));
+    }
+    let harness = Harness::new("gsm8k_cot", 3.0, GSM8K_MEASURES.to_vec()).with_shots(examples::GSM8K_COT_SHOTS);
+    Ok(Read { items, harness: Some(harness), stops: GSM8K_COT_STOPS })
+}
+
+/// A question of the file, the same one in whichever words it is asked.
+fn gsm8k_item(part: &Part<'_>, question: &str, prompt: String, grading: Grading) -> Item {
+    let key = grading.example();
+    Item::new(part.key.clone(), "gsm8k", prompt, part, grading).identified_by(&[question, &key])
 }
 
 /// A solution that ends with the answer.

@@ -71,9 +71,19 @@ impl Item {
         self
     }
 
-    /// What is asked and what is right: questions that are alike in both are one, whatever examples stand before them.
+    /// What is asked and what is right: questions that are alike in both are one, whatever examples stand before them, and in
+    /// whatever words another kind of file asks them.
     pub(crate) fn identity(&self) -> String {
-        format!("{}\0{}", self.asked(), self.question.key)
+        match self.question.identity.as_str() {
+            "" => format!("{}\0{}", self.asked(), self.question.key),
+            identity => identity.to_owned(),
+        }
+    }
+
+    /// The same question as that of another kind of file with these parts.
+    pub(crate) fn identified_by(mut self, parts: &[&str]) -> Self {
+        self.question.identity = parts.join("\0");
+        self
     }
 
     /// The prompt without the examples before it.

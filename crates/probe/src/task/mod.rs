@@ -16,10 +16,11 @@ mod latex;
 mod native;
 mod own;
 mod said;
+mod samples;
 mod scorer;
 mod source;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use rand::SeedableRng;
@@ -49,6 +50,7 @@ pub const TASKS: &[&str] = &[
     "bbh-cot",
     "gsm8k",
     "gsm8k-5shot",
+    "gsm8k-cot",
     "math500",
     "ifeval",
     "arc-easy",
@@ -65,7 +67,7 @@ const SCORINGS: [(&str, Likelihood); 3] =
 /// mix. `tests/tasks/versions.rs` holds digests of both, which may change only together with it.
 const VERSION: u32 = 2;
 /// Version of whose purpose a question is, and of the drawing.
-const DRAWING: u32 = 2;
+const DRAWING: u32 = 3;
 
 /// A file of questions, read.
 #[derive(Debug, Clone)]
@@ -141,6 +143,7 @@ impl TaskSet {
             "bbh-cot" => bbh::read_with_examples(&source, file)?,
             "gsm8k" => generation::gsm8k(&source)?,
             "gsm8k-5shot" => generation::gsm8k_with_examples(&source, file)?,
+            "gsm8k-cot" => generation::gsm8k_cot(&source, file)?,
             "math500" => generation::math500(&source)?,
             "ifeval" => generation::ifeval(&source)?,
             "lambada" => choice::lambada(&source)?,
@@ -206,6 +209,8 @@ impl TaskSet {
         let said = || Some(item.question.continuations.first()?.first()?.said.clone());
         let target = match self.kind {
             "winogrande" => said(),
+            // Of this task the number alone.
+            "gsm8k-cot" => None,
             _ if self.harness.is_some() => item.grading.target(),
             _ => None,
         };
@@ -303,15 +308,19 @@ impl TaskSet {
         }
     }
 
-    /// The questions of the role, in the order of the file, or so many of them by the seed.
+    /// The questions of the role, each once, in the order of the file, or so many of them by the seed.
     fn draw(&self, name: &str, request: &ProbeRequest) -> Result<Vec<&Item>, ProbeError> {
         let probe = name.to_owned();
         let Count::Some(asked) = request.count else {
             return Ok(self.items.iter().collect());
         };
-        // Not the id's: published files ask some questions twice, and a role's are to be new to the others.
+        // Not the id's: published files ask some questions twice, and a role's are to be new to the others, in whatever words
+        // another kind of file asks them.
         let belongs = |item: &&Item| Role::of(&item.identity()) == request.role;
-        let of_role: Vec<&Item> = self.items.iter().filter(belongs).collect();
+        // What is asked twice is answered alike, and would count as two answers that agree.
+        let mut seen = HashSet::new();
+        let is_new = |item: &&Item| seen.insert(item.identity());
+        let of_role: Vec<&Item> = self.items.iter().filter(belongs).filter(is_new).collect();
         let available = of_role.len();
         if asked == 0 {
             return Err(ProbeError::NoQuestions { probe });

@@ -46,9 +46,11 @@ pub(super) fn rys_eq(source: &Source<'_>) -> Result<Read, ProbeError> {
             if fields.get("reference_answer").is_some() { "reference_answer" } else { "reference_answer_fullscale" };
         let emotions = emotions(&fields, key)?;
         let references: Intensities = std::array::from_fn(|place| emotions[place].1);
-        let prompt = format!("{}{}", rys::NO_THINK, fields.prompt("prompt")?);
-        let mut item = Item::new(part.key.clone(), "eq", prompt, &part, Grading::RysEq(references));
-        item.question.plain = fields.prompt("prompt")?.to_owned();
+        let asked = fields.prompt("prompt")?;
+        let prompt = format!("{}{asked}", rys::NO_THINK);
+        let item = Item::new(part.key.clone(), "eq", prompt, &part, Grading::RysEq(references));
+        let mut item = item.identified_by(&identity(asked, &emotions));
+        item.question.plain = asked.to_owned();
         let named: Vec<String> = emotions.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         item.question.key = format!("First pass scores:\n{}", named.join("\n"));
         item.question.max_new_tokens = rys::MAX_NEW_TOKENS;
@@ -64,7 +66,9 @@ pub(super) fn eqbench(source: &Source<'_>) -> Result<Read, ProbeError> {
         let fields = part.object()?;
         let emotions: [eqbench::Emotion; 4] = emotions(&fields, "reference_answer_fullscale")?;
         let prompt = fields.prompt("prompt")?.to_owned();
-        let mut item = Item::new(part.key.clone(), "eq", prompt, &part, Grading::EqBench(Box::new(emotions)));
+        let grading = Grading::EqBench(Box::new(emotions.clone()));
+        let item = Item::new(part.key.clone(), "eq", prompt.clone(), &part, grading);
+        let mut item = item.identified_by(&identity(&prompt, &emotions));
         // Two passes and a critique between them.
         item.question.max_new_tokens = 1_024;
         items.push(item);
@@ -72,6 +76,14 @@ pub(super) fn eqbench(source: &Source<'_>) -> Result<Read, ProbeError> {
     let measures = vec![("eqbench", "none"), ("percent_parseable", "none")];
     let harness = Harness::new("eq_bench", 2.1, measures);
     Ok(Read { items, harness: Some(harness), stops: &[] })
+}
+
+/// The dialogue and the emotions that are asked for: what every version of the prompt has alike. The author's file of 140 asks
+/// the dialogues of his file of 16 again, without what follows them there.
+fn identity<'a>(prompt: &'a str, emotions: &'a [eqbench::Emotion; 4]) -> [&'a str; 5] {
+    let dialogue = prompt.split("[End dialogue]").next().unwrap_or_default().trim();
+    let [a, b, c, d] = emotions;
+    [dialogue, &a.0, &b.0, &c.0, &d.0]
 }
 
 /// Four names with their values, which some files write as text.

@@ -105,5 +105,5 @@ fn what_makes_no_sense_says_why() {
     }
     let probe = with_file("text", "\u{feff}Once upon a time\n".as_bytes()).unwrap();
     assert_eq!((probe.questions().len(), probe.questions()[0].key.as_str()), (1, " upon a time"));
-    assert!(probe.id().starts_with("text:likelihood v1 text=sha256:"), "{}", probe.id());
+    assert!(probe.id().starts_with("text:likelihood v2 text=sha256:"), "{}", probe.id());
 }

@@ -76,9 +76,10 @@ fn probes_ask_what_the_file_says() {
     assert_eq!(refused("gsm8k", &bare), "the probe `gsm8k` asks what stands in a file; name it, `gsm8k=FILE`");
 }
 
-/// BBH's sports_understanding asks two of its questions twice: under ids of their own they would land in two roles.
+/// BBH's sports_understanding asks two of its questions twice: under ids of their own they would land in two roles, and in one
+/// role an answer would count twice.
 #[test]
-fn what_a_file_asks_twice_has_one_role() {
+fn what_a_file_asks_twice_has_one_role_and_is_asked_once() {
     let line =
         |index: usize| format!("{{\"id\": \"q{index}\", \"question\": \"{}?\", \"reference\": \"yes\"}}\n", index / 2);
     let lines: String = (0..120).map(line).collect();
@@ -94,11 +95,11 @@ fn what_a_file_asks_twice_has_one_role() {
         let refused = Probe::build("task", &request(121)).unwrap_err().to_string();
         let held = refused.split("but has ").nth(1).and_then(|rest| rest.split_whitespace().next()?.parse().ok());
         let held: usize = held.unwrap_or_else(|| panic!("{refused}"));
-        assert!((20..=60).contains(&held) && held.is_multiple_of(2), "{role}: {held}");
+        assert!((10..=30).contains(&held), "{role}: {held}");
         let probe = Probe::build("task", &request(held)).unwrap();
-        assert!(probe.id().contains(&format!("count={held} draw=v2 role={role} ")), "{}", probe.id());
+        assert!(probe.id().contains(&format!("count={held} draw=v3 role={role} ")), "{}", probe.id());
         let asked: BTreeSet<String> = probe.questions().iter().map(|question| question.user.clone()).collect();
-        assert_eq!(asked.len() * 2, held, "both of each");
+        assert_eq!(asked.len(), held, "one of each");
         assert!(asked.into_iter().all(|question| seen.insert(question)), "roles share a question");
     }
     assert_eq!(seen.len(), 60);

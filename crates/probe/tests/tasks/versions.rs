@@ -3,7 +3,7 @@
 use neuro_probe::{Count, ProbeFile, ProbeRequest, TaskSet};
 use sha2::{Digest, Sha256};
 
-use crate::examples::{STEPS, beside, solved};
+use crate::examples::{STEPS, beside, described, solved};
 use crate::robust::ONE_OF_EACH;
 
 /// Kinds whose files have a name of their own, or whose form another kind shares.
@@ -15,6 +15,7 @@ const OTHERS: &[(&str, &str)] = &[
     ),
     ("bbh-cot", "{\"examples\": [{\"input\": \"Back?\", \"target\": \"No\"}]}"),
     ("gsm8k-5shot", "{\"question\": \"?\", \"answer\": \"#### 7\"}"),
+    ("gsm8k-cot", "{\"question\": \"?\", \"answer\": \"#### 7\"}"),
     ("boolq", "{\"query\": \"Passage: Tea is hot.\\nQuestion: is it?\", \"choices\": [\"no\", \"yes\"], \"gold\": 1}"),
 ];
 
@@ -51,6 +52,7 @@ bbh v2 eb14a476f4cb 37018d9e4b46
 arc-easy v2 33da5ce3b32c 3c103f9b32c0
 bbh-cot v2 a19496701776 48a0c8bf2c36
 gsm8k-5shot v2 976363b0cf65 d24fcf66ff95
+gsm8k-cot v2 7f31b7531c6c e4b0bd932cdd
 boolq v2 173112cb3694 55cb71cf2130
 ";
 
@@ -67,6 +69,7 @@ fn kinds_of_this_version_never_change() {
         let file = match *kind {
             "bbh-cot" => beside("navigate.json", content, STEPS),
             "gsm8k-5shot" => beside("test.jsonl", content, &solved(50)),
+            "gsm8k-cot" => beside("test.jsonl", content, &described(8)),
             _ => ProbeFile::new("navigate.json", content.as_bytes()),
         };
         let set = TaskSet::read(kind, &file).unwrap();

@@ -16,7 +16,8 @@ pub(super) fn asked_about(question: &Question) -> usize {
 }
 
 fn line(probe: &Probe, question: &Question) -> Value {
-    let Question { id, group, system, user, plain, key, reference, continuations, max_new_tokens } = question;
+    let Question { id, group, system, user, plain, key, reference, continuations, max_new_tokens, identity: _ } =
+        question;
     let mut line = Map::new();
     let mut set = |name: &str, value: Value| drop(line.insert(name.to_owned(), value));
     set("schema", json!(JSON_SCHEMA));
