@@ -317,6 +317,14 @@ fn causes(mut differences: Vec<Difference>) -> Vec<Difference> {
     differences
 }
 
+/// What the confirmation in a folder has fixed; none where there is none yet.
+///
+/// # Errors
+/// The file is damaged, of a newer format, or cannot be read.
+pub fn read_finalists(dir: &Path) -> Result<Option<Finalists>, RecordError> {
+    read_document(&dir.join(FINALISTS_FILE))
+}
+
 /// SHA-256 of a run's `rows.jsonl`, in hexadecimal digits.
 ///
 /// # Errors

@@ -15,7 +15,7 @@ use crate::confirm::{
 use crate::files::sync_dir;
 use crate::info::SCHEMA;
 use crate::lock::WriterLock;
-use crate::log::{Log, read_lines};
+use crate::log::{Contents, Log, read_lines};
 
 /// What confirmations have asked.
 pub const ASKED_FILE: &str = "asked.jsonl";
@@ -58,15 +58,7 @@ impl Ledger {
     pub fn open(run: &Path) -> Result<Self, RecordError> {
         let lock = WriterLock::wait(run, ASKED_LOCK, PATIENCE)?;
         let file = run.join(ASKED_FILE);
-        let mut lines = Vec::new();
-        let contents = read_lines(&file, |_, line: Asked| {
-            if line.schema > SCHEMA {
-                let (file, found) = (file.clone(), u64::from(line.schema));
-                return Err(RecordError::Schema { file, found, expected: SCHEMA });
-            }
-            lines.push(line);
-            Ok(())
-        })?;
+        let (lines, contents) = read(&file)?;
         let log = Log::open(file, contents.length)?;
         // A new file's name is not on the disk yet, and with it what is entered here would be lost.
         sync_dir(run)?;
@@ -92,8 +84,7 @@ impl Ledger {
     /// The lines of the confirmations before the one with these finalists; all of them for a new one.
     #[must_use]
     pub fn before(&self, finalists: Option<&str>) -> &[Asked] {
-        let own = self.lines.iter().position(|line| Some(line.finalists.as_str()) == finalists);
-        &self.lines[..own.unwrap_or(self.lines.len())]
+        &self.lines[..place(&self.lines, finalists)]
     }
 
     /// Enters what a confirmation is about to ask; nothing where its last line says the same already. It is on the disk when
@@ -109,6 +100,52 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// The lines of a file, and how much of it they take.
+fn read(file: &Path) -> Result<(Vec<Asked>, Contents), RecordError> {
+    let mut lines = Vec::new();
+    let contents = read_lines(file, |_, line: Asked| {
+        if line.schema > SCHEMA {
+            let (file, found) = (file.to_owned(), u64::from(line.schema));
+            return Err(RecordError::Schema { file, found, expected: SCHEMA });
+        }
+        lines.push(line);
+        Ok(())
+    })?;
+    Ok((lines, contents))
+}
+
+/// Where the confirmation with these finalists begins; behind all where it does not stand there.
+fn place(lines: &[Asked], finalists: Option<&str>) -> usize {
+    lines.iter().position(|line| Some(line.finalists.as_str()) == finalists).unwrap_or(lines.len())
+}
+
+/// The lines before the confirmation with these finalists, as [`Ledger::before`] has them, without the lock and without entering
+/// anything: for what is only planned.
+///
+/// # Errors
+/// A line is damaged or of a newer format, or the operating system refuses.
+pub fn asked_before(run: &Path, finalists: Option<&str>) -> Result<Vec<Asked>, RecordError> {
+    let (mut lines, _) = read(&run.join(ASKED_FILE))?;
+    lines.truncate(place(&lines, finalists));
+    Ok(lines)
+}
+
+/// How many confirmations of a run stand in its ledger behind the one with these finalists; all others where that one does not
+/// stand there. Reads without the lock, so that a run can be shown while it is confirmed.
+///
+/// # Errors
+/// A line is damaged, or the operating system refuses.
+pub fn later_confirmations(run: &Path, finalists: &str) -> Result<usize, RecordError> {
+    let mut known: Vec<String> = Vec::new();
+    for Asked { finalists, .. } in read(&run.join(ASKED_FILE))?.0 {
+        if !known.contains(&finalists) {
+            known.push(finalists);
+        }
+    }
+    let behind = known.iter().position(|other| other == finalists).map_or(0, |own| own + 1);
+    Ok(known.len() - behind)
 }
 
 #[cfg(test)]
@@ -138,6 +175,10 @@ mod tests {
         drop(ledger);
         assert_eq!(Ledger::open(run.path()).unwrap().before(None), [first, second]);
         assert_eq!(std::fs::read_to_string(run.path().join(ASKED_FILE)).unwrap().lines().count(), 2);
+        let later = ["a", "b", "c"].map(|own| later_confirmations(run.path(), own).unwrap());
+        let before = |own: &str| asked_before(run.path(), Some(own)).unwrap();
+        assert_eq!((before("a").len(), before("b").len(), before("c").len()), (0, 1, 2));
+        assert_eq!((later, later_confirmations(&run.path().join("none"), "a").unwrap()), ([1, 0, 2], 0));
     }
 
     /// A line that a kill tore was never followed by a measurement.

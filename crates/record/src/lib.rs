@@ -25,15 +25,15 @@ mod writer;
 pub use confirm::{
     CONFIRM_FOLDER, COSTS_FILE, ConfirmData, ConfirmWriter, Earlier, FINALISTS_FILE, Finalist, Finalists, MAIN_RUN,
     PathCost, QUESTIONS_FILE, QuestionSet, QuestionSets, SIDE_RUN, SearchSource, Sham, SkippedProbe, finalists_hash,
-    rows_hash,
+    read_finalists, rows_hash,
 };
 pub use error::RecordError;
 pub use files::{LOCK_FILE, ROWS_FILE, RUN_FILE, reference_file, samples_file, write_atomically};
 pub use info::{
     IMPORTED, ModelInfo, Plan, PlannedPaths, Planted, ProbeInfo, RunInfo, SCHEMA, SOURCE, Screen, ScreenedProbe,
 };
-pub use ledger::{ASKED_FILE, Asked, CONFIRM_ROLE, Ledger};
-pub use paired::{Paired, PairedError, PairedScores, read_paired_csv, read_paired_samples};
+pub use ledger::{ASKED_FILE, Asked, CONFIRM_ROLE, Ledger, asked_before, later_confirmations};
+pub use paired::{Paired, PairedError, PairedScores, read_paired_csv, read_paired_folders, read_paired_samples};
 pub use reader::RunData;
 pub use row::{GroupScore, Row, SECONDS_EXTRAPOLATED, SECONDS_SHARE, STOP_LENGTH, STOP_LOOP, Sample, Screened};
 pub use settings::{Difference, settings_differences, settings_hash};

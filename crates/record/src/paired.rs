@@ -1,6 +1,7 @@
 //! Results of other tools: a baseline and a path, scored on the same questions.
 
 mod csv;
+mod folders;
 mod samples;
 
 use std::collections::HashMap;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 pub use csv::read_paired_csv;
+pub use folders::read_paired_folders;
 pub use samples::read_paired_samples;
 
 /// Largest file that is read: an lm-eval sample file of 100,000 questions has about 1 GiB.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::folders::is_date;
 use super::{Groups, Paired, PairedError, label, out_of_range, read_text};
 
 /// Keys of a sample that are no metric, for files of versions that do not list their metrics.
@@ -30,8 +31,12 @@ const NO_METRICS: [&str; 11] = [
 /// A line is no JSON object or has no `doc_id`, a metric is missing in some lines or no score, an id is there twice or in
 /// one file only, or stands for another question (`doc_hash`); the message names the line.
 pub fn read_paired_samples(baseline: &Path, path: &Path) -> Result<Paired, PairedError> {
+    read_samples_of(&common_name(baseline, path), baseline, path)
+}
+
+/// The same for a task of this name.
+pub(super) fn read_samples_of(task: &str, baseline: &Path, path: &Path) -> Result<Paired, PairedError> {
     let (base, other) = (SampleFile::read(baseline)?, SampleFile::read(path)?);
-    let task = common_name(baseline, path);
     let mut notes = Vec::new();
     let mut groups = Groups::default();
     for key in &base.order {
@@ -44,7 +49,7 @@ pub fn read_paired_samples(baseline: &Path, path: &Path) -> Result<Paired, Paire
         if series.parts || partner.parts {
             notes.push(format!("{}: a question's score is the mean of its flags", key.label()));
         }
-        let group = groups.of([task.clone(), key.metric.clone(), key.filter.clone()]);
+        let group = groups.of([task.to_owned(), key.metric.clone(), key.filter.clone()]);
         for id in &series.order {
             let (mine, theirs) = (&series.scores[id], &partner.scores[id]);
             if let (Some(hash), Some(found)) = (&mine.hash, &theirs.hash)
@@ -68,6 +73,7 @@ pub fn read_paired_samples(baseline: &Path, path: &Path) -> Result<Paired, Paire
     {
         notes.push(format!("{name} in {} is no score of a single question, and left out", file.display()));
     }
+    notes.extend(base.asked_otherwise(&other));
     if groups.order.is_empty() {
         let names = |file: &SampleFile| file.order.iter().map(Key::label).collect::<Vec<_>>().join("; ");
         let reason = format!(
@@ -131,6 +137,8 @@ struct SampleFile {
     series: HashMap<Key, Series>,
     /// Metrics whose value is no score of one question, such as the sums that a perplexity is made of.
     skipped: Vec<String>,
+    /// Hashes of each question's prompt and right answer, where they stand there.
+    asked: HashMap<String, [Option<String>; 2]>,
 }
 
 impl SampleFile {
@@ -165,6 +173,25 @@ impl SampleFile {
         Ok(found)
     }
 
+    /// What else than the path may make the difference: prompts or right answers that are not the same.
+    fn asked_otherwise(&self, other: &Self) -> Vec<String> {
+        let differs = |part: usize| {
+            let pairs = self
+                .asked
+                .iter()
+                .filter_map(|(id, mine)| Some((mine[part].as_ref()?, other.asked.get(id)?[part].as_ref()?)));
+            pairs.filter(|(mine, theirs)| mine != theirs).count()
+        };
+        let told = |(part, what, hash): (usize, &str, &str)| {
+            let (count, all) = (differs(part), self.asked.len());
+            (count > 0).then(|| format!("{what} of {count} of {all} questions are not the same in both files ({hash}), which alone may make a difference"))
+        };
+        [(0, "the prompts", "prompt_hash"), (1, "the right answers", "target_hash")]
+            .into_iter()
+            .filter_map(told)
+            .collect()
+    }
+
     /// Takes the scores of one sample; gives the names of its metrics.
     fn take(&mut self, sample: &Map<String, Value>, line: usize) -> Result<HashSet<String>, String> {
         let id = match sample.get("doc_id") {
@@ -173,7 +200,9 @@ impl SampleFile {
             Some(other) => return Err(format!("doc_id is `{other}`, expected a number or a name")),
             None => return Err("no doc_id, expected the question's number".to_owned()),
         };
-        let hash = sample.get("doc_hash").and_then(Value::as_str).map(str::to_owned);
+        let named = |key: &str| sample.get(key).and_then(Value::as_str).map(str::to_owned);
+        let hash = named("doc_hash");
+        self.asked.entry(id.clone()).or_insert_with(|| [named("prompt_hash"), named("target_hash")]);
         let filter = text_of(sample, "filter");
         let mut metrics = HashSet::new();
         for (metric, value) in metric_values(sample)? {
@@ -244,8 +273,6 @@ fn common_name(baseline: &Path, path: &Path) -> String {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         stem.strip_prefix("samples_").unwrap_or(&stem).split('_').map(str::to_owned).collect()
     };
-    // The harness appends the date, `2024-11-22T06-00-00.123456`.
-    let is_date = |part: &str| part.len() > 10 && part.starts_with(|c: char| c.is_ascii_digit()) && part.contains('T');
     let (base, other) = (parts(baseline), parts(path));
     let common = base.iter().zip(&other).take_while(|(mine, theirs)| mine == theirs && !is_date(mine));
     let name: Vec<&str> = common.map(|(part, _)| part.as_str()).collect();
@@ -279,6 +306,24 @@ mod tests {
         assert_eq!((&acc.baseline, &acc.path), (&vec![1.0, 0.0], &vec![1.0, 0.0]));
         assert_eq!(found.tasks[1].baseline, [0.5, 1.0]);
         assert_eq!(found.notes, ["parts, none: a question's score is the mean of its flags"]);
+    }
+
+    /// A path that was asked behind other examples, or in a chat template, is no path alone.
+    #[test]
+    fn prompts_and_right_answers_that_differ_are_told() {
+        let line = |id: usize, prompt: &str, target: &str| {
+            format!(
+                r#"{{"doc_id": {id}, "prompt_hash": "{prompt}", "target_hash": "{target}", "metrics": ["acc"], "acc": 1.0}}"#
+            ) + "\n"
+        };
+        let base = line(0, "a", "x") + &line(1, "b", "y") + &line(2, "c", "z");
+        assert_eq!(read(&base, &base).unwrap().notes, [] as [&str; 0]);
+        let other = line(0, "a", "x") + &line(1, "B", "y") + &line(2, "C", "Z");
+        let told = [
+            "the prompts of 2 of 3 questions are not the same in both files (prompt_hash), which alone may make a difference",
+            "the right answers of 1 of 3 questions are not the same in both files (target_hash), which alone may make a difference",
+        ];
+        assert_eq!(read(&base, &other).unwrap().notes, told);
     }
 
     #[test]
