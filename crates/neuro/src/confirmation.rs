@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
-use neuro_record::{CONFIRM_FOLDER, ConfirmData};
+use neuro_record::{CONFIRM_FOLDER, ConfirmData, finalists_hash, later_confirmations};
 use neuro_report::{ColorLevel, Confirmation, html_with_confirmation};
-use neuro_stats::{Corrected, Effect, Failures, Judge, PathVerdict, VerdictOptions, evidence, overhead, verdict};
+use neuro_stats::{
+    Corrected, Effect, Failures, Judge, LEVEL, PathVerdict, VerdictOptions, evidence, overhead, verdict,
+};
 use serde_json::{Value, json};
 
 use crate::results::interval;
@@ -15,6 +17,8 @@ pub(crate) struct Confirmed {
     data: ConfirmData,
     /// None while something is not measured yet.
     verdicts: Option<Vec<PathVerdict>>,
+    /// Confirmations of the run that came later.
+    later: usize,
 }
 
 impl Confirmed {
@@ -26,7 +30,17 @@ impl Confirmed {
         let seed = data.finalists.settings.get("seed").and_then(Value::as_u64).unwrap_or(0);
         let options = VerdictOptions { seed, ..VerdictOptions::default() };
         let verdicts = evidence(&data)?.map(|evidence| verdict(&evidence, &options));
-        Ok(Self { data, verdicts })
+        Ok(Self { data, verdicts, later: 0 })
+    }
+
+    /// The same, with what the ledger of `run` says of confirmations behind the one in `folder`.
+    ///
+    /// # Errors
+    /// When the ledger or the folder is damaged.
+    pub(crate) fn among(self, run: &Path, folder: &Path) -> anyhow::Result<Self> {
+        let own = finalists_hash(folder)?;
+        let later = own.map(|own| later_confirmations(run, &own)).transpose()?.unwrap_or(0);
+        Ok(Self { later, ..self })
     }
 
     /// The confirmation in a run's own folder; none where it has none.
@@ -34,11 +48,13 @@ impl Confirmed {
     /// # Errors
     /// When its files are damaged or contradict themselves.
     pub(crate) fn of_run(run: &Path) -> anyhow::Result<Option<Self>> {
-        ConfirmData::read(&run.join(CONFIRM_FOLDER))?.map(Self::new).transpose()
+        let folder = run.join(CONFIRM_FOLDER);
+        let confirmed = ConfirmData::read(&folder)?.map(Self::new).transpose()?;
+        confirmed.map(|confirmed| confirmed.among(run, &folder)).transpose()
     }
 
     fn view(&self) -> Confirmation<'_> {
-        Confirmation { data: &self.data, verdicts: self.verdicts.as_deref() }
+        Confirmation { data: &self.data, verdicts: self.verdicts.as_deref(), later: self.later }
     }
 
     /// Whether everything is measured, so that there are verdicts.
@@ -77,9 +93,11 @@ impl Confirmed {
             "probe": fixed.probe,
             "search": fixed.search,
             "settings": fixed.settings,
+            "law": law(),
             "verdicts": verdicts.map(|verdicts| verdicts.iter().map(|found| self.one(found)).collect::<Vec<_>>()),
             "skipped": questions.map(|sets| &sets.skipped),
             "earlier": questions.and_then(|sets| sets.earlier.as_ref()),
+            "later": self.later,
             "question_sets": questions.map(|sets| {
                 let set = |set: &neuro_record::QuestionSet| {
                     json!({ "role": set.role, "probe": set.probe, "questions": set.questions.len() })
@@ -138,9 +156,26 @@ impl Confirmed {
     }
 }
 
-/// The family of a corrected p: `{"tests": 5, "of": "finalists"}`.
+/// The numbers of the law that verdicts are reached by.
+fn law() -> Value {
+    let VerdictOptions { alpha, resamples, permutations, enough_controls, power, .. } = VerdictOptions::default();
+    json!({
+        "alpha": alpha,
+        "interval": LEVEL,
+        "resamples": resamples,
+        "permutations": permutations,
+        "enough_controls": enough_controls,
+        "power": power,
+    })
+}
+
+/// The family of a corrected p, `{"tests": 5, "of": "finalists", "method": "Holm", "times": 1}`: `times` is what Holm's p is
+/// multiplied by because the run was confirmed before.
 fn corrected_for(corrected: Option<Corrected>, of: &str) -> Value {
-    corrected.map_or(Value::Null, |corrected| json!({ "tests": corrected.family, "of": of, "method": "Holm" }))
+    corrected.map_or(
+        Value::Null,
+        |Corrected { family, times, .. }| json!({ "tests": family, "of": of, "method": "Holm", "times": times }),
+    )
 }
 
 fn effect(effect: &Effect) -> Value {

@@ -4,17 +4,17 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::normal;
-use crate::proportions::{graded_tango, tango};
+use crate::proportions::{Carried, graded_tango, tango};
 
 /// Coverage of every interval.
 pub const LEVEL: f64 = 0.95;
 
 /// So many questions must carry a delta before resamples of them say how much it varies: of right and wrong answers those
 /// that stand apart from the commonest outcome (both alike, won, or lost), of others the [`carriers`].
-const FEW: usize = 10;
+pub(crate) const FEW: usize = 10;
 /// With fewer [`carriers`] of a graded score's delta it has no interval: one question, or none, does not say how far
 /// others may move.
-const FEWEST: f64 = 2.0;
+pub(crate) const FEWEST: f64 = 2.0;
 
 /// Two means closer than this are ties: sums in different orders differ in their last bits.
 pub(crate) const TIE: f64 = 1e-12;
@@ -185,13 +185,9 @@ fn discordant(differences: &[f64]) -> (usize, usize) {
     (count(true), count(false))
 }
 
-/// How many questions carry the differences, (Σd²)² ⁄ Σd⁴: all of them where they are of one size, few where few of them
-/// are large. 0 where nothing differs.
+/// How many questions carry the differences; 0 where nothing differs.
 fn carriers(differences: &[f64]) -> f64 {
-    // In units of the largest, so that no fourth power vanishes.
-    let largest = differences.iter().fold(0.0, |largest: f64, difference| largest.max(difference.abs()));
-    let power = |exponent: i32| differences.iter().map(|difference| (difference / largest).powi(exponent)).sum::<f64>();
-    if largest > 0.0 { power(2).powi(2) / power(4) } else { 0.0 }
+    Carried::of(differences).map_or(0.0, |carried| carried.questions)
 }
 
 /// Acceleration of the mean, Σd³ ⁄ 6(Σd²)^1.5 over the jackknife deviations (1993, eq. 14.15); leaving one out moves a

@@ -1,10 +1,10 @@
 //! One paired comparison: delta, interval, p, and what it could have seen. Verdicts and comparisons of files rest on it.
 
-use crate::bootstrap::{Interval, paired_delta};
+use crate::bootstrap::{FEW, FEWEST, Interval, TIE, paired_delta};
 use crate::mcnemar::mcnemar;
 use crate::permutation::{Tail, paired_permutation};
 use crate::power::{MOST_QUESTIONS, visible_mean, visible_proportion};
-use crate::proportions::wilson;
+use crate::proportions::{Carried, wilson};
 
 /// How a p-value was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,8 @@ pub struct Effect {
     pub test: PairedTest,
     /// Standard deviation of the differences.
     pub deviation: f64,
+    /// What carries a difference of scores that are not right or wrong; none of those that are, and where nothing differs.
+    pub carried: Option<Carried>,
 }
 
 impl Effect {
@@ -96,25 +98,44 @@ impl Effect {
             p,
             test,
             deviation: if n > 1 { (squares / (n - 1) as f64).sqrt() } else { 0.0 },
+            carried: if is_binary { None } else { Carried::of(&differences) },
         })
     }
 
     /// The smallest true gain that a test of this two-sided level finds with this power on as many questions as these.
     ///
     /// Of right and wrong answers by the exact sum ([`visible_proportion`]), for a path that loses as large a share of
-    /// the questions as the upper end of Wilson's interval of the losses that were seen; of other scores, and of more
+    /// the questions as the upper end of Wilson's interval of the losses that were seen. Of other scores, and of more
     /// questions than that sum takes, (z₁₋α⁄₂ + z_power)·s⁄√n, where a permutation of so few signs can be significant at
-    /// all. None where no gain is large enough, where nothing varies, and where the baseline leaves [no such room](Self::room).
+    /// all; where fewer than ten questions [carry](Carried) the differences, so that a few signs decide, by the exact sum of
+    /// wins and losses of their size. None where no gain is large enough, where nothing varies, where fewer than two
+    /// questions carry the differences, and where the baseline leaves [no such room](Self::room).
     #[must_use]
     pub fn visible(&self, alpha: f64, power: f64) -> Option<f64> {
+        self.visible_on(self.n, alpha, power)
+    }
+
+    /// The same on another number of questions like these: what a study can see that is planned after this one.
+    #[must_use]
+    pub fn visible_on(&self, n: usize, alpha: f64, power: f64) -> Option<f64> {
         let visible = match self.test {
-            PairedTest::McNemar if self.n <= MOST_QUESTIONS => {
+            PairedTest::McNemar if n <= MOST_QUESTIONS => {
                 let loss = wilson(self.losses, self.n)?.high;
-                visible_proportion(self.n, loss, alpha, power).filter(|visible| *visible > 0.0)
+                visible_proportion(n, loss, alpha, power).filter(|visible| *visible > 0.0)
             }
             // Of 2ⁿ signs two are as extreme as all alike.
-            _ if 2.0_f64.powf(1.0 - self.n as f64) >= alpha => None,
-            _ => visible_mean(self.n, self.deviation, alpha, power),
+            _ if 2.0_f64.powf(1.0 - n as f64) >= alpha => None,
+            _ => match self.carried.filter(|carried| carried.questions < FEW as f64) {
+                // Equal differences differ in their last bits.
+                None if self.deviation < TIE => None,
+                None => visible_mean(n, self.deviation, alpha, power),
+                // Two equal differences are two, whatever rounding makes of them.
+                Some(carried) if carried.questions < FEWEST - 1e-9 => None,
+                Some(Carried { size, losses, .. }) => {
+                    let loss = wilson(losses.ceil() as usize, self.n)?.high;
+                    visible_proportion(n, loss, alpha, power).map(|share| share * size)
+                }
+            },
         };
         visible.filter(|visible| *visible <= self.room())
     }

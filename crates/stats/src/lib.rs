@@ -52,7 +52,7 @@ pub use power::{
     POWER, power_mean, power_proportions, questions_for_mean, questions_for_proportions, visible_mean,
     visible_proportion,
 };
-pub use proportions::{tango, wilson};
+pub use proportions::{Carried, tango, wilson};
 pub use race::{Race, RaceError, RaceOptions, Stage, question_order};
 pub use rank::{Spearman, spearman};
 pub use row_deltas::{RowDelta, row_deltas};
@@ -60,5 +60,5 @@ pub use skyline::Skyline;
 pub use type_effect::{TypeEffect, type_effect};
 pub use verdict::{
     ControlCheck, Corrected, Evidence, Failures, FinalistEvidence, Judge, OtherEffect, OtherEvidence, Paired,
-    PathVerdict, ShamDelta, Verdict, VerdictOptions, evidence, signed_delta, verdict,
+    PathVerdict, ShamDelta, Verdict, VerdictOptions, digits_of_p, evidence, signed_delta, verdict,
 };

@@ -31,6 +31,42 @@ pub fn tango(wins: usize, losses: usize, n: usize) -> Option<Interval> {
     Pairs { wins: wins as f64, losses: losses as f64, n: n as f64 }.interval()
 }
 
+/// Differences of any size as wins and losses of one size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Carried {
+    /// How many questions carry the differences, (Σd²)² ⁄ Σd⁴: all of them where they are of one size, few where few of them are
+    /// large.
+    pub questions: f64,
+    /// √(Σd⁴ ⁄ Σd²), the size of those that weigh in their variance.
+    pub size: f64,
+    /// Gains, summed up in that size.
+    pub wins: f64,
+    /// Losses, summed up in that size; with the wins at most as many as there are questions.
+    pub losses: f64,
+}
+
+impl Carried {
+    /// None where nothing differs, which tells no size, or a difference is not finite.
+    #[must_use]
+    pub fn of(differences: &[f64]) -> Option<Self> {
+        let largest = differences.iter().fold(0.0, |largest: f64, difference| largest.max(difference.abs()));
+        if largest == 0.0 || !differences.iter().all(|difference| difference.is_finite()) {
+            return None;
+        }
+        // In units of the largest first, so that no fourth power vanishes.
+        let power =
+            |exponent: i32| differences.iter().map(|difference| (difference / largest).powi(exponent)).sum::<f64>();
+        let (squares, fourths) = (power(2), power(4));
+        let size = largest * (fourths / squares).sqrt();
+        let sum = |sign: f64| differences.iter().map(|difference| (sign * difference).max(0.0)).sum::<f64>() / size;
+        let (wins, losses) = (sum(1.0), sum(-1.0));
+        // Wins and losses are at most as many as questions, but for the rounding of their sums.
+        let excess = ((wins + losses) / differences.len() as f64).max(1.0);
+        let questions = squares.powi(2) / fourths;
+        Some(Self { questions, size, wins: wins / excess, losses: losses / excess })
+    }
+}
+
 /// Tango's interval of the mean of differences of any size, in units of √(Σd⁴ ⁄ Σd²): the size of those that weigh in their
 /// variance. Gains and losses, summed up in that unit, stand for wins and losses, so that differences of one size have
 /// exactly [`tango`]'s interval, times that size. None where nothing differs: nothing tells the unit.
@@ -38,19 +74,9 @@ pub fn tango(wins: usize, losses: usize, n: usize) -> Option<Interval> {
 /// The variance of a difference between 0 and the unit is at most that of a win with the same mean, so smaller differences
 /// make it wider than need be; a few that are larger than the unit make it narrower.
 pub(crate) fn graded_tango(differences: &[f64]) -> Option<Interval> {
-    let largest = differences.iter().fold(0.0, |largest: f64, difference| largest.max(difference.abs()));
-    if largest == 0.0 || !largest.is_finite() {
-        return None;
-    }
-    // In units of the largest first, so that no fourth power vanishes.
-    let power = |exponent: i32| differences.iter().map(|difference| (difference / largest).powi(exponent)).sum::<f64>();
-    let unit = largest * (power(4) / power(2)).sqrt();
-    let sum = |sign: f64| differences.iter().map(|difference| (sign * difference).max(0.0)).sum::<f64>() / unit;
-    let (wins, losses, n) = (sum(1.0), sum(-1.0), differences.len() as f64);
-    // Wins and losses are at most n together, but for the rounding of their sums.
-    let excess = ((wins + losses) / n).max(1.0);
-    let Interval { low, high } = Pairs { wins: wins / excess, losses: losses / excess, n }.interval()?;
-    Some(Interval { low: low * unit, high: high * unit })
+    let Carried { size, wins, losses, .. } = Carried::of(differences)?;
+    let Interval { low, high } = Pairs { wins, losses, n: differences.len() as f64 }.interval()?;
+    Some(Interval { low: low * size, high: high * size })
 }
 
 #[derive(Clone, Copy)]

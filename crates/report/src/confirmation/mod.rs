@@ -6,7 +6,9 @@ mod sentences;
 mod tests;
 
 use neuro_record::{ConfirmData, Earlier, PathCost};
-use neuro_stats::{Corrected, Effect, Failures, Judge, OtherEffect, PathVerdict, Verdict, signed_delta as signed};
+use neuro_stats::{
+    Corrected, Effect, Failures, Judge, OtherEffect, PathVerdict, Verdict, digits_of_p, signed_delta as signed,
+};
 
 use crate::ColorLevel;
 use crate::escape::terminal;
@@ -39,6 +41,8 @@ pub struct Confirmation<'a> {
     pub data: &'a ConfirmData,
     /// The verdicts, in the order of the finalists; none while something is not measured yet.
     pub verdicts: Option<&'a [PathVerdict]>,
+    /// Confirmations of the same run that came later: who reads this one alone may have been shown the luckiest.
+    pub later: usize,
 }
 
 impl Confirmation<'_> {
@@ -79,7 +83,7 @@ impl Confirmation<'_> {
         if let Some(best) = best {
             text.push_str(&best.caveats.iter().map(|caveat| format!(" {}.", capitalized(caveat))).collect::<String>());
         }
-        for found in verdicts.iter().filter(|found| found.verdict != Verdict::Gain) {
+        for found in verdicts.iter().filter(|found| best.is_none_or(|best| best.path != found.path)) {
             text.push_str(&found.caveats.iter().map(|why| format!(" {}: {why}.", found.path)).collect::<String>());
         }
         for (verdict, words) in [
@@ -98,14 +102,22 @@ impl Confirmation<'_> {
         if fixed.search.asked_all && verdicts.iter().any(|found| !found.is_seen) {
             text.push_str(&format!(" {ONLY_OTHERS_RANKED}"));
         }
-        if let Some(earlier) = self.data.questions.as_ref().and_then(|sets| sets.earlier.as_ref()) {
-            text.push_str(&format!(" {}", one_of_several(earlier)));
-        }
+        text.extend(self.among_others().map(|sentence| format!(" {sentence}")));
         let skipped = self.data.questions.as_ref().map_or(0, |sets| sets.skipped.len());
         if skipped > 0 {
             text.push_str(&format!(" {} could not be asked.", counted(skipped, "other probe")));
         }
         text
+    }
+
+    /// What other confirmations of the run there are, a sentence each.
+    fn among_others(&self) -> impl Iterator<Item = String> {
+        let earlier = self.data.questions.as_ref().and_then(|sets| sets.earlier.as_ref()).map(one_of_several);
+        let later = (self.later > 0).then(|| {
+            let later = counted(self.later, "later confirmation");
+            format!("There is more to read: {later} of this run, in folders of their own.")
+        });
+        earlier.into_iter().chain(later)
     }
 
     /// The largest gain; of equal ones that with fewer visits.
@@ -212,19 +224,24 @@ pub(crate) fn families(verdicts: &[PathVerdict]) -> [String; 2] {
         let of = all.filter(move |other| (other.judge == Judge::Guard) == is_guard);
         of.filter_map(|other| other.corrected).map(|corrected| corrected.family).max()
     };
-    let mut text =
-        format!("p: of the path alone; corrected p: for {} (Holm)", counted(finalists.unwrap_or(0), "finalist"));
+    let times = verdicts.iter().filter_map(|found| found.corrected).map(|corrected| corrected.times).max();
+    let mut text = format!(
+        "interval, 95 %, and p: of the path alone; corrected p: for {} (Holm){}",
+        counted(finalists.unwrap_or(0), "finalist"),
+        again(times.unwrap_or(1)),
+    );
     if let Some(judges) = others(false) {
         text.push_str(&format!("; of second judges: for the {} of a path", counted(judges, "second judge")));
     }
     if let Some(guards) = others(true) {
-        text.push_str(&format!("; of guards: for the {} of all finalists", counted(guards, "guard")));
+        let again = again(times.unwrap_or(1));
+        text.push_str(&format!("; of guards: for the {} of all finalists{again}", counted(guards, "guard")));
     }
     let time = "ms/token: median [quartiles] (median against the baseline in the same round)";
     [text, time.to_owned()]
 }
 
-/// That others came before, and what repeating does to the chance of an error.
+/// That others came before, and what keeps repeating from finding what is not there.
 fn one_of_several(Earlier { confirmations, questions, is_seed_repeated }: &Earlier) -> String {
     let number = confirmations + 1;
     // The others may have asked other probes alone.
@@ -233,7 +250,8 @@ fn one_of_several(Earlier { confirmations, questions, is_seed_repeated }: &Earli
         questions => format!(", on questions other than the {questions} that the others had asked"),
     };
     let mut text = format!(
-        "This is confirmation {number} of this run{other}; each of them by itself may call a gain that is none once in twenty."
+        "This is confirmation {number} of this run{other}; each doubles the proof that the next one needs, so that all of them \
+         together claim a gain or a loss that is none in at most one run of ten."
     );
     if *is_seed_repeated {
         text.push_str(" Its seed was used before: the random paths are the same.");
@@ -281,9 +299,16 @@ fn corrected_for(corrected: Option<Corrected>, judge: Judge) -> String {
     let what = if judge == Judge::Guard { "guard" } else { "second judge" };
     match corrected {
         None => "alone, not corrected".to_owned(),
-        Some(Corrected { family: 1, .. }) => "of one test".to_owned(),
-        Some(Corrected { p, family }) => format!("alone, {} corrected for {}", p_value(p), counted(family, what)),
+        Some(Corrected { family: 1, times: 1, .. }) => "of one test".to_owned(),
+        Some(Corrected { p, family, times }) => {
+            format!("alone, {} corrected for {}{}", p_value(p), counted(family, what), again(times))
+        }
     }
+}
+
+/// What earlier confirmations add to a correction.
+pub(crate) fn again(times: u64) -> String {
+    if times > 1 { format!(", times {times} for earlier confirmations") } else { String::new() }
 }
 
 /// How many answers are none, and what the others are worth.
@@ -336,7 +361,7 @@ fn plain(score: f64) -> String {
     signed(score).trim_start_matches('+').to_owned()
 }
 
-/// Three digits, and never 0.
+/// Three digits, or as many as tell its side of the level, and never 0.
 pub(crate) fn p_value(p: f64) -> String {
-    if p < 0.0005 { format!("{p:.0e}") } else { format!("{p:.3}") }
+    if p < 0.0005 { format!("{p:.0e}") } else { format!("{p:.*}", digits_of_p(p)) }
 }

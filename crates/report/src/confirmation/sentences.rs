@@ -2,7 +2,7 @@
 
 use neuro_stats::{ControlCheck, PathVerdict, Verdict, signed_delta as signed};
 
-use super::{Confirmation, ONLY_OTHERS_RANKED, bounds, capitalized, details, one_of_several, times_baseline};
+use super::{Confirmation, ONLY_OTHERS_RANKED, again, bounds, capitalized, details, times_baseline};
 use crate::number::counted;
 
 impl Confirmation<'_> {
@@ -17,8 +17,7 @@ impl Confirmation<'_> {
         if self.data.finalists.search.asked_all && !found.is_seen {
             sentences.push(ONLY_OTHERS_RANKED.to_owned());
         }
-        let earlier = self.data.questions.as_ref().and_then(|sets| sets.earlier.as_ref());
-        sentences.extend(earlier.map(one_of_several));
+        sentences.extend(self.among_others());
         sentences.push(controls(&found.controls));
         sentences.extend(found.reasons.iter().map(|reason| format!("{}.", capitalized(reason))));
         sentences.extend(details(found).iter().map(|line| format!("{}.", capitalized(line))));
@@ -45,7 +44,8 @@ impl Confirmation<'_> {
                 1 => String::new(),
                 family => format!(", corrected for {}", counted(family, "finalist")),
             };
-            format!(", p = {} ({} test{among})", super::p_value(corrected.p), effect.test.name())
+            let (p, test, again) = (super::p_value(corrected.p), effect.test.name(), again(corrected.times));
+            format!(", p = {p} ({test} test{among}{again})")
         });
         format!(
             "Verdict of a confirmation on {} of probe {}: {verdict}. {} {} against the baseline{p}.",

@@ -75,7 +75,7 @@ fn data() -> ConfirmData {
 }
 
 fn verdicts() -> Vec<PathVerdict> {
-    verdict(&Evidence { finalists: finalists() }, &VerdictOptions::default())
+    verdict(&Evidence { finalists: finalists(), ..Evidence::default() }, &VerdictOptions::default())
 }
 
 fn finalists() -> Vec<FinalistEvidence> {
@@ -110,8 +110,8 @@ fn what_limits_a_gain_or_forbids_one_stands_in_the_paragraph() {
     let told = |change: fn(&mut FinalistEvidence)| {
         let mut finalists = finalists();
         change(&mut finalists[0]);
-        let verdicts = verdict(&Evidence { finalists }, &VerdictOptions::default());
-        Confirmation { data: &data, verdicts: Some(&verdicts) }.paragraph()
+        let verdicts = verdict(&Evidence { finalists, ..Evidence::default() }, &VerdictOptions::default());
+        Confirmation { data: &data, verdicts: Some(&verdicts), later: 0 }.paragraph()
     };
     let few = told(|path| path.controls.truncate(3));
     assert!(few.starts_with("A gain") && few.contains(". There are only 3 controls of its overhead, so"), "{few}");
@@ -131,8 +131,8 @@ fn what_limits_a_gain_or_forbids_one_stands_in_the_paragraph() {
     assert!(unread_told.contains(left), "{unread_told}");
     let mut changed = finalists();
     unread(&mut changed[0]);
-    let changed = verdict(&Evidence { finalists: changed }, &VerdictOptions::default());
-    let table = Confirmation { data: &data, verdicts: Some(&changed) }.table(ColorLevel::Plain);
+    let changed = verdict(&Evidence { finalists: changed, ..Evidence::default() }, &VerdictOptions::default());
+    let table = Confirmation { data: &data, verdicts: Some(&changed), later: 0 }.table(ColorLevel::Plain);
     let unread = "unreadable, cut off or not finite: 0.219 -> 0.000, uncorrected p = 7e-9; -0.030";
     assert!(table.contains(unread), "{table}");
     assert!(alone.starts_with("No gain") && alone.contains("but greedy decoding is its only judge"), "{alone}");
@@ -141,7 +141,7 @@ fn what_limits_a_gain_or_forbids_one_stands_in_the_paragraph() {
 #[test]
 fn the_verdict_is_told_in_plain_words_first() {
     let (data, verdicts) = (data(), verdicts());
-    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts), later: 0 };
     insta::assert_snapshot!(all.paragraph(), @"A gain is confirmed for path 0..3,1..5: +0.195 [+0.125, +0.273] on 128 fresh questions of probe math. It costs on recall:likelihood. 1 other probe could not be asked.");
     let none = Confirmation { verdicts: Some(&verdicts[1..]), ..all };
     insta::assert_snapshot!(none.paragraph(), @"No gain is confirmed among 2 finalists on 128 fresh questions of probe math. A true gain of 0.154 or more would have passed the test in four of five cases. 1 other probe could not be asked.");
@@ -157,19 +157,58 @@ fn earlier_confirmations_and_a_search_that_asked_everything_are_told() {
     let earlier = Earlier { confirmations: 1, questions: 128, is_seed_repeated: true };
     data.questions.as_mut().unwrap().earlier = Some(earlier);
     data.finalists.search.asked_all = true;
-    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
-    insta::assert_snapshot!(all.paragraph(), @"A gain is confirmed for path 0..3,1..5: +0.195 [+0.125, +0.273] on 128 questions of probe math. It costs on recall:likelihood. The search has asked these questions as well; only others ranked. This is confirmation 2 of this run, on questions other than the 128 that the others had asked; each of them by itself may call a gain that is none once in twenty. Its seed was used before: the random paths are the same. 1 other probe could not be asked.");
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts), later: 0 };
+    insta::assert_snapshot!(all.paragraph(), @"A gain is confirmed for path 0..3,1..5: +0.195 [+0.125, +0.273] on 128 questions of probe math. It costs on recall:likelihood. The search has asked these questions as well; only others ranked. This is confirmation 2 of this run, on questions other than the 128 that the others had asked; each doubles the proof that the next one needs, so that all of them together claim a gain or a loss that is none in at most one run of ten. Its seed was used before: the random paths are the same. 1 other probe could not be asked.");
     let card = all.sentences("0..3,1..5").unwrap();
     insta::assert_snapshot!(card[..3].join("\n"), @r"
     Verdict of a confirmation on 128 questions of probe math: gain. +0.195 [+0.125, +0.273] against the baseline, p = 9e-6 (exact McNemar test, corrected for 2 finalists).
     The search has asked these questions as well; only others ranked.
-    This is confirmation 2 of this run, on questions other than the 128 that the others had asked; each of them by itself may call a gain that is none once in twenty. Its seed was used before: the random paths are the same.
+    This is confirmation 2 of this run, on questions other than the 128 that the others had asked; each doubles the proof that the next one needs, so that all of them together claim a gain or a loss that is none in at most one run of ten. Its seed was used before: the random paths are the same.
     ");
     // Others may have asked another probe alone.
     let elsewhere = Earlier { confirmations: 4, questions: 0, is_seed_repeated: false };
-    let of_five =
-        "This is confirmation 5 of this run; each of them by itself may call a gain that is none once in twenty.";
+    let of_five = "This is confirmation 5 of this run; each doubles the proof that the next one needs, so that all of them together \
+         claim a gain or a loss that is none in at most one run of ten.";
     assert_eq!(one_of_several(&elsewhere), of_five);
+}
+
+/// Correction for earlier confirmations stands wherever a corrected p does, and that there are later ones beside the verdict.
+#[test]
+fn what_earlier_and_later_confirmations_mean_is_told_everywhere() {
+    let mut data = data();
+    let earlier = Earlier { confirmations: 2, questions: 0, is_seed_repeated: false };
+    data.questions.as_mut().unwrap().earlier = Some(earlier);
+    let verdicts = verdict(&Evidence { finalists: finalists(), earlier: 2 }, &VerdictOptions::default());
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts), later: 1 };
+    let later = "There is more to read: 1 later confirmation of this run, in folders of their own.";
+    assert!(all.paragraph().contains(later), "{}", all.paragraph());
+    let (table, card) = (all.table(ColorLevel::Plain), all.sentences("0..3,1..5").unwrap().join("\n"));
+    for told in [
+        "corrected p: for 2 finalists (Holm), times 4 for earlier confirmations; of second judges: for the 2 second",
+        "of guards: for the 1 guard of all finalists, times 4 for earlier confirmations",
+        "p = 3.7e-5 corrected for 2 finalists, times 4 for earlier confirmations",
+        "p = 2e-6 alone, 8e-6 corrected for 1 guard, times 4 for earlier confirmations",
+        "p = 1.000 alone, 1.000 corrected for 2 second judges, 128 questions",
+    ] {
+        assert!(table.contains(told), "{table}");
+    }
+    for told in [later, "(exact McNemar test, corrected for 2 finalists, times 4 for earlier confirmations)"] {
+        assert!(card.contains(told), "{card}");
+    }
+}
+
+/// What limits a gain that is not the largest is as much part of it.
+#[test]
+fn every_gain_is_told_with_its_limits() {
+    let data = data();
+    let mut finalists = finalists();
+    finalists[1].scores = pairs(80, 24, 3, 21);
+    finalists[1].others = finalists[0].others[1..2].to_vec();
+    let verdicts = verdict(&Evidence { finalists, ..Evidence::default() }, &VerdictOptions::default());
+    let told = Confirmation { data: &data, verdicts: Some(&verdicts), later: 0 }.paragraph();
+    assert!(told.starts_with("2 gains are confirmed, the largest for path 0..3,1..5"), "{told}");
+    assert!(told.contains(" 0..2,2..5: there are only 3 controls of its overhead, so"), "{told}");
+    assert!(told.contains(" 0..2,2..5: likelihood was not judged."), "{told}");
 }
 
 /// The card and the table tell the same cost: that within a round, where it was measured.
@@ -177,7 +216,7 @@ fn earlier_confirmations_and_a_search_that_asked_everything_are_told() {
 fn the_card_has_the_time_of_the_table() {
     let (mut data, verdicts) = (data(), verdicts());
     data.costs[1].times_baseline = Some(1.25);
-    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts), later: 0 };
     let card = all.sentences("0..3,1..5").unwrap().join(" ");
     assert!(
         card.contains("costs +25 % time") && all.table(ColorLevel::Plain).contains("[2.75, 3.50] (+25 %)"),
@@ -188,12 +227,12 @@ fn the_card_has_the_time_of_the_table() {
 #[test]
 fn the_table_says_what_each_verdict_rests_on() {
     let (data, verdicts) = (data(), verdicts());
-    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts), later: 0 };
     insta::assert_snapshot!(all.table(ColorLevel::Plain), @r"
     verdict    path        delta  interval              p  corrected p      controls  sampled  likelihood                   ms/token         KV/token
     gain       0..3,1..5  +0.195  [+0.125, +0.273]   5e-6         9e-6  -0.0095 (20)   +0.031      +0.000  3.00 [2.75, 3.50] (+50 %)  9.0 KiB (+50 %)
     not shown  0..2,2..5  +0.031  [-0.019, +0.086]  0.388        0.388    +0.000 (3)        -           -  2.50 [2.25, 3.00] (+25 %)  7.0 KiB (+17 %)
-    p: of the path alone; corrected p: for 2 finalists (Holm); of second judges: for the 2 second judges of a path; of guards: for the 1 guard of all finalists
+    interval, 95 %, and p: of the path alone; corrected p: for 2 finalists (Holm); of second judges: for the 2 second judges of a path; of guards: for the 1 guard of all finalists
     ms/token: median [quartiles] (median against the baseline in the same round)
 
     0..3,1..5: gain
@@ -229,7 +268,7 @@ fn anstrip(text: &str) -> String {
 #[test]
 fn the_page_begins_with_it_and_nothing_foreign_is_markup() {
     let (data, verdicts) = (data(), verdicts());
-    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts), later: 0 };
     let page = html_with_confirmation("<html><main>\n<p>map</p></main></html>", &all);
     let (verdict, map) = (page.find("id=\"confirmation\"").unwrap(), page.find("<p>map</p>").unwrap());
     assert!(verdict < map && page.contains("<td class=\"text\">gain</td>") && page.contains("no &lt;letters&gt;"));
@@ -239,7 +278,7 @@ fn the_page_begins_with_it_and_nothing_foreign_is_markup() {
 #[test]
 fn one_path_is_told_in_sentences() {
     let (data, verdicts) = (data(), verdicts());
-    let all = Confirmation { data: &data, verdicts: Some(&verdicts) };
+    let all = Confirmation { data: &data, verdicts: Some(&verdicts), later: 0 };
     insta::assert_snapshot!("one_path_gain", all.sentences("0..3,1..5").unwrap().join("\n"));
     insta::assert_snapshot!("one_path_not_shown", all.sentences("0..2,2..5").unwrap().join("\n"));
     assert_eq!(all.sentences("0..5"), None);

@@ -58,7 +58,8 @@ pub fn evidence(data: &ConfirmData) -> Result<Option<Evidence>, StatsError> {
         let is_seen = finalist.is_seen;
         finalists.push(FinalistEvidence { path, judge, scores: own, controls, others, shams, is_seen });
     }
-    Ok(Some(Evidence { finalists }))
+    let earlier = questions.earlier.as_ref().map_or(0, |earlier| earlier.confirmations);
+    Ok(Some(Evidence { finalists, earlier }))
 }
 
 fn base(name: &str) -> &str {

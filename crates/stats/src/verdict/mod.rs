@@ -13,6 +13,12 @@
 //!   all finalists, and the claim is made of one path;
 //! - a guard, for the guards of all finalists: nothing stands before them.
 //!
+//! A run may be confirmed again, which is another chance of an error. The k-th confirmation therefore tests finalists and
+//! guards at alpha ⁄ 2ᵏ⁻¹ (Holm's p counts 2ᵏ⁻¹ times): the first one as if it were alone, and all of a run together, however
+//! many and however chosen in the light of those before, claim a gain or a loss that is none with a probability of at most
+//! 2·alpha (alpha-spending; Foster and Stine, J. R. Stat. Soc. B 70, 2008): conditional on all before, each errs at its own
+//! level, and levels add up. A second judge is heard only behind a proven effect, and so is not tested more strictly.
+//!
 //! What is only a doubt is not corrected, since correction would make it easier to overlook: a second judge that is below
 //! the baseline by its own p alone proves no trade, but no gain is called. Nor is the test of whether answers fail alike.
 
@@ -24,7 +30,7 @@ mod words;
 
 pub use evidence::evidence;
 pub use failures::Failures;
-pub use words::signed as signed_delta;
+pub use words::{digits_of_p, signed as signed_delta};
 
 use crate::effect::{Effect, Resampling};
 use crate::multiplicity::holm;
@@ -60,6 +66,8 @@ impl Paired {
 pub struct Evidence {
     /// The finalists, in their order; Holm's correction runs over all of them.
     pub finalists: Vec<FinalistEvidence>,
+    /// Confirmations of the run before this one; each of them halves the level that is left to the next.
+    pub earlier: usize,
 }
 
 /// What is known of one finalist.
@@ -153,19 +161,34 @@ impl Default for VerdictOptions {
 }
 
 impl VerdictOptions {
+    /// The level that is left to the finalists of a confirmation behind so many others of its run.
+    #[must_use]
+    pub fn alpha_after(&self, earlier: usize) -> f64 {
+        self.alpha / Corrected::times(earlier) as f64
+    }
+
     fn resampling(&self) -> Resampling {
         let &Self { resamples, permutations, seed, .. } = self;
         Resampling { resamples, permutations, seed }
     }
 }
 
-/// A p that was corrected by Holm's method.
+/// A p that was corrected by Holm's method, and for earlier confirmations of the run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Corrected {
     /// The corrected p.
     pub p: f64,
     /// Number of tests that it was corrected for, itself among them.
     pub family: usize,
+    /// How often Holm's p counts: twice as often for each earlier confirmation of the run, of a second judge once.
+    pub times: u64,
+}
+
+impl Corrected {
+    /// How often a p counts behind so many confirmations.
+    fn times(earlier: usize) -> u64 {
+        1 << earlier.min(63)
+    }
 }
 
 /// The verdict in one word.
@@ -212,7 +235,7 @@ pub struct PathVerdict {
     pub effect: Option<Effect>,
     /// Answers that are none; no value where there are no such.
     pub failures: Option<Failures>,
-    /// p of the effect, corrected for all finalists.
+    /// p of the effect, corrected for all finalists and earlier confirmations.
     pub corrected: Option<Corrected>,
     /// How it compares with the controls.
     pub controls: ControlCheck,
@@ -270,8 +293,9 @@ pub struct OtherEffect {
 pub fn verdict(evidence: &Evidence, options: &VerdictOptions) -> Vec<PathVerdict> {
     let finalists = &evidence.finalists;
     let effects: Vec<Option<Effect>> = finalists.iter().map(|finalist| finalist.scores.effect(options)).collect();
-    let corrected = corrected_of(effects.iter().map(|effect| effect.as_ref().map(|effect| effect.p)));
-    let others = other_effects(finalists, options);
+    let times = Corrected::times(evidence.earlier);
+    let corrected = corrected_of(effects.iter().map(|effect| effect.as_ref().map(|effect| effect.p)), times);
+    let others = other_effects(finalists, times, options);
     let judged = finalists.iter().zip(effects).zip(corrected).zip(others);
     judged
         .map(|(((finalist, effect), corrected), others)| judge(finalist, effect, corrected, others, options))
@@ -307,8 +331,8 @@ fn judge(
     } else {
         Verdict::NotShown
     };
-    let family = corrected.map_or(1, |corrected| corrected.family);
-    let visible = effect.as_ref().and_then(|effect| effect.visible(options.alpha / family as f64, options.power));
+    let tests = corrected.map_or(1.0, |corrected| corrected.family as f64 * corrected.times as f64);
+    let visible = effect.as_ref().and_then(|effect| effect.visible(options.alpha / tests, options.power));
     let (path, judge) = (finalist.path.clone(), finalist.judge);
     let (shams, is_seen) = (finalist.shams.clone(), finalist.is_seen);
     let failures = Failures::of(&finalist.scores, options);
@@ -333,7 +357,7 @@ fn judge(
 }
 
 /// Effects of second judges and guards, finalist by finalist, each corrected within its family.
-fn other_effects(finalists: &[FinalistEvidence], options: &VerdictOptions) -> Vec<Vec<OtherEffect>> {
+fn other_effects(finalists: &[FinalistEvidence], times: u64, options: &VerdictOptions) -> Vec<Vec<OtherEffect>> {
     let one = |other: &OtherEvidence| OtherEffect {
         judge: other.judge,
         probe: other.probe.clone(),
@@ -347,16 +371,16 @@ fn other_effects(finalists: &[FinalistEvidence], options: &VerdictOptions) -> Ve
     let mut found: Vec<Vec<OtherEffect>> =
         finalists.iter().map(|finalist| finalist.others.iter().map(one).collect()).collect();
     for others in &mut found {
-        correct(others.iter_mut().filter(|other| other.judge != Judge::Guard), options.alpha);
+        correct(others.iter_mut().filter(|other| other.judge != Judge::Guard), 1, options.alpha);
     }
-    correct(found.iter_mut().flatten().filter(|other| other.judge == Judge::Guard), options.alpha);
+    correct(found.iter_mut().flatten().filter(|other| other.judge == Judge::Guard), times, options.alpha);
     found
 }
 
 /// Corrects the effects of one family, and says what they prove.
-fn correct<'a>(family: impl Iterator<Item = &'a mut OtherEffect>, alpha: f64) {
+fn correct<'a>(family: impl Iterator<Item = &'a mut OtherEffect>, times: u64, alpha: f64) {
     let family: Vec<&mut OtherEffect> = family.collect();
-    let corrected = corrected_of(family.iter().map(|other| other.effect.as_ref().map(|effect| effect.p)));
+    let corrected = corrected_of(family.iter().map(|other| other.effect.as_ref().map(|effect| effect.p)), times);
     for (other, corrected) in family.into_iter().zip(corrected) {
         let (delta, p) = other.effect.as_ref().map_or((0.0, 1.0), |effect| (effect.delta, effect.p));
         let is_proven = corrected.is_some_and(|corrected| corrected.p < alpha);
@@ -366,11 +390,12 @@ fn correct<'a>(family: impl Iterator<Item = &'a mut OtherEffect>, alpha: f64) {
     }
 }
 
-/// Holm's correction over those that are there.
-fn corrected_of(values: impl Iterator<Item = Option<f64>>) -> Vec<Option<Corrected>> {
+/// Holm's correction over those that are there, each of which counts so many times.
+fn corrected_of(values: impl Iterator<Item = Option<f64>>, times: u64) -> Vec<Option<Corrected>> {
     let values: Vec<Option<f64>> = values.collect();
     let present: Vec<f64> = values.iter().copied().flatten().collect();
-    let mut corrected = holm(&present).into_iter().map(|p| Corrected { p, family: present.len() });
+    let corrected = |p: f64| Corrected { p: (p * times as f64).min(1.0), family: present.len(), times };
+    let mut corrected = holm(&present).into_iter().map(corrected);
     values.into_iter().map(|value| value.and_then(|_| corrected.next())).collect()
 }
 

@@ -20,7 +20,7 @@ fn finalist(scores: Paired) -> FinalistEvidence {
 }
 
 fn judged(finalists: Vec<FinalistEvidence>) -> Vec<PathVerdict> {
-    verdict(&Evidence { finalists }, &VerdictOptions::default())
+    verdict(&Evidence { finalists, ..Evidence::default() }, &VerdictOptions::default())
 }
 
 fn one(finalist: FinalistEvidence) -> PathVerdict {
@@ -345,4 +345,96 @@ fn questions_that_the_search_has_asked_show_no_gain() {
         assert_eq!(found.verdict, verdict);
         assert!(found.caveats[0].contains("cannot show a gain") && found.reasons.contains(&found.caveats[0]));
     }
+}
+
+/// A run that is confirmed again needs more proof each time, of its finalists and of its guards; what is only a doubt does
+/// not, and what could be seen is said at the level that is left.
+#[test]
+fn every_confirmation_of_a_run_halves_the_level_of_the_next() {
+    // 11 wins and 2 losses: p = 0.0225, of the guard's 12 losses and 2 wins 0.0129.
+    let mut path = finalist(pairs(60, 11, 2, 55));
+    let guard = OtherEvidence { judge: Judge::Guard, probe: "recall".to_owned(), scores: pairs(20, 2, 12, 20) };
+    path.others.push(guard);
+    let judged = |earlier| {
+        let evidence = Evidence { finalists: vec![path.clone()], earlier };
+        verdict(&evidence, &VerdictOptions::default()).remove(0)
+    };
+    let found = [0, 1, 2, 200].map(judged);
+    let verdicts = found.each_ref().map(|found| found.verdict);
+    assert_eq!(verdicts, [Verdict::Gain, Verdict::Gain, Verdict::NotShown, Verdict::NotShown]);
+    let corrected = found.each_ref().map(|found| found.corrected.unwrap());
+    assert_eq!(corrected.map(|corrected| corrected.times), [1, 2, 4, 1 << 63]);
+    assert!((corrected[2].p - 4.0 * corrected[0].p).abs() < 1e-12 && corrected[3].p == 1.0);
+    assert!(found[0].reasons[0].ends_with("p = 0.022 (one finalist)"), "{:?}", found[0].reasons);
+    let told = "p = 0.090 (one finalist, times 4 for earlier confirmations)";
+    assert!(found[2].reasons[0].ends_with(told), "{:?}", found[2].reasons);
+    // One of 200 leaves nothing to be seen at.
+    assert!(found[2].visible > found[0].visible && found[3].visible.is_none());
+    let below = found.each_ref().map(|found| found.others[2].is_below);
+    assert_eq!(below, [true, true, false, false]);
+    let judges = found.each_ref().map(|found| found.others[0].corrected.map(|corrected| corrected.times));
+    assert_eq!(judges, [Some(1); 4]);
+}
+
+/// Of 300 runs in which no path does anything, each confirmed five times with other finalists, no more than
+/// the levels allow claim a gain; without the halving more than twice as many would.
+#[test]
+fn runs_that_are_confirmed_again_and_again_rarely_claim_what_is_not_there() {
+    use rand::{Rng, SeedableRng};
+    let options = VerdictOptions { resamples: 200, permutations: 999, ..VerdictOptions::default() };
+    let (mut claimed, mut naive) = (0, 0);
+    for run in 0..300 {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(run);
+        let mut draw = || -> Vec<f64> { (0..60).map(|_| f64::from(u8::from(rng.random_bool(0.5)))).collect() };
+        let gains = |earlier: usize, drawn: &[Paired]| {
+            let finalists = drawn.iter().map(|scores| FinalistEvidence {
+                controls: vec![-1.0; 20],
+                others: vec![OtherEvidence {
+                    judge: Judge::Likelihood,
+                    probe: "p".to_owned(),
+                    scores: Paired::new(scores.baseline.clone(), scores.baseline.clone()),
+                }],
+                ..finalist(scores.clone())
+            });
+            let evidence = Evidence { finalists: finalists.collect(), earlier };
+            verdict(&evidence, &options).iter().any(|found| found.verdict == Verdict::Gain)
+        };
+        let confirmations: Vec<Vec<Paired>> = (0..5).map(|_| vec![Paired::new(draw(), draw())]).collect();
+        naive += usize::from(confirmations.iter().any(|drawn| gains(0, drawn)));
+        claimed += usize::from(confirmations.iter().enumerate().any(|(earlier, drawn)| gains(earlier, drawn)));
+    }
+    assert!(claimed <= 15 && naive >= 2 * claimed, "{claimed} and {naive} of 300");
+}
+
+/// Where few questions carry a graded delta, a few signs decide: a spread alone promises too much.
+#[test]
+fn what_is_visible_of_few_carriers_is_found_as_often_as_stated() {
+    use rand::{Rng, SeedableRng};
+    let (n, step, alpha) = (200, 0.25, 0.05 / 5.0);
+    let scores = |changes: &[f64]| Paired::new(vec![0.5; n], changes.iter().map(|change| 0.5 + change).collect());
+    let few = [vec![step; 2], vec![-step; 1], vec![0.0; n - 3]].concat();
+    let effect = scores(&few).effect(&VerdictOptions::default()).unwrap();
+    let visible = effect.visible(alpha, 0.8).unwrap();
+    // A third of it, which the spread alone would promise, is mostly missed.
+    let promised = crate::visible_mean(n, effect.deviation, alpha, 0.8).unwrap();
+    let power = crate::power_proportions(n, (1.0 + promised / step * n as f64) / n as f64, 1.0 / n as f64, alpha);
+    assert!(promised < 0.4 * visible && power.unwrap() < 0.5, "{promised} {visible} {power:?}");
+    let loss = 1.0 / n as f64;
+    let win = loss + visible / step;
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(4);
+    let found = (0..200).filter(|_| {
+        let mut change = || match rng.random::<f64>() {
+            at if at < win => step,
+            at if at < win + loss => -step,
+            _ => 0.0,
+        };
+        let changes: Vec<f64> = (0..n).map(|_| change()).collect();
+        let effect = scores(&changes).effect(&VerdictOptions { resamples: 2, ..VerdictOptions::default() }).unwrap();
+        effect.p < alpha && effect.delta > 0.0
+    });
+    let found = found.count();
+    assert!(found >= 152, "{found} of 200 find {visible}");
+    // One question does not say how large others may be.
+    let one = [vec![step], vec![0.0; n - 1]].concat();
+    assert_eq!(scores(&one).effect(&VerdictOptions::default()).unwrap().visible(alpha, 0.8), None);
 }

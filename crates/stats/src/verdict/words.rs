@@ -1,6 +1,7 @@
 //! Why a verdict was reached, in sentences for people. Every number in them stands in the verdict as well.
 
 use super::{Corrected, Failures, Judge, OtherEffect, PathVerdict, Verdict, VerdictOptions};
+use crate::compare::ALPHA;
 use crate::effect::Effect;
 
 /// The reasons, the one that decided first, and those of them that are caveats.
@@ -164,10 +165,11 @@ fn judged_so(other: &OtherEffect) -> String {
 
 /// A corrected p, and for what it was corrected.
 fn corrected_words(corrected: Option<Corrected>, one: &str, many: &str) -> String {
-    match corrected {
-        None => "not tested".to_owned(),
-        Some(Corrected { p, family: 1 }) => format!("p = {} (one {one})", number(p)),
-        Some(Corrected { p, family }) => format!("p = {} corrected for {family} {many}", number(p)),
+    let Some(Corrected { p, family, times }) = corrected else { return "not tested".to_owned() };
+    let again = if times > 1 { format!(", times {times} for earlier confirmations") } else { String::new() };
+    match family {
+        1 => format!("p = {} (one {one}{again})", number(p)),
+        _ => format!("p = {} corrected for {family} {many}{again}", number(p)),
     }
 }
 
@@ -179,18 +181,32 @@ pub fn signed(delta: f64) -> String {
     format!("{delta:+.digits$}")
 }
 
-/// A p for people: three digits, and never 0.
+/// A p for people: three digits, or as many as tell its side of the level, and never 0.
 fn number(p: f64) -> String {
-    if p < 0.0005 { format!("{p:.1e}") } else { format!("{p:.3}") }
+    if p < 0.0005 { format!("{p:.1e}") } else { format!("{p:.*}", digits_of_p(p)) }
+}
+
+/// Digits behind the point of a p of 0.0005 or more: three, and more where these would read [`ALPHA`], at which verdicts turn.
+#[must_use]
+pub fn digits_of_p(p: f64) -> usize {
+    let reads_alpha = |digits: usize| format!("{p:.digits$}").parse::<f64>() == Ok(ALPHA);
+    (3..12).find(|&digits| p == ALPHA || !reads_alpha(digits)).unwrap_or(12)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::signed;
+    use super::{number, signed};
 
     #[test]
     fn small_deltas_keep_their_size() {
         let told = [0.25, -0.0951, 0.01, 0.00017, -0.0043, 0.0, 1e-15].map(signed);
         assert_eq!(told, ["+0.250", "-0.095", "+0.010", "+0.00017", "-0.0043", "+0.000", "+0.000000000"]);
+    }
+
+    /// What is written as 0.050 would be read as no proof.
+    #[test]
+    fn a_p_beside_the_level_shows_its_side() {
+        let told = [0.049_96, 0.050_04, 0.05, 0.0494, 0.04, 0.000_02].map(number);
+        assert_eq!(told, ["0.04996", "0.05004", "0.050", "0.049", "0.040", "2.0e-5"]);
     }
 }

@@ -134,7 +134,7 @@ fn calls_a_gain(phantom: &Answers, kind: Kind, seed: u64, effort: &Effort) -> bo
         shams: Vec::new(),
         is_seen: false,
     });
-    let evidence = Evidence { finalists: evidence.collect() };
+    let evidence = Evidence { finalists: evidence.collect(), ..Evidence::default() };
     verdict(&evidence, &effort.options(seed)).iter().any(|found| found.verdict == Verdict::Gain)
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn section(phantom: &Answers, effort: &Effort) -> Result<Section, Box
             others.map(|other| other.delta_on(fresh)).collect()
         };
         let evidence = finalists.iter().map(|path| phantom.evidence(path, fresh, controls(path)));
-        let evidence = Evidence { finalists: evidence.collect() };
+        let evidence = Evidence { finalists: evidence.collect(), ..Evidence::default() };
         let verdicts = verdict(&evidence, &effort.options(seed));
         confirmed +=
             usize::from(verdicts.iter().any(|found| found.path == own.printed && found.verdict == Verdict::Gain));

@@ -67,7 +67,7 @@ pub(crate) fn section(phantom: &Answers, effort: &Effort) -> Result<Section, Box
                     scores.baseline.push(phantom.baseline[question]);
                     scores.path.push(path.greedy[question]);
                 }
-                let evidence = Evidence { finalists: vec![finalist(path, scores, Vec::new())] };
+                let evidence = Evidence { finalists: vec![finalist(path, scores, Vec::new())], ..Evidence::default() };
                 verdict(&evidence, &effort.options(seed)).iter().any(|found| found.verdict == Verdict::Gain)
             });
             let (count, seeds) = (found.count(), seeds as usize);

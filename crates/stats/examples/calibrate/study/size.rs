@@ -42,6 +42,6 @@ fn calls_a_gain(phantom: &Answers, seed: u64, effort: &Effort) -> bool {
         let scores = Paired::new(pick(&phantom.baseline), pick(&path.greedy));
         finalist(path, scores, Vec::new())
     });
-    let evidence = Evidence { finalists: evidence.collect() };
+    let evidence = Evidence { finalists: evidence.collect(), ..Evidence::default() };
     verdict(&evidence, &effort.options(seed)).iter().any(|found| found.verdict == Verdict::Gain)
 }
