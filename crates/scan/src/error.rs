@@ -211,6 +211,15 @@ pub enum ScanError {
         /// What the run has.
         expected: String,
     },
+    /// A probe of the search that asked what stands in a file, which was not named.
+    #[error(
+        "the search asked `{probe}` from a file, whose questions must be known so that none of them is asked again; name it 
+         as well: --guard {probe}=FILE"
+    )]
+    SearchFile {
+        /// The probe with scoring.
+        probe: String,
+    },
     /// A text of the user's own of which nothing falls to a confirmation.
     #[error(
         "{file} is too short: of its pieces of about 400 bytes a third belongs to a confirmation, and there is none; give a \

@@ -30,8 +30,8 @@ mod unit;
 mod work;
 
 pub use confirm::{
-    CONFIRM_QUESTIONS, CONTROLS, ConfirmOutcome, ConfirmRequest, DRAWS, FINALISTS, GUARD_QUESTIONS, GUARDS, SHAM_ORDER,
-    SHAM_PLACE, confirm,
+    CONFIRM_QUESTIONS, CONTROLS, ConfirmOutcome, ConfirmPlan, ConfirmRequest, DRAWS, FINALISTS, GUARD_QUESTIONS,
+    GUARDS, SHAM_ORDER, SHAM_PLACE, confirm, confirm_plan,
 };
 pub use error::ScanError;
 pub use estimate::estimate;

@@ -28,7 +28,16 @@ fn search(subject: &Subject, dir: &Path) {
 
 fn request() -> ConfirmRequest {
     let guards = Some(vec!["phantom".to_owned()]);
-    ConfirmRequest { questions: Some(6), finalists: 2, draws: 2, controls: 5, guards, ..ConfirmRequest::default() }
+    let seed = Some(0);
+    ConfirmRequest {
+        questions: Some(6),
+        finalists: 2,
+        draws: 2,
+        controls: 5,
+        guards,
+        seed,
+        ..ConfirmRequest::default()
+    }
 }
 
 fn confirmed(subject: &Subject, dir: &Path, request: &ConfirmRequest) -> Result<ConfirmOutcome, ScanError> {
@@ -144,7 +153,7 @@ fn a_second_confirmation_asks_none_of_the_first_ones_questions() {
     let confirm = |out: &Path, request: &ConfirmRequest| {
         confirm(&subject, place.path(), request, out, &mut (), &AtomicBool::new(false)).unwrap().data
     };
-    let other_seed = ConfirmRequest { seed: 1, ..request() };
+    let other_seed = ConfirmRequest { seed: Some(1), ..request() };
     let found = [
         confirm(&outs[0], &request()),
         // The same command into another folder.
@@ -406,4 +415,30 @@ fn files_that_cannot_be_written_are_named_and_the_rest_stays() {
     let measured = rows();
     let data = confirmed(&subject, place.path(), &request()).unwrap().data;
     assert!(rows() == measured && evidence(&data).unwrap().is_some() && data.costs.len() == 3);
+}
+
+/// Two scans of one model, and two confirmations of one scan: without a seed each has its own, and keeps it.
+#[test]
+fn without_a_seed_every_run_asks_questions_of_its_own() {
+    let model = Model::plain();
+    let subject = model.open();
+    let places = [0, 1, 2].map(|_| tempfile::tempdir().unwrap());
+    places.iter().for_each(|place| search(&subject, place.path()));
+    let ask = |place: usize, out: &str, seed: Option<u64>| {
+        let (run, request) = (places[place].path(), ConfirmRequest { seed, ..request() });
+        confirm(&subject, run, &request, &run.join(out), &mut (), &AtomicBool::new(true)).unwrap().data
+    };
+    let seed = |data: &ConfirmData| data.finalists.settings["seed"].as_u64().unwrap();
+    let found = [ask(0, "one", None), ask(0, "two", None), ask(1, "one", None)];
+    assert_eq!(found.iter().map(seed).collect::<HashSet<_>>().len(), 3);
+    let sets = found.each_ref().map(|data| asked(data, "math"));
+    assert!(sets[0].is_disjoint(&sets[1]) && sets[0] != sets[2]);
+    assert!(!found[1].questions.as_ref().unwrap().earlier.as_ref().unwrap().is_seed_repeated);
+    // Begun with it, gone on with it; and given elsewhere it asks the same.
+    assert_eq!(ask(0, "one", None).finalists, found[0].finalists);
+    assert_eq!(asked(&ask(2, "one", Some(seed(&found[0]))), "math"), sets[0]);
+    let other = ConfirmRequest { seed: Some(seed(&found[0]) + 1), ..request() };
+    let (run, stopped) = (places[0].path(), AtomicBool::new(true));
+    let refused = confirm(&subject, run, &other, &run.join("one"), &mut (), &stopped).unwrap_err().to_string();
+    assert!(refused.contains("settings.seed"), "{refused}");
 }

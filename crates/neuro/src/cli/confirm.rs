@@ -44,9 +44,10 @@ pub(crate) struct ConfirmArgs {
     /// Text of your own for the likelihood of a probe without a right answer, and for the guard `text`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) text: Option<PathBuf>,
-    /// Seed of questions, random paths, draws and intervals
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    pub(crate) seed: u64,
+    /// Seed of questions, random paths, draws and intervals (default: one that follows from the run, so that two scans of a
+    /// model are not confirmed on the same questions)
+    #[arg(long, value_name = "SEED")]
+    pub(crate) seed: Option<u64>,
     /// Memory for the states of the questions, beside the weights, such as 8GiB (default: 2GiB)
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<MemorySize>,
@@ -56,6 +57,9 @@ pub(crate) struct ConfirmArgs {
     /// Where to compute: cpu, cuda, cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: DeviceName,
+    /// Print what would be done, what it could show and how long it would take, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Print one JSON document instead of the verdict
     #[arg(long)]
     pub(crate) json: bool,
@@ -68,6 +72,8 @@ not be lost when answers are drawn or in likelihood; otherwise the verdict is lo
 shown.
 
 Examples:
+  neuro confirm runs/qwen --dry-run
+      says who would be asked what, what that could show, and how long it would take
   neuro confirm runs/qwen
       asks the five best blocks, the baseline and random paths what nobody has asked them yet
   neuro confirm runs/qwen --model ~/models/Qwen2.5-0.5B --path '(11,16)'

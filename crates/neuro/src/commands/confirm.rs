@@ -1,5 +1,7 @@
 //! `neuro confirm`: the best paths of a run on fresh questions, and the only place that says "gain".
 
+mod preview;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,6 +52,10 @@ pub(crate) fn run(args: &ConfirmArgs, printer: &Printer) -> anyhow::Result<()> {
     let request = request(args, &model, subject.depth())?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join(CONFIRM_FOLDER));
 
+    if args.dry_run {
+        return preview::print(&subject, &args.run, &request, &out, args.json, printer);
+    }
+
     let interrupt = Interrupt::watch()?;
     let mut watcher = Watcher::confirming(printer, subject.name());
     let outcome = neuro_scan::confirm(&subject, &args.run, &request, &out, &mut watcher, interrupt.flag())?;
@@ -58,7 +64,7 @@ pub(crate) fn run(args: &ConfirmArgs, printer: &Printer) -> anyhow::Result<()> {
         return Err(Interrupted { resume: Some(this_command()) }.into());
     }
 
-    let confirmed = Confirmed::new(outcome.data)?;
+    let confirmed = Confirmed::new(outcome.data)?.among(&args.run, &out)?;
     let verdict = json!({ "schema": JSON_SCHEMA, "confirm": confirmed.json() });
     let mut text = serde_json::to_vec_pretty(&verdict)?;
     text.push(b'\n');

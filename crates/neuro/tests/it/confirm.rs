@@ -3,7 +3,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Place, assert_output, phantom_run};
+use crate::support::{Place, assert_output, assert_page, phantom_run};
 
 /// A copy of the phantom's run, in which a confirmation may be written.
 fn copied() -> Place {
@@ -35,7 +35,7 @@ fn verdicts(confirm: &Value) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-const FAST: [&str; 6] = ["--draws", "2", "--questions", "128", "--finalists", "3"];
+const FAST: [&str; 8] = ["--draws", "2", "--questions", "128", "--finalists", "3", "--seed", "0"];
 
 #[test]
 fn the_planted_block_is_a_gain() {
@@ -128,6 +128,12 @@ fn the_planted_block_is_a_gain() {
             .map(|hash| hash.to_string())
             .collect()
     };
+    // What is shown of the first one does not hide the second.
+    let shown = place.json(&["show", "run", "--json"]);
+    assert_eq!((&shown["confirm"]["later"], &confirm["later"]), (&1.into(), &0.into()));
+    let more = "There is more to read: 1 later confirmation of this run, in folders of their own.";
+    assert!(shown["verdict"].as_str().is_some_and(|verdict| verdict.contains(more)), "{}", shown["verdict"]);
+    assert!(text.contains("corrected p: for 1 finalist (Holm), times 2 for earlier confirmations"), "{text}");
     let (first, again) = (set("run/confirm/questions.json"), set("again/questions.json"));
     assert!((first.len(), again.len()) == (128, 64) && again.iter().all(|hash| !first.contains(hash)));
 }
@@ -150,7 +156,7 @@ fn a_text_that_cannot_be_read_is_refused_at_once() {
 fn a_model_without_a_plant_confirms_nothing() {
     let place = Place::new();
     assert!(place.output(&["scan", "phantom-plain", "--questions", "48", "--out", "run"]).status.success());
-    let document = place.json(&["confirm", "run", "--json", "--draws", "1", "--questions", "128", "--finalists", "3"]);
+    let document = place.json(&[&["confirm", "run", "--json"][..], &FAST].concat());
     let confirm = &document["confirm"];
     assert_eq!(confirm["verdicts"].as_array().map(Vec::len), Some(3));
     assert!(verdicts(confirm).values().all(|verdict| *verdict != "gain"), "{confirm:#}");
@@ -163,7 +169,12 @@ fn a_path_of_ones_own_is_confirmed_in_a_folder_of_its_own() {
     let place = copied();
     let command =
         ["confirm", "run", "--path", "(4,8)", "--out", "own", "--questions", "128", "--draws", "0", "--guard", "none"];
-    let document = place.json(&[&command[..], &["--json"]].concat());
+    let output = place.output(&[&command[..], &["--json"]].concat());
+    let document: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    // Without a seed it has one that follows from the run, which is said and written down.
+    let seed = document["confirm"]["settings"]["seed"].as_u64().expect("a seed");
+    let told = format!("seed {seed} follows from the run; --seed {seed} draws the same elsewhere");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&told), "{}", place.transcript(&output));
     assert_eq!(verdicts(&document["confirm"]), BTreeMap::from([("0..7,4..11", "gain")]));
     assert!(!place.path().join("run/confirm").exists() && place.path().join("own/finalists.json").is_file());
     assert_eq!(document["confirm"]["skipped"], serde_json::json!([]));
@@ -205,4 +216,26 @@ fn what_cannot_be_confirmed_is_refused() {
     error: run: the run was made by another program, so its questions are not known; expected one of `neuro scan`
     hint: neuro scan MODEL measures it here
     ");
+}
+
+/// Who is told what it would take, and what it could show, has entered nothing anywhere.
+#[test]
+fn what_would_be_confirmed_is_told_before() {
+    let place = copied();
+    let command = [&["confirm", "run"][..], &FAST, &["--dry-run"]].concat();
+    assert_page!("confirm_dry_run", place.run(&command));
+    let document = place.json(&[&command[..], &["--json"]].concat());
+    assert_eq!((&document["questions"], &document["earlier"]), (&128.into(), &0.into()));
+    assert!(document["visible"].as_f64().is_some_and(|visible| (0.02..0.2).contains(&visible)), "{document:#}");
+    let files: Vec<String> = std::fs::read_dir(place.path().join("run"))
+        .expect("a folder")
+        .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(files.len(), 3, "{files:?}");
+    // What is then confirmed is what was told.
+    let confirmed = place.json(&[&["confirm", "run"][..], &FAST, &["--json"]].concat());
+    let paths = |document: &Value| -> Vec<Value> {
+        document.as_array().expect("a list").iter().map(|finalist| finalist["path"].clone()).collect()
+    };
+    assert_eq!(paths(&document["finalists"]), paths(&confirmed["confirm"]["verdicts"]));
 }

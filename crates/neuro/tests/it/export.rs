@@ -223,7 +223,7 @@ fn the_model_card_has_the_verdict_of_a_confirmation() {
     for name in ["run.json", "rows.jsonl", "samples-phantom.jsonl"] {
         std::fs::copy(from.join(name), to.join(name)).expect("copied");
     }
-    let confirm = ["confirm", "run", "--draws", "1", "--questions", "128", "--finalists", "3"];
+    let confirm = ["confirm", "run", "--draws", "1", "--questions", "128", "--finalists", "3", "--seed", "0"];
     assert!(place.output(&confirm).status.success());
     let export = |path: &str, out: &str, run: &str| {
         let output = place.output(&["export", "phantom", "--path", path, "--to", "hf", out, "--run", run]);

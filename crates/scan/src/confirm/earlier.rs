@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use neuro_probe::{Probe, Question, Role};
-use neuro_record::{Asked, Earlier, Ledger, QuestionSet};
+use neuro_probe::{Probe, Question, Role, family};
+use neuro_record::{Asked, Earlier, QuestionSet};
 
 use super::questions;
 use super::request::{ConfirmRequest, base, split};
@@ -17,15 +17,15 @@ const EARLIER_ROLE: &str = "earlier";
 pub(crate) struct Before {
     confirmations: HashSet<String>,
     seeds: HashSet<u64>,
-    /// Hashes of the questions, by probe without scoring.
+    /// Hashes of the questions, by the family of their probe.
     asked: HashMap<String, HashSet<String>>,
 }
 
 impl Before {
-    /// Those that stand in the run's ledger before the one with these finalists; all for a new one.
-    pub(crate) fn read(ledger: &Ledger, finalists: Option<&str>) -> Self {
+    /// Those of these lines of the run's ledger.
+    pub(crate) fn of(lines: &[Asked]) -> Self {
         let mut before = Self::default();
-        for Asked { finalists, seed, sets, .. } in ledger.before(finalists) {
+        for Asked { finalists, seed, sets, .. } in lines {
             before.confirmations.insert(finalists.clone());
             before.seeds.insert(*seed);
             for QuestionSet { probe, questions, .. } in sets {
@@ -54,7 +54,7 @@ impl Before {
         is_guard: bool,
     ) -> Result<Probe> {
         let first = request.build(named, Role::Confirm, count, is_limit)?;
-        let name = base(split(named).0);
+        let name = family(split(named).0);
         let Some(asked) = self.asked.get(name) else { return Ok(first) };
         let is_used = |question: &Question| asked.contains(&questions::hash(question));
         if !first.questions().iter().any(is_used) {
@@ -67,12 +67,12 @@ impl Before {
             let (probe, asked) = (first.name().to_owned(), asked.len());
             return Err(ScanError::UsedUp { probe, wanted, asked, confirmations: self.count(), left });
         }
-        Ok(more.unused(wanted.min(left), request.seed, is_used)?)
+        Ok(more.unused(wanted.min(left), request.seed(), is_used)?)
     }
 
     /// What a reader must know of them; none where there are none.
     pub(crate) fn told(&self, probe: &str, seed: u64) -> Option<Earlier> {
-        let questions = self.asked.get(base(probe)).map_or(0, HashSet::len);
+        let questions = self.asked.get(family(probe)).map_or(0, HashSet::len);
         let is_seed_repeated = self.seeds.contains(&seed);
         (self.count() > 0).then(|| Earlier { confirmations: self.count(), questions, is_seed_repeated })
     }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use neuro_path::{LayerPath, triangle};
+use neuro_probe::family;
 use neuro_record::{Finalist, Finalists, PlannedPaths, RunData, SCHEMA, SearchSource};
 use neuro_stats::{RESAMPLES, paired_delta};
 use serde_json::json;
 
 use super::draw::{controls, shams};
-use super::request::{ConfirmRequest, base};
+use super::request::ConfirmRequest;
 use super::search::SearchQuestions;
 use crate::plan::sampling;
 use crate::{Result, ScanError, Subject};
@@ -32,7 +33,7 @@ pub(crate) fn fix(
 ) -> Result<Finalists> {
     let found = found(search, asked)?;
     let depth = subject.depth();
-    let is_seen = !request.paths.is_empty() && asked.is_all_roles && base(&asked.probe) == base(probe);
+    let is_seen = !request.paths.is_empty() && asked.is_all_roles && family(&asked.probe) == family(probe);
     let chosen = chosen(request, search, asked, &found, is_seen)?;
     let paths: HashSet<LayerPath> = chosen.iter().map(|(path, _)| path.clone()).collect();
     let mut overheads: BTreeMap<usize, Vec<String>> = BTreeMap::new();
@@ -40,7 +41,7 @@ pub(crate) fn fix(
         if let Some(extra) = usize::try_from(path.extra_visits()).ok().filter(|extra| *extra > 0)
             && !overheads.contains_key(&extra)
         {
-            let drawn = controls(depth, extra, request.controls, &paths, request.seed)?;
+            let drawn = controls(depth, extra, request.controls, &paths, request.seed())?;
             overheads.insert(extra, drawn.iter().map(LayerPath::to_string).collect());
         }
     }
@@ -53,7 +54,7 @@ pub(crate) fn fix(
             search_delta: seen.map(|seen| seen.delta),
             search_interval: seen.and_then(|seen| seen.interval),
             is_seen,
-            shams: shams(path, &paths, request.seed, place),
+            shams: shams(path, &paths, request.seed(), place),
         }
     };
     Ok(Finalists {
@@ -69,7 +70,7 @@ pub(crate) fn fix(
             probe: asked.probe.clone(),
             probe_id: asked.probe_id.clone(),
             questions: asked.ranking.len(),
-            asked_all: asked.is_all_roles && base(&asked.probe) == base(probe),
+            asked_all: asked.is_all_roles && family(&asked.probe) == family(probe),
         },
         probe: probe.to_owned(),
         finalists: chosen.iter().zip(0..).map(finalist).collect(),
@@ -82,7 +83,7 @@ pub(crate) fn fix(
 fn settings(subject: &Subject, request: &ConfirmRequest, probe: &str) -> BTreeMap<String, serde_json::Value> {
     let (questions, is_limit) = request.count(probe);
     let questions = if questions == usize::MAX { json!("all") } else { json!(questions) };
-    let drawn = sampling(subject, request.seed);
+    let drawn = sampling(subject, request.seed());
     let mut settings = BTreeMap::from([
         ("compute".to_owned(), json!(subject.weight_type().name())),
         ("questions".to_owned(), questions),
@@ -92,7 +93,7 @@ fn settings(subject: &Subject, request: &ConfirmRequest, probe: &str) -> BTreeMa
         ("draws".to_owned(), json!(request.draws)),
         ("temperature".to_owned(), json!(drawn.temperature)),
         ("controls".to_owned(), json!(request.controls)),
-        ("seed".to_owned(), json!(request.seed)),
+        ("seed".to_owned(), json!(request.seed())),
     ]);
     if let Some(text) = &request.text {
         settings.insert("text".to_owned(), json!(super::questions::hash_of(&[&text.content])));
@@ -129,9 +130,13 @@ fn chosen(
     }
     let best = found.iter().take(request.finalists.max(1)).zip(1..);
     let unranked = if asked.is_all_roles { "; its search asked all others as well, which did not rank" } else { "" };
+    let dropped = match search.rows_of(&asked.probe).filter(|row| row.screened.is_some()).count() {
+        0 => String::new(),
+        dropped => format!("; {dropped} others had dropped out of the screening"),
+    };
     let why = |rank: usize| {
         let (paths, questions) = (found.len(), asked.ranking.len());
-        format!("rank {rank} of {paths} paths by score on {questions} search questions{unranked}")
+        format!("rank {rank} of {paths} paths by score on {questions} search questions{unranked}{dropped}")
     };
     let best: Vec<_> = best.map(|(found, rank)| (found.path.clone(), why(rank))).collect();
     if best.is_empty() { Err(ScanError::NoPaths) } else { Ok(best) }

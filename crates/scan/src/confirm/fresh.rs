@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use neuro_probe::{Probe, ProbeError, Role, Scoring};
+use neuro_probe::{Probe, ProbeError, Role, Scoring, family};
 use neuro_record::{QuestionSet, QuestionSets, SCHEMA, SkippedProbe};
 
 use super::earlier::Before;
@@ -141,15 +141,15 @@ pub(crate) fn draw(
         }
     }
     let probes: Vec<String> = std::iter::once(&main).chain(&side.probes).map(|probe| probe.name().to_owned()).collect();
-    let bases: HashSet<String> = probes.iter().map(|name| base(name).to_owned()).collect();
-    sets.extend(before.sets(&bases));
-    let earlier = before.told(main.name(), request.seed);
+    let families: HashSet<String> = probes.iter().map(|name| family(name).to_owned()).collect();
+    sets.extend(before.sets(&families));
+    let earlier = before.told(main.name(), request.seed());
     let sets = QuestionSets { schema: SCHEMA, probes, sets, skipped: side.skipped, earlier };
     Ok(Fresh { main, side: side.probes, sets })
 }
 
 /// Whether drawing by the model's own settings is greedy decoding.
 fn always_likeliest(subject: &Subject, request: &ConfirmRequest) -> bool {
-    let drawn = sampling(subject, request.seed);
+    let drawn = sampling(subject, request.seed());
     drawn.temperature <= 0.0 || drawn.top_k == Some(1)
 }

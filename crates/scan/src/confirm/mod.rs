@@ -11,6 +11,7 @@ mod draw;
 mod earlier;
 mod finalists;
 mod fresh;
+mod preview;
 mod questions;
 mod request;
 mod search;
@@ -19,7 +20,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use neuro_path::LayerPath;
-use neuro_probe::{Probe, Role};
+use neuro_probe::{Probe, Role, family};
 use neuro_record::{
     Asked, CONFIRM_ROLE, ConfirmData, ConfirmWriter, Finalists, Ledger, MAIN_RUN, QuestionSet, QuestionSets, RunData,
     RunInfo, SCHEMA, SIDE_RUN, finalists_hash, rows_hash,
@@ -31,8 +32,11 @@ use crate::prompt::ask;
 use crate::{Paths, Plan, Result, ScanError, ScanRequest, Subject, run};
 pub use draw::{SHAM_ORDER, SHAM_PLACE};
 use earlier::Before;
+use fresh::Fresh;
+pub use preview::{ConfirmPlan, confirm_plan};
 use request::base;
 pub use request::{CONFIRM_QUESTIONS, CONTROLS, ConfirmRequest, DRAWS, FINALISTS, GUARD_QUESTIONS, GUARDS};
+use search::SearchQuestions;
 
 /// What a confirmation leaves.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,24 +63,25 @@ pub fn confirm(
 ) -> Result<ConfirmOutcome> {
     let data = RunData::read(search)?;
     same_model(subject, &data.info)?;
-    let named = request.probe.clone().or_else(|| data.info.probes.first().map(|probe| probe.name.clone()));
-    let named = named.ok_or(ScanError::NoPaths)?;
     // Locked until it is entered what is asked: of two confirmations at once, one leaves out the other's questions.
     let mut ledger = Ledger::open(search)?;
-    let before = Before::read(&ledger, finalists_hash(out)?.as_deref());
-    let name = fresh::askable(subject, request, &named, &before)?;
-    let name = name.as_str();
-    let (ranking, asked) = search_questions(&data, request, name)?;
-    let fixed = finalists::fix(subject, request, &data, &ranking, rows_hash(search)?, name)?;
-    let (writer, fixed) = ConfirmWriter::open(out, &fixed)?;
+    let earlier = ledger.before(finalists_hash(out)?.as_deref());
+    let settled = Settled::of(subject, search, &data, request, out, earlier)?;
+    let is_own_seed = request.seed.is_none();
+    let (request, name) = (&settled.request, settled.name.as_str());
+    let (writer, fixed) = ConfirmWriter::open(out, &settled.fixed)?;
 
-    let fresh = fresh::draw(subject, request, &named, &before, asked)?;
+    let fresh = settled.draw(subject)?;
     // What is refused is not asked, and so not entered.
     writer.check_questions(&fresh.sets)?;
-    ledger.enter(entry(out, name, request.seed, &fresh.sets)?)?;
+    ledger.enter(entry(out, name, request.seed(), &fresh.sets)?)?;
     drop(ledger);
     writer.write_questions(&fresh.sets)?;
-    let note = fresh.sets.earlier.as_ref().and_then(|earlier| earlier::note(earlier, name, request.seed));
+    let note = fresh.sets.earlier.as_ref().and_then(|earlier| earlier::note(earlier, name, request.seed()));
+    if is_own_seed {
+        let seed = request.seed();
+        observer.note(&format!("seed {seed} follows from the run; --seed {seed} draws the same elsewhere"));
+    }
     if let Some(note) = note {
         observer.note(&note);
     }
@@ -108,6 +113,49 @@ pub fn confirm(
     Ok(ConfirmOutcome { data, interrupted: !done })
 }
 
+/// What is settled before anything is written.
+struct Settled {
+    /// What was asked for, with a seed.
+    request: ConfirmRequest,
+    /// The confirmed probe as it was named, perhaps with a file.
+    named: String,
+    /// Its name with scoring.
+    name: String,
+    before: Before,
+    /// The search's questions on the probe that ranks.
+    ranking: SearchQuestions,
+    /// The sets of all that the search asked.
+    asked: Vec<QuestionSet>,
+    fixed: Finalists,
+}
+
+impl Settled {
+    /// Settles who is confirmed and how; `earlier` are the ledger's lines of the confirmations before.
+    fn of(
+        subject: &Subject,
+        search: &Path,
+        data: &RunData,
+        request: &ConfirmRequest,
+        out: &Path,
+        earlier: &[Asked],
+    ) -> Result<Self> {
+        let named = request.probe.clone().or_else(|| data.info.probes.first().map(|probe| probe.name.clone()));
+        let named = named.ok_or(ScanError::NoPaths)?;
+        let before = Before::of(earlier);
+        let rows_hash = rows_hash(search)?;
+        let request = ConfirmRequest { seed: Some(seed(request, &rows_hash, &before, out)?), ..request.clone() };
+        let name = fresh::askable(subject, &request, &named, &before)?;
+        let (ranking, asked) = search_questions(data, &request, &name)?;
+        let fixed = finalists::fix(subject, &request, data, &ranking, rows_hash, &name)?;
+        Ok(Self { request, named, name, before, ranking, asked, fixed })
+    }
+
+    /// Draws the fresh questions.
+    fn draw(&self, subject: &Subject) -> Result<Fresh> {
+        fresh::draw(subject, &self.request, &self.named, &self.before, self.asked.clone())
+    }
+}
+
 /// Refuses a run of other weights: its rows say nothing about these.
 fn same_model(subject: &Subject, run: &RunInfo) -> Result<()> {
     let own = subject.model_info();
@@ -135,6 +183,22 @@ fn same_model(subject: &Subject, run: &RunInfo) -> Result<()> {
     Ok(())
 }
 
+/// The seed that was given, or with which the folder was begun; else one that follows from the times in the run's rows, which
+/// no other scan of the model repeats, and from how often the run was confirmed before.
+fn seed(request: &ConfirmRequest, rows_hash: &str, before: &Before, out: &Path) -> Result<u64> {
+    let begun = || -> Result<Option<u64>> {
+        let fixed = neuro_record::read_finalists(out)?;
+        Ok(fixed.and_then(|fixed| fixed.settings.get("seed").and_then(serde_json::Value::as_u64)))
+    };
+    let Some(seed) = request.seed.map_or_else(begun, |seed| Ok(Some(seed)))? else {
+        let own =
+            questions::hash_of(&[b"confirm".as_slice(), rows_hash.as_bytes(), &(before.count() as u64).to_le_bytes()]);
+        // Half of the digits: short enough to be typed, and no other program rounds it.
+        return Ok(u64::from_str_radix(own.get(..8).unwrap_or_default(), 16).unwrap_or_default());
+    };
+    Ok(seed)
+}
+
 /// What the ledger says of this confirmation.
 fn entry(out: &Path, probe: &str, seed: u64, sets: &QuestionSets) -> Result<Asked> {
     let finalists = finalists_hash(out)?.unwrap_or_default();
@@ -147,7 +211,7 @@ fn search_questions(
     data: &RunData,
     request: &ConfirmRequest,
     name: &str,
-) -> Result<(search::SearchQuestions, Vec<QuestionSet>)> {
+) -> Result<(SearchQuestions, Vec<QuestionSet>)> {
     let mut sets: Vec<QuestionSet> = Vec::new();
     let mut remade = Vec::new();
     for info in &data.info.probes {
@@ -158,9 +222,11 @@ fn search_questions(
         }
         remade.push(asked);
     }
-    // A probe is ranked by itself, or by the other scoring of the same questions; else by the run's first.
+    // A probe is ranked by itself, or by another scoring or wording of the same questions; else by the run's first.
     let place = |test: &dyn Fn(&str) -> bool| remade.iter().position(|asked| test(&asked.probe));
-    let place = place(&|probe| probe == name).or_else(|| place(&|probe| base(probe) == base(name))).unwrap_or(0);
+    let tests: [&dyn Fn(&str) -> bool; 3] =
+        [&|probe| probe == name, &|probe| base(probe) == base(name), &|probe| family(probe) == family(name)];
+    let place = tests.into_iter().find_map(place).unwrap_or(0);
     Ok((remade.swap_remove(place), sets))
 }
 
@@ -188,7 +254,7 @@ fn parse(fixed: &Finalists, depth: usize) -> Result<ConfirmPaths> {
 fn plan_of(subject: &Subject, request: &ConfirmRequest, paths: &[LayerPath], probes: Vec<Probe>) -> Result<Plan> {
     let scan = ScanRequest {
         paths: Paths::List(paths.to_vec()),
-        seed: request.seed,
+        seed: request.seed(),
         role: Role::Confirm,
         memory_bytes: request.memory_bytes,
         ..ScanRequest::default()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use neuro_path::LayerPath;
-use neuro_probe::{Count, PROBES, PhantomWorld, Probe, ProbeError, ProbeFile, ProbeRequest, Role};
+use neuro_probe::{Count, PROBES, PhantomWorld, Probe, ProbeError, ProbeFile, ProbeRequest, Role, family};
 
 use crate::{PHANTOM_PROBE, Result};
 
@@ -43,8 +43,9 @@ pub struct ConfirmRequest {
     pub draws: usize,
     /// Controls of each overhead.
     pub controls: usize,
-    /// Seed of questions, controls, shams, draws and intervals.
-    pub seed: u64,
+    /// Seed of questions, controls, shams, draws and intervals; none for one of the run's own, so that two runs of a model are
+    /// not asked the same.
+    pub seed: Option<u64>,
     /// The user's own text, for a probe without a key.
     pub text: Option<ProbeFile>,
     /// As for a scan.
@@ -65,7 +66,7 @@ impl Default for ConfirmRequest {
             guard_questions: GUARD_QUESTIONS,
             draws: DRAWS,
             controls: CONTROLS,
-            seed: 0,
+            seed: None,
             text: None,
             memory_bytes: None,
             phantom: None,
@@ -84,6 +85,11 @@ pub(crate) fn base(name: &str) -> &str {
 }
 
 impl ConfirmRequest {
+    /// The seed, which is settled before anything is drawn.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed.unwrap_or_default()
+    }
+
     /// How many fresh questions the confirmed probe is asked: as a limit where nothing was said.
     pub(crate) fn count(&self, name: &str) -> (usize, bool) {
         match self.questions {
@@ -104,12 +110,15 @@ impl ConfirmRequest {
         self.guards.clone().unwrap_or_else(usual)
     }
 
-    /// The file that goes with a probe: its own, `NAME=FILE`, or the confirmed probe's where that has the same name; for
-    /// `text` the user's.
+    /// The file that goes with a probe: its own, `NAME=FILE`, or the one that the confirmed probe or a guard of the same name or
+    /// family is named with; for `text` the user's.
     pub(crate) fn file_of(&self, named: &str) -> Option<ProbeFile> {
         let (name, own) = split(named);
-        let confirmed = self.probe.as_deref().map(split).filter(|(confirmed, _)| base(confirmed) == base(name));
-        let file = own.or_else(|| confirmed.and_then(|(_, file)| file));
+        let with_files = || self.probe.iter().chain(self.guards.iter().flatten()).map(|named| split(named));
+        let of =
+            |is_same: &dyn Fn(&str) -> bool| with_files().find_map(|(other, file)| file.filter(|_| is_same(other)));
+        let file = own.or_else(|| of(&|other| base(other) == base(name)));
+        let file = file.or_else(|| of(&|other| family(other) == family(name)));
         let given = file.and_then(|file| ProbeFile::of(name, file, |file| self.files.get(file).cloned()));
         let is_text = base(name) == "text";
         given.or_else(|| self.text.clone().filter(|_| is_text))
@@ -121,7 +130,7 @@ impl ConfirmRequest {
         let file = self.file_of(named);
         let request = |count| ProbeRequest {
             count: Count::Some(count),
-            seed: self.seed,
+            seed: self.seed(),
             role,
             phantom: self.phantom.clone(),
             file: file.clone(),
@@ -132,5 +141,26 @@ impl ConfirmRequest {
             }
             built => Ok(built?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run knows what it asked by the questions' files, which it does not keep.
+    #[test]
+    fn a_file_is_found_by_name_then_by_family() {
+        let file = |name: &str| (name.to_owned(), Arc::from(name.as_bytes()));
+        let request = ConfirmRequest {
+            probe: Some("gsm8k-5shot=a".to_owned()),
+            guards: Some(vec!["recall:likelihood".to_owned(), "bbh=b".to_owned(), "gsm8k=c".to_owned()]),
+            files: BTreeMap::from(["a", "b", "c", "d"].map(file)),
+            ..ConfirmRequest::default()
+        };
+        let found = |named: &str| request.file_of(named).map(|file| file.name);
+        let expected = ["gsm8k-5shot", "gsm8k", "gsm8k-cot", "bbh-cot:likelihood", "bbh=d"].map(found);
+        assert_eq!(expected.map(Option::unwrap_or_default), ["a", "c", "a", "b", "d"]);
+        assert_eq!([found("recall"), found("piqa:acc"), found("text")], [None, None, None]);
     }
 }

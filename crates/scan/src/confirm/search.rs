@@ -34,7 +34,11 @@ pub(crate) fn remake(run: &RunInfo, info: &ProbeInfo, asked: &ConfirmRequest) ->
         phantom: asked.phantom.clone(),
         file: asked.file_of(&info.name),
     };
-    let made = Probe::build(&info.name, &request(if is_all { Count::All } else { Count::Some(info.questions) }))?;
+    let count = if is_all { Count::All } else { Count::Some(info.questions) };
+    let made = Probe::build(&info.name, &request(count)).map_err(|error| match error {
+        ProbeError::NoFile { probe } => ScanError::SearchFile { probe },
+        error => error.into(),
+    })?;
     if made.hash() != info.hash {
         return Err(ScanError::SearchQuestions {
             probe: info.name.clone(),
