@@ -33,11 +33,12 @@ struct Measured {
 }
 
 impl Source<'_> {
-    /// Writes the folder of a row below `parent`, which exists; gives the files.
+    /// Writes the folder of a row below `parent`, which exists; gives the files. `rank` says the how-manyeth of how many paths
+    /// it is by score on these questions, where that chose it.
     ///
     /// # Errors
     /// When the system refuses.
-    pub(crate) fn write(&self, row: &Row, parent: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    pub(crate) fn write(&self, row: &Row, rank: Option<[usize; 2]>, parent: &Path) -> anyhow::Result<Vec<PathBuf>> {
         let folder = parent.join(plain_name(&format!("{}__{}__{}", self.data.info.model.id, row.path, self.probe)));
         fs::create_dir_all(&folder).with_context(|| format!("{} cannot be created", folder.display()))?;
         let date = self.data.info.created.replace(':', "-");
@@ -45,7 +46,7 @@ impl Source<'_> {
         let samples = self.samples(row);
         let lines: String = samples.iter().flatten().map(|sample| format!("{sample}\n")).collect();
         let files = [
-            (folder.join(format!("results_{date}.json")), format!("{:#}\n", self.results(row))),
+            (folder.join(format!("results_{date}.json")), format!("{:#}\n", self.results(row, rank))),
             (folder.join(format!("samples_{}_{date}.jsonl", plain_name(&task))), lines),
         ];
         for (file, text) in &files {
@@ -196,7 +197,7 @@ impl Source<'_> {
         }
     }
 
-    fn results(&self, row: &Row) -> Value {
+    fn results(&self, row: &Row, rank: Option<[usize; 2]>) -> Value {
         let info = &self.data.info;
         let task = self.task();
         let harness = self.set.and_then(TaskSet::harness);
@@ -231,6 +232,10 @@ impl Source<'_> {
         let higher: Map<String, Value> =
             values.iter().map(|(metric, ..)| ((*metric).to_owned(), json!(*metric != "perplexity"))).collect();
         let probe = info.probe(self.probe);
+        // Who reads the file alone must know that its number is the best of many.
+        let selection = rank.map(|[rank, of]| {
+            format!("rank {rank} of {of} paths by score on these questions, so it looks better here than on others")
+        });
         json!({
             "results": { &task: metrics },
             "group_subtasks": { &task: [] },
@@ -238,7 +243,11 @@ impl Source<'_> {
                 "task": task,
                 "num_fewshot": shots,
                 "output_type": output_type,
-                "metadata": { "version": version, "neuro_probe": probe.map(|probe| probe.id.clone()) },
+                "metadata": {
+                    "version": version,
+                    "neuro_probe": probe.map(|probe| probe.id.clone()),
+                    "neuro_selection": selection,
+                },
             } },
             "versions": { &task: version },
             "n-shot": { &task: shots },

@@ -7,11 +7,11 @@ use clap::{Args, ValueHint};
 /// Arguments of `neuro compare`.
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// The baseline's samples of lm-evaluation-harness (JSON lines), or one CSV that holds both
-    #[arg(value_name = "BASE", value_hint = ValueHint::FilePath)]
+    /// The baseline's samples of lm-evaluation-harness (JSON lines), a folder of them, or one CSV that holds both
+    #[arg(value_name = "BASE", value_hint = ValueHint::AnyPath)]
     pub(crate) baseline: PathBuf,
-    /// The path's samples of the same questions; none for a CSV
-    #[arg(value_name = "PATH", value_hint = ValueHint::FilePath)]
+    /// The path's samples of the same questions, or a folder of them; none for a CSV
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) path: Option<PathBuf>,
     /// Only this metric; may be given several times (default: every metric)
     #[arg(long = "metric", value_name = "NAME")]
@@ -33,6 +33,8 @@ Examples:
       two sample files of lm-evaluation-harness, paired by doc_id
   neuro compare base.jsonl path.jsonl --metric exact_match --filter strict-match
       one metric of several
+  neuro compare results/base results/path --metric acc
+      every task of which both folders have samples, corrected for all of them
   neuro compare results.csv
       one CSV with the columns item,baseline,path and, where there are several, task,metric,filter
 

@@ -1,7 +1,7 @@
 //! `neuro compare`: two result files, paired by question.
 
-use neuro_record::{Paired, PairedScores, read_paired_csv, read_paired_samples};
-use neuro_stats::{TaskComparison, compare, comparison_in_words};
+use neuro_record::{Paired, PairedScores, read_paired_csv, read_paired_folders, read_paired_samples};
+use neuro_stats::{TaskComparison, compare, comparison_in_words, digits_of_p};
 use serde_json::{Value, json};
 
 use crate::cli::CompareArgs;
@@ -10,6 +10,9 @@ use crate::error::Failure;
 use crate::printer::{BOLD, DIM, Printer, styled};
 use crate::results::{JSON_SCHEMA, interval};
 
+/// What stands under `visible`.
+const VISIBLE: &str =
+    "visible: a true gain of that size passes the test on so many questions in four of five cases, before correction";
 /// What no test of given files can know.
 const CAVEAT: &str = "A path that was chosen by its score on these questions looks better here than it is; on fresh ones \
                       `neuro confirm` decides.";
@@ -37,6 +40,7 @@ pub(crate) fn run(args: &CompareArgs, printer: &Printer) -> anyhow::Result<()> {
     printer.data(&table(&lines))?;
     let of = if lines.len() == 1 { "line" } else { "lines" };
     printer.line(styled(DIM, format!("corrected: Holm's method, {} {of}", lines.len())))?;
+    printer.line(styled(DIM, VISIBLE))?;
     printer.line(format_args!("\n{}", styled(BOLD, &verdict)))?;
     printer.line(styled(DIM, CAVEAT))
 }
@@ -51,6 +55,12 @@ fn incomparable(task: &PairedScores) -> Failure {
 fn read(args: &CompareArgs) -> anyhow::Result<Paired> {
     let is_csv = args.baseline.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
     match &args.path {
+        Some(path) if args.baseline.is_dir() && path.is_dir() => Ok(read_paired_folders(&args.baseline, path)?),
+        Some(path) if args.baseline.is_dir() != path.is_dir() => {
+            let (folder, file) = if path.is_dir() { (path, &args.baseline) } else { (&args.baseline, path) };
+            let failure = Failure::new(format!("{} is a folder and {} is none", folder.display(), file.display()));
+            Err(failure.hint("name two folders, or two files of the same task").into())
+        }
         Some(path) if is_csv => {
             let failure = Failure::new(format!(
                 "{} is a CSV, which holds both sides, and {} was named beside it",
@@ -105,8 +115,21 @@ fn require(what: &str, asked: &[String], known: impl Iterator<Item = String>) ->
 }
 
 fn table(lines: &[(&PairedScores, TaskComparison)]) -> String {
-    let header =
-        ["task", "metric", "n", "baseline", "path", "delta", "interval", "won", "lost", "p", "corrected", "shows"];
+    let header = [
+        "task",
+        "metric",
+        "n",
+        "baseline",
+        "path",
+        "delta",
+        "interval",
+        "won",
+        "lost",
+        "p",
+        "corrected",
+        "visible",
+        "shows",
+    ];
     let mut cells = vec![header.map(str::to_owned)];
     for (task, found) in lines {
         let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
@@ -124,15 +147,16 @@ fn table(lines: &[(&PairedScores, TaskComparison)]) -> String {
             effect.losses.to_string(),
             p_value(effect.p),
             p_value(found.holm),
+            found.visible.map_or_else(|| "-".to_owned(), |delta| format!("{delta:.3}")),
             found.shown().words().to_owned(),
         ]);
     }
-    aligned(&cells, &[0, 1, 11])
+    aligned(&cells, &[0, 1, 12])
 }
 
-/// Four digits behind the point; what is smaller is said to be.
+/// Four digits behind the point, or as many as tell its side of the level; what is smaller is said to be.
 fn p_value(p: f64) -> String {
-    if p < 0.00005 { "<0.0001".to_owned() } else { format!("{p:.4}") }
+    if p < 0.00005 { "<0.0001".to_owned() } else { format!("{p:.*}", digits_of_p(p).max(4)) }
 }
 
 fn document(args: &CompareArgs, lines: &[(&PairedScores, TaskComparison)], verdict: &str, notes: &[String]) -> Value {

@@ -95,10 +95,14 @@ fn write_lm_eval(args: &ShowArgs, folder: &Path, data: &RunData, printer: &Print
     let mut rows: Vec<&Row> = data.rows_of(name).filter(|row| row.screened.is_none()).collect();
     rows.sort_by(|a, b| b.score.total_cmp(&a.score));
     let is_baseline = |row: &&&Row| row.block == Some([0, 0]);
-    let best = rows.iter().filter(|row| !is_baseline(row)).take(args.top);
+    let others: Vec<&&Row> = rows.iter().filter(|row| !is_baseline(row)).collect();
+    // Paths that a user named were not chosen by these answers.
+    let is_chosen = matches!(data.info.plan.paths, PlannedPaths::Triangle);
+    let rank = |rank: usize| is_chosen.then_some([rank, others.len()]);
+    let best = others.iter().zip(1..).map(|(row, place)| (**row, rank(place))).take(args.top);
     let source = lm_eval::Source { data, probe: name, set: set.as_ref() };
-    for row in rows.iter().filter(is_baseline).chain(best) {
-        for written in source.write(row, folder)? {
+    for (row, rank) in rows.iter().filter(is_baseline).map(|row| (*row, None)).chain(best) {
+        for written in source.write(row, rank, folder)? {
             printer.note(format_args!("{}: written", written.display()));
         }
     }

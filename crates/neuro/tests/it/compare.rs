@@ -209,3 +209,18 @@ fn what_cannot_be_compared_is_refused_with_its_line() {
     error: cannot read nowhere.jsonl: [system error]
     ");
 }
+
+/// A group of tasks leaves a file for each: all of them are one table, and one family for the correction.
+#[test]
+fn folders_are_compared_task_by_task() {
+    let (place, files) = (Place::new(), samples());
+    for (side, file) in [("base", "base.jsonl"), ("path", "path.jsonl")] {
+        std::fs::create_dir(place.path().join(side)).expect("a folder");
+        let text = std::fs::read_to_string(files.path().join(file)).expect("text");
+        write(&place, &format!("{side}/samples_arc_easy_2024-11-22T06-00-00.123456.jsonl"), &text);
+        write(&place, &format!("{side}/samples_piqa_2024-11-22T06-00-00.123456.jsonl"), &text);
+    }
+    write(&place, "path/samples_boolq.jsonl", &sample(0, 1.0, 0.5));
+    assert_output!(place.run(&["compare", "base", "path", "--metric", "acc"]), @"");
+    assert_output!(place.run(&["compare", "base", "path/samples_piqa_2024-11-22T06-00-00.123456.jsonl"]), @"");
+}

@@ -125,6 +125,30 @@ fn the_mean_of_all_probes_is_shown_like_any_other() {
     ");
 }
 
+/// A file in the form of published results does not pass for one: it says that its path is the best of many on its questions.
+#[test]
+fn results_of_the_harness_say_how_a_path_was_chosen() {
+    let (run, place) = (phantom_run().path().join("run").display().to_string(), Place::new());
+    let output = place.output(&["show", &run, "--lm-eval", "results", "--top", "2"]);
+    assert!(output.status.success(), "{}", place.transcript(&output));
+    let mut selections: Vec<String> = Vec::new();
+    for folder in std::fs::read_dir(place.path().join("results")).expect("a folder") {
+        let files = std::fs::read_dir(folder.expect("a folder").path()).expect("files");
+        let named = files.map(|file| file.expect("a file").path());
+        let results = named.filter(|file| file.extension().is_some_and(|extension| extension == "json"));
+        for file in results {
+            let text = std::fs::read_to_string(file).expect("text");
+            let results: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            selections.push(results["configs"]["neuro_phantom"]["metadata"]["neuro_selection"].to_string());
+        }
+    }
+    selections.sort();
+    let told = |rank| {
+        format!("\"rank {rank} of 78 paths by score on these questions, so it looks better here than on others\"")
+    };
+    assert_eq!(selections, [told(1), told(2), "null".to_owned()]);
+}
+
 #[test]
 fn two_formats_at_once_are_wrong_usage() {
     assert_eq!(phantom_run().output(&["show", "run", "--json", "--csv"]).status.code(), Some(2));
