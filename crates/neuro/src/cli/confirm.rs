@@ -48,7 +48,7 @@ pub(crate) struct ConfirmArgs {
     /// model are not confirmed on the same questions)
     #[arg(long, value_name = "SEED")]
     pub(crate) seed: Option<u64>,
-    /// Memory for the states of the questions, beside the weights, such as 8GiB (default: 2GiB)
+    /// Memory that the process may use beside mapped files, such as 8GiB (default: from what the machine has free)
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<MemorySize>,
     /// Folder of the confirmation; the same command continues what is there (default: RUN/confirm)

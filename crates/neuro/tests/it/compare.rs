@@ -61,15 +61,16 @@ fn a_published_model_s_tasks_in_one_csv() {
     assert_output!(published().run(&["compare", "published.csv"]), @r"
     exit code: 0
     ----- stdout -----
-    task                metric                     n  baseline   path   delta          interval  won  lost       p  corrected  shows
-    causal_judgement    exact_match              187     0.57…  0.63…  +0.05…  [-0.00…, +0.12…]   25    14  0.10…     0.43…  no difference shown
-    date_understanding  exact_match              250     0.94…  0.90…  -0.04…  [-0.08…, -0.00…]    6    17  0.03…     0.21…  loss before correction only
-    logical_deduction   exact_match              250     0.74…  0.73…  -0.01…  [-0.07…, +0.04…]   28    31  0.79…     0.79…  no difference shown
-    navigate            exact_match              250     0.96…  0.94…  -0.01…  [-0.04…, +0.00…]    1     5  0.21…     0.65…  no difference shown
-    ifeval              prompt_level_strict_acc  541     0.62…  0.57…  -0.04…  [-0.08…, -0.00…]   50    75  0.03…     0.21…  loss before correction only
-    ifeval              prompt_level_loose_acc   541     0.67…  0.64…  -0.02…  [-0.06…, +0.01…]   54    67  0.27…     0.65…  no difference shown
-    mbpp                pass_at_1                500     0.70…  0.67…  -0.03…  [-0.06…, +0.00…]   25    40  0.08…     0.40…  no difference shown
+    task                metric                     n  baseline   path   delta          interval  won  lost       p  corrected  visible  shows
+    causal_judgement    exact_match              187     0.57…  0.63…  +0.05…  [-0.00…, +0.12…]   25    14  0.10…     0.43…    0.12…  no difference shown
+    date_understanding  exact_match              250     0.94…  0.90…  -0.04…  [-0.08…, -0.00…]    6    17  0.03…     0.21…        -  loss before correction only
+    logical_deduction   exact_match              250     0.74…  0.73…  -0.01…  [-0.07…, +0.04…]   28    31  0.79…     0.79…    0.12…  no difference shown
+    navigate            exact_match              250     0.96…  0.94…  -0.01…  [-0.04…, +0.00…]    1     5  0.21…     0.65…        -  no difference shown
+    ifeval              prompt_level_strict_acc  541     0.62…  0.57…  -0.04…  [-0.08…, -0.00…]   50    75  0.03…     0.21…    0.08…  loss before correction only
+    ifeval              prompt_level_loose_acc   541     0.67…  0.64…  -0.02…  [-0.06…, +0.01…]   54    67  0.27…     0.65…    0.07…  no difference shown
+    mbpp                pass_at_1                500     0.70…  0.67…  -0.03…  [-0.06…, +0.00…]   25    40  0.08…     0.40…    0.06…  no difference shown
     corrected: Holm's method, 7 lines
+    visible: a true gain of that size passes the test on so many questions in four of five cases, before correction
 
     no gain; two losses before correction, none after
     A path that was chosen by its score on these questions looks better here than it is; on fresh ones `neuro confirm` decides.
@@ -82,10 +83,11 @@ fn two_sample_files() {
     assert_output!(samples().run(&["compare", "base.jsonl", "path.jsonl"]), @r"
     exit code: 0
     ----- stdout -----
-    task  metric   n  baseline   path   delta          interval  won  lost       p  corrected  shows
-    -     acc     12     0.50…  0.75…  +0.25…  [-0.05…, +0.53…]    3     0  0.25…     0.50…  no difference shown
-    -     f1      12     0.56…  0.71…  +0.15…  [-0.03…, +0.33…]    3     0  0.25…     0.50…  no difference shown
+    task  metric   n  baseline   path   delta          interval  won  lost       p  corrected  visible  shows
+    -     acc     12     0.50…  0.75…  +0.25…  [-0.05…, +0.53…]    3     0  0.25…     0.50…        -  no difference shown
+    -     f1      12     0.56…  0.71…  +0.15…  [-0.03…, +0.33…]    3     0  0.25…     0.50…        -  no difference shown
     corrected: Holm's method, 2 lines
+    visible: a true gain of that size passes the test on so many questions in four of five cases, before correction
 
     no gain; no loss
     A path that was chosen by its score on these questions looks better here than it is; on fresh ones `neuro confirm` decides.
@@ -94,9 +96,10 @@ fn two_sample_files() {
     assert_output!(samples().run(&["compare", "base.jsonl", "path.jsonl", "--metric", "f1"]), @r"
     exit code: 0
     ----- stdout -----
-    task  metric   n  baseline   path   delta          interval  won  lost       p  corrected  shows
-    -     f1      12     0.56…  0.71…  +0.15…  [-0.03…, +0.33…]    3     0  0.25…     0.25…  no difference shown
+    task  metric   n  baseline   path   delta          interval  won  lost       p  corrected  visible  shows
+    -     f1      12     0.56…  0.71…  +0.15…  [-0.03…, +0.33…]    3     0  0.25…     0.25…        -  no difference shown
     corrected: Holm's method, 1 line
+    visible: a true gain of that size passes the test on so many questions in four of five cases, before correction
 
     no gain; no loss
     A path that was chosen by its score on these questions looks better here than it is; on fresh ones `neuro confirm` decides.
@@ -221,6 +224,25 @@ fn folders_are_compared_task_by_task() {
         write(&place, &format!("{side}/samples_piqa_2024-11-22T06-00-00.123456.jsonl"), &text);
     }
     write(&place, "path/samples_boolq.jsonl", &sample(0, 1.0, 0.5));
-    assert_output!(place.run(&["compare", "base", "path", "--metric", "acc"]), @"");
-    assert_output!(place.run(&["compare", "base", "path/samples_piqa_2024-11-22T06-00-00.123456.jsonl"]), @"");
+    assert_output!(place.run(&["compare", "base", "path", "--metric", "acc"]), @r"
+    exit code: 0
+    ----- stdout -----
+    task      metric   n  baseline   path   delta          interval  won  lost       p  corrected  visible  shows
+    arc_easy  acc     12     0.50…  0.75…  +0.25…  [-0.05…, +0.53…]    3     0  0.25…     0.50…        -  no difference shown
+    piqa      acc     12     0.50…  0.75…  +0.25…  [-0.05…, +0.53…]    3     0  0.25…     0.50…        -  no difference shown
+    corrected: Holm's method, 2 lines
+    visible: a true gain of that size passes the test on so many questions in four of five cases, before correction
+
+    no gain; no loss
+    A path that was chosen by its score on these questions looks better here than it is; on fresh ones `neuro confirm` decides.
+    ----- stderr -----
+    warning: in path only, and left out: boolq
+    ");
+    assert_output!(place.run(&["compare", "base", "path/samples_boolq.jsonl"]), @r"
+    exit code: 1
+    ----- stdout -----
+    ----- stderr -----
+    error: base is a folder and path/samples_boolq.jsonl is none
+    hint: name two folders, or two files of the same task
+    ");
 }

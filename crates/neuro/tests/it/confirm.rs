@@ -222,7 +222,7 @@ fn what_cannot_be_confirmed_is_refused() {
 #[test]
 fn what_would_be_confirmed_is_told_before() {
     let place = copied();
-    let command = [&["confirm", "run"][..], &FAST, &["--dry-run"]].concat();
+    let command = [&["confirm", "run"][..], &FAST, &["--dry-run", "--memory", "2GiB"]].concat();
     assert_page!("confirm_dry_run", place.run(&command));
     let document = place.json(&[&command[..], &["--json"]].concat());
     assert_eq!((&document["questions"], &document["earlier"]), (&128.into(), &0.into()));
