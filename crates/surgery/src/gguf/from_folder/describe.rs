@@ -1,7 +1,7 @@
 //! The layers along the path as keys.
 
 use neuro_checkpoint::{
-    Activation, AttentionConfig, LatentConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm,
+    Activation, AttentionConfig, LatentConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm, RopeScaling,
 };
 
 use super::Writer;
@@ -80,6 +80,16 @@ impl Writer<'_> {
 
     fn check_attention(&self, attention: &AttentionConfig) -> Result<()> {
         let refuse = |reason: &str| Err(self.refuse(reason.to_owned()));
+        let is_bound = attention.window.is_some_and(|window| window < self.config.max_position_embeddings);
+        if is_bound
+            && self.architecture.window_period.is_none()
+            && matches!(attention.rope.scaling, RopeScaling::LongRope { .. })
+        {
+            return refuse(
+                "its layers have a window, which llama.cpp does not run in this architecture, and LongRoPE, whose divisors llama.cpp \
+                 chooses by the context that is asked for and not by the text; export to hf",
+            );
+        }
         if attention.softcap.is_some() && !self.is("gemma2") {
             return refuse("its scores are capped, which llama.cpp does not do in this architecture");
         }
