@@ -54,9 +54,12 @@ pub(crate) fn contents(probe: &str, file: &str) -> anyhow::Result<Vec<(String, A
     let mut contents = vec![read(file.to_owned(), hint)?];
     if let Some(examples) = examples_of(probe, file) {
         let plain = probe.split('-').next().unwrap_or_default();
-        let hint = format!(
-            "`{probe}` shows worked examples, which lie there in the set as it is distributed; `{plain}` asks without them"
-        );
+        let from = if examples.ends_with(".yaml") {
+            "are lm-evaluation-harness's own: copy its lm_eval/tasks/gsm8k/gsm8k-cot.yaml there"
+        } else {
+            "lie there in the set as it is distributed"
+        };
+        let hint = format!("`{probe}` shows worked examples, which {from}; `{plain}` asks without them");
         contents.push(read(examples, Some(hint))?);
     }
     Ok(contents)
