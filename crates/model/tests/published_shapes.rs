@@ -61,7 +61,7 @@ fn qwen2_72b() {
 fn glm_4_7() {
     let widths =
         json!({"hidden_size": 8, "head_dim": 4, "intermediate_size": 6, "moe_intermediate_size": 2, "vocab_size": 16});
-    check("GLM-4.7, in GLM-4.5's shape", widths, 92, "(1,5)");
+    check("GLM-4.7", widths, 92, "(1,5)");
 }
 
 #[test]

@@ -231,7 +231,7 @@ fn an_unknown_probe_is_refused() {
     exit code: 2
     ----- stdout -----
     ----- stderr -----
-    error: invalid value 'iq' for '--probe <NAME[=FILE]>': the probes are math, math:likelihood, eq, eq:likelihood, reason, reason:likelihood, recall, recall:likelihood, follow, follow:likelihood, text, text:likelihood, sane, phantom, phantom:likelihood, and of files task=FILE, rys-math=FILE, rys-eq=FILE, eqbench=FILE, bbh=FILE, bbh-cot=FILE, gsm8k=FILE, gsm8k-5shot=FILE, math500=FILE, ifeval=FILE, arc-easy=FILE, arc-challenge=FILE, piqa=FILE, winogrande=FILE, boolq=FILE, lambada=FILE
+    error: invalid value 'iq' for '--probe <NAME[=FILE]>': the probes are math, math:likelihood, eq, eq:likelihood, reason, reason:likelihood, recall, recall:likelihood, follow, follow:likelihood, text, text:likelihood, sane, phantom, phantom:likelihood, and of files task=FILE, rys-math=FILE, rys-eq=FILE, eqbench=FILE, bbh=FILE, bbh-cot=FILE, gsm8k=FILE, gsm8k-5shot=FILE, gsm8k-cot=FILE, math500=FILE, ifeval=FILE, arc-easy=FILE, arc-challenge=FILE, piqa=FILE, winogrande=FILE, boolq=FILE, lambada=FILE
 
     For more information, try '--help'.
     ");
