@@ -77,6 +77,17 @@ impl GgufArchitecture {
         reads: &[],
     };
 
+    /// What the architectures with delta nets have in common, with Qwen3.5's order of heads.
+    const QWEN35: Self = Self {
+        modules: DELTA_NET,
+        adds_one: true,
+        predictors: true,
+        delta_nets: Some(ValueHeads::Tiled),
+        rope_sections: true,
+        reads: DELTA_NET_KEYS,
+        ..Self::BASE
+    };
+
     /// Every architecture.
     pub const ALL: &'static [Self] = &[
         Self {
@@ -207,35 +218,12 @@ impl GgufArchitecture {
         Self {
             name: "qwen3next",
             model_types: &["qwen3_next"],
-            modules: DELTA_NET,
-            adds_one: true,
-            predictors: true,
             delta_nets: Some(ValueHeads::Grouped),
-            reads: DELTA_NET_KEYS,
-            ..Self::BASE
+            rope_sections: false,
+            ..Self::QWEN35
         },
-        Self {
-            name: "qwen35",
-            model_types: &["qwen3_5_text"],
-            modules: DELTA_NET,
-            adds_one: true,
-            predictors: true,
-            delta_nets: Some(ValueHeads::Tiled),
-            rope_sections: true,
-            reads: DELTA_NET_KEYS,
-            ..Self::BASE
-        },
-        Self {
-            name: "qwen35moe",
-            model_types: &["qwen3_5_moe_text"],
-            modules: DELTA_NET,
-            adds_one: true,
-            predictors: true,
-            delta_nets: Some(ValueHeads::Tiled),
-            rope_sections: true,
-            reads: DELTA_NET_KEYS,
-            ..Self::BASE
-        },
+        Self { name: "qwen35", model_types: &["qwen3_5_text"], ..Self::QWEN35 },
+        Self { name: "qwen35moe", model_types: &["qwen3_5_moe_text"], ..Self::QWEN35 },
         Self { name: "minimax-m2", model_types: &["minimax_m2"], ..Self::BASE },
         Self {
             name: "deepseek2",
