@@ -27,7 +27,6 @@ mod source;
 use error::ModelError;
 use kernels::attention::{Dims, Span, attend};
 use kernels::lanes::{LANES, Lanes};
-use kernels::norm::sum;
 use kernels::rope::{Angles, rotate};
 use kernels::values::Values;
 use linear::{Input, Linear};
@@ -85,18 +84,17 @@ impl Layer {
     /// One pass over `(rows, hidden)`; tells `clock` the name of each part when it ends.
     fn forward(&self, x: &Tensor, clock: &mut dyn FnMut(&'static str)) -> Result<Tensor> {
         let (rows, _hidden) = x.dims2()?;
-        let normed = self.norms[0].forward(x)?;
-        clock("norms, sums");
-        let [q, k, v] = Linear::apply_all([&self.q_proj, &self.k_proj, &self.v_proj], &Input::new(&normed))?;
+        let normed = Input::normed(Some(&self.norms[0]), x);
+        let [q, k, v] = Linear::apply_all([&self.q_proj, &self.k_proj, &self.v_proj], &normed)?;
         clock("q k v o");
         let half = DIMS.head_dim / 2;
         let angles: Vec<f32> =
             (0..rows).flat_map(|row| (0..half).map(move |i| ((row % PROMPT * half + i) as f32).sin())).collect();
         let angles = Angles { cos: &angles, sin: &angles, rotary_dim: DIMS.head_dim, interleaved: false };
         let rotated = |x: &Tensor, width: usize| {
-            let mut out = vec![0.0; rows * width];
-            rotate(Values::of(x).unwrap().get(), width, DIMS.head_dim, angles, &mut out);
-            out
+            let mut x = Values::of(x).unwrap().get().to_vec();
+            rotate(&mut x, width, DIMS.head_dim, angles);
+            x
         };
         clock("angles");
         let (q, k) = (rotated(&q, HIDDEN), rotated(&k, KV));
@@ -110,13 +108,9 @@ impl Layer {
         attend(&q, &spans.collect::<Vec<_>>(), &DIMS, &mut attended);
         let attended = Tensor::from_vec(attended, (rows, HIDDEN), x.device())?;
         clock("attention");
-        let attn_out = self.o_proj.forward(&attended)?;
+        let resid_mid = self.o_proj.apply_onto(&Input::new(&attended), x)?;
         clock("q k v o");
-        let resid = sum(Values::of(x).unwrap().get(), Values::of(&attn_out).unwrap().get());
-        let resid_mid = Tensor::from_vec(resid, (rows, HIDDEN), x.device())?;
-        let normed = self.norms[1].forward(&resid_mid)?;
-        clock("norms, sums");
-        let resid = self.mlp.forward_onto(&normed, &resid_mid)?;
+        let resid = self.mlp.forward_onto(&Input::normed(Some(&self.norms[1]), &resid_mid), &resid_mid)?;
         clock("MLP");
         Ok(resid)
     }
@@ -234,7 +228,7 @@ fn main() {
                 whole * 1e3,
                 rate / peak
             );
-            for part in ["norms, sums", "q k v o", "rope", "attention", "MLP"] {
+            for part in ["q k v o", "rope", "attention", "MLP"] {
                 let time = parts[part];
                 print!(" {part} {:.2} ms {:.0} GFLOP/s,", time * 1e3, operations(part, rows) / time / 1e9);
             }

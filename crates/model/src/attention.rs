@@ -8,7 +8,7 @@ use crate::Result;
 use crate::batch::Batch;
 use crate::kernels::attention;
 use crate::kernels::gated::sigmoid_times;
-use crate::kernels::values::Values;
+use crate::kernels::values::{Values, change};
 use crate::latent::Latent;
 use crate::linear::{Input, Linear};
 use crate::mask::additive_mask;
@@ -89,28 +89,28 @@ impl Attention {
 
     /// Puts keys and values of every row of the input `(rows, hidden)` into the slots. Gives what [`Attention::forward`] needs
     /// of it.
-    pub(crate) fn remember(&self, x: &Tensor, batch: &Batch, slots: &mut [&mut Slot]) -> Result<Remembered> {
+    pub(crate) fn remember(&self, x: &Input<'_>, batch: &Batch, slots: &mut [&mut Slot]) -> Result<Remembered> {
         let AttentionConfig { kv_heads, head_dim, .. } = self.config;
         let angles = self.rope.angles(batch);
         let rows = batch.rows();
         let (q, k, v) = match &self.projections {
             Projections::Plain(plain) => {
-                let ([q_proj, k_proj, v_proj], x) = (plain.as_ref(), Input::new(x));
+                let [q_proj, k_proj, v_proj] = plain.as_ref();
                 if batch.asked().is_none() {
-                    let [q, k, v] = Linear::apply_all([q_proj, k_proj, v_proj], &x)?;
+                    let [q, k, v] = Linear::apply_all([q_proj, k_proj, v_proj], x)?;
                     (Some(q), k, v)
                 } else {
-                    let [k, v] = Linear::apply_all([k_proj, v_proj], &x)?;
+                    let [k, v] = Linear::apply_all([k_proj, v_proj], x)?;
                     (None, k, v)
                 }
             }
             Projections::Latent(latent) => {
-                let (k, v) = latent.keys_and_values(x)?;
+                let (k, v) = latent.keys_and_values(x.tensor()?)?;
                 (None, k, v)
             }
         };
         let k = self.normed(k, kv_heads, &self.k_norm)?;
-        let k = self.rope.forward(&k, &angles)?.reshape((rows, kv_heads * head_dim))?;
+        let k = self.rope.forward(k, &angles)?.reshape((rows, kv_heads * head_dim))?;
         let mut first = 0;
         for part in batch.parts().iter().filter(|part| part.rows() > 0) {
             slots[part.slot].append(k.narrow(0, first, part.rows())?, v.narrow(0, first, part.rows())?)?;
@@ -119,38 +119,48 @@ impl Attention {
         Ok(Remembered { angles, q })
     }
 
-    /// Input `(rows, hidden)` → `(asked rows, hidden)`; the slots hold keys and values of every row.
+    /// Input `(rows, hidden)` → `(asked rows, hidden)`, added to `onto` where that is given; the slots hold keys and values of
+    /// every row.
     pub(crate) fn forward(
         &self,
-        x: &Tensor,
+        x: &Input<'_>,
+        onto: Option<&Tensor>,
         remembered: Remembered,
         batch: &Batch,
         slots: &[&mut Slot],
     ) -> Result<Tensor> {
         let AttentionConfig { heads, head_dim, .. } = self.config;
         let Remembered { angles, q } = remembered;
-        let (x, angles) = match batch.asked() {
-            None => (x.clone(), angles),
-            Some(asked) => (x.index_select(&Tensor::new(asked, x.device())?, 0)?, angles.select(asked)),
+        let some = batch.asked().map(|asked| x.select(asked)).transpose()?;
+        let x = some.as_ref().unwrap_or(x);
+        let angles = match batch.asked() {
+            None => angles,
+            Some(asked) => angles.select(asked),
         };
         let rows = batch.asked_rows();
         let q = match (q, &self.projections) {
             (Some(q), _) => q,
-            (None, Projections::Plain(plain)) => plain[0].forward(&x)?,
-            (None, Projections::Latent(latent)) => latent.queries(&x)?,
+            (None, Projections::Plain(plain)) => plain[0].apply(x)?,
+            (None, Projections::Latent(latent)) => latent.queries(x.tensor()?)?,
         };
+
         let (q, gate) = self.without_gates(q)?;
         let q = self.normed(q, heads, &self.q_norm)?;
-        let q = self.rope.forward(&q, &angles)?.reshape((rows, heads * head_dim))?;
+        let q = self.rope.forward(q, &angles)?.reshape((rows, heads * head_dim))?;
         let slots: Vec<&Slot> = slots.iter().map(|slot| &**slot).collect();
         let attended = self.attend(&q, batch, &slots)?;
         let attended = match gate {
             None => attended,
-            Some(gate) => self.gated(&gate, &attended)?,
+            Some(gate) => self.gated(gate, &attended)?,
         };
-        match &self.projections {
-            Projections::Plain(_) => self.o_proj.forward(&attended),
-            Projections::Latent(latent) => self.o_proj.forward(&latent.attended(&attended)?),
+        let attended = match &self.projections {
+            Projections::Plain(_) => attended,
+            Projections::Latent(latent) => latent.attended(&attended)?,
+        };
+        let attended = Input::new(&attended);
+        match onto {
+            None => self.o_proj.apply(&attended),
+            Some(onto) => self.o_proj.apply_onto(&attended, onto),
         }
     }
 
@@ -167,13 +177,14 @@ impl Attention {
     }
 
     /// `sigmoid(gate) · x`, both `(rows, heads·head_dim)`.
-    fn gated(&self, gate: &Tensor, x: &Tensor) -> Result<Tensor> {
-        if let (Kernels::Fused, Some(gates), Some(values)) = (self.kernels, Values::of(gate), Values::of(x)) {
-            let mut out = gates.get().to_vec();
-            sigmoid_times(&mut out, values.get());
-            return Ok(Tensor::from_vec(out, x.shape(), x.device())?);
+    fn gated(&self, gate: Tensor, x: &Tensor) -> Result<Tensor> {
+        if self.kernels == Kernels::Fused
+            && let Some(values) = Values::of(x)
+            && change(&gate, |gates| sigmoid_times(gates, values.get()))?
+        {
+            return Ok(gate);
         }
-        Ok((candle_nn::ops::sigmoid(gate)? * x)?)
+        Ok((candle_nn::ops::sigmoid(&gate)? * x)?)
     }
 
     /// `(rows, heads·head_dim)` → `(rows, heads, head_dim)`, normed where the model does that before RoPE.

@@ -4,21 +4,16 @@ use std::sync::Arc;
 
 use candle_core::{DType, Device, Tensor};
 use neuro_checkpoint::{Checkpoint, DecoderConfig, LayerConfig, RopeScaling};
-use neuro_path::{BranchScales, Scale, Visit};
+use neuro_path::Visit;
 
 use crate::batch::Batch;
 use crate::ends::{Embedding, Head};
-use crate::experts::Experts;
-use crate::kernels::norm;
-use crate::kernels::values::Values;
-use crate::mixer::Mixer;
-use crate::mlp::Mlp;
-use crate::norm::Norm;
+use crate::layer::DecoderLayer;
 use crate::rope::Rope;
 use crate::source::{CheckpointSource, Kernels, ParameterSource, WeightType};
 use crate::state::{Slot, State};
 use crate::stream::Stream;
-use crate::tap::{Site, Tap};
+use crate::tap::Tap;
 use crate::{ModelError, Result};
 
 /// A causal language model, described by its [`DecoderConfig`].
@@ -132,177 +127,6 @@ impl Decoder {
     }
 }
 
-/// One decoder layer: two branches that add to the residual stream. It has no position and no state.
-#[derive(Debug)]
-pub struct DecoderLayer {
-    /// What the residual stream passes on its way in, where there is such a norm.
-    entry: Option<Norm>,
-    before_attention: Option<Norm>,
-    mixer: Mixer,
-    after_attention: Option<Norm>,
-    before_mlp: Option<Norm>,
-    mlp: MlpBranch,
-    after_mlp: Option<Norm>,
-    /// Whether the MLP reads what comes into the layer.
-    is_parallel: bool,
-    branch_scale: f64,
-}
-
-/// What the second branch computes.
-#[derive(Debug)]
-enum MlpBranch {
-    Dense(Mlp),
-    Experts(Box<Experts>),
-}
-
-impl MlpBranch {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Dense(mlp) => mlp.forward(x),
-            Self::Experts(experts) => experts.forward(x),
-        }
-    }
-
-    /// `onto` and what the branch adds to it.
-    fn forward_onto(&self, x: &Tensor, onto: &Tensor) -> Result<Tensor> {
-        match self {
-            Self::Dense(mlp) => mlp.forward_onto(x, onto),
-            Self::Experts(experts) => sum(onto, &experts.forward(x)?),
-        }
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Dense(mlp) => mlp.bytes(),
-            Self::Experts(experts) => experts.bytes(),
-        }
-    }
-}
-
-impl DecoderLayer {
-    pub(crate) fn load(
-        source: &dyn ParameterSource,
-        config: &DecoderConfig,
-        index: usize,
-        rope: Arc<Rope>,
-        kernels: Kernels,
-    ) -> Result<Self> {
-        let (hidden, eps) = (config.hidden_size, config.norm_eps);
-        let layer = &config.layers[index];
-        let LayerConfig { mlp, norms, parallel, branch_scale, enters_normed, .. } = layer;
-        let name = format!("model.layers.{}", config.weights_of(index));
-        let norm_kind = (norms.kind, eps);
-        let norm = |part: Option<&str>| {
-            part.map(|part| Norm::load(source, &format!("{name}.{part}"), hidden, norm_kind, kernels)).transpose()
-        };
-        let mlp_name = format!("{name}.mlp");
-        let entry = || Norm::load(source, "model.norm", hidden, (config.norm, eps), kernels);
-        Ok(Self {
-            entry: enters_normed.then(entry).transpose()?,
-            before_attention: norm(norms.before_attention)?,
-            mixer: Mixer::load(source, &name, (hidden, norm_kind), layer, rope, kernels)?,
-            after_attention: norm(norms.after_attention)?,
-            before_mlp: norm(norms.before_mlp)?,
-            mlp: match &mlp.experts {
-                None => {
-                    let sizes = (hidden, mlp.intermediate_size);
-                    MlpBranch::Dense(Mlp::load(source, &mlp_name, sizes, mlp, kernels)?)
-                }
-                Some(experts) => {
-                    MlpBranch::Experts(Box::new(Experts::load(source, &mlp_name, hidden, (mlp, experts), kernels)?))
-                }
-            },
-            after_mlp: norm(norms.after_mlp)?,
-            is_parallel: *parallel,
-            branch_scale: *branch_scale,
-        })
-    }
-
-    fn bytes(&self) -> usize {
-        let norms = [&self.entry, &self.before_attention, &self.after_attention, &self.before_mlp, &self.after_mlp];
-        let norms: usize = norms.into_iter().flatten().map(Norm::bytes).sum();
-        norms + self.mixer.bytes() + self.mlp.bytes()
-    }
-
-    /// Residual stream `(rows, hidden)` → `(asked rows, hidden)`. The visit's scales multiply what its branches add.
-    /// `slots` are those that the batch's parts name.
-    ///
-    /// # Errors
-    /// When rows, slots or the tokens that they hold are not those of the batch.
-    pub fn forward(
-        &self,
-        resid_pre: Tensor,
-        batch: &Batch,
-        visit: &Visit,
-        slots: &mut [&mut Slot],
-        tap: &mut dyn Tap,
-    ) -> Result<Tensor> {
-        let BranchScales { attn, mlp } = visit.scales;
-        batch.check(&resid_pre, slots.len())?;
-
-        let resid_pre = normed(&self.entry, &resid_pre)?;
-        tap.tap(visit, Site::ResidPre, &resid_pre)?;
-        let read = normed(&self.before_attention, &resid_pre)?;
-        let Some(attn_out) = self.mixer.forward(&read, batch, slots)? else {
-            return Ok(resid_pre.narrow(0, 0, 0)?);
-        };
-        let asked = |x: Tensor| match batch.asked() {
-            None => Ok(x),
-            Some(asked) => x.index_select(&Tensor::new(asked, x.device())?, 0),
-        };
-        let resid_pre = asked(resid_pre)?;
-        let attn_out = scaled(normed(&self.after_attention, &attn_out)?, attn, self.branch_scale)?;
-        tap.tap(visit, Site::AttnOut, &attn_out)?;
-
-        let resid_mid = sum(&resid_pre, &attn_out)?;
-        tap.tap(visit, Site::ResidMid, &resid_mid)?;
-        let read = match (self.is_parallel, &self.before_mlp) {
-            (true, None) => asked(read)?,
-            (true, norm) => normed(norm, &resid_pre)?,
-            (false, norm) => normed(norm, &resid_mid)?,
-        };
-        if tap.is_idle() && self.after_mlp.is_none() && is_one(mlp, self.branch_scale) {
-            return self.mlp.forward_onto(&read, &resid_mid);
-        }
-        let mlp_out = normed(&self.after_mlp, &self.mlp.forward(&read)?)?;
-        let mlp_out = scaled(mlp_out, mlp, self.branch_scale)?;
-        tap.tap(visit, Site::MlpOut, &mlp_out)?;
-
-        let resid_post = sum(&resid_mid, &mlp_out)?;
-        tap.tap(visit, Site::ResidPost, &resid_post)?;
-        Ok(resid_post)
-    }
-}
-
-/// Normed, where there is a norm.
-fn normed(norm: &Option<Norm>, x: &Tensor) -> Result<Tensor> {
-    norm.as_ref().map_or_else(|| Ok(x.clone()), |norm| norm.forward(x))
-}
-
-/// The residual stream and what a branch adds to it.
-fn sum(resid: &Tensor, branch: &Tensor) -> Result<Tensor> {
-    let is_trained = resid.track_op() || branch.track_op();
-    if let (false, Some(values), Some(added)) = (is_trained, Values::of(resid), Values::of(branch)) {
-        let sum = norm::sum(values.get(), added.get());
-        return Ok(Tensor::from_vec(sum, resid.shape(), resid.device())?);
-    }
-    Ok((resid + branch)?)
-}
-
-/// Whether a branch is added as it is.
-fn is_one(scale: Scale, layer: f64) -> bool {
-    scale == Scale::ONE && layer == 1.0
-}
-
-/// A branch's output times the visit's scale of it and the layer's. Scales of one multiply nothing, so a plain visit stays
-/// bit for bit the same.
-fn scaled(branch: Tensor, scale: Scale, layer: f64) -> Result<Tensor> {
-    if is_one(scale, layer) {
-        return Ok(branch);
-    }
-    Ok((branch * (scale.billionths() as f64 / 1e9 * layer))?)
-}
-
 impl Decoder {
     /// Reads every weight of a checkpoint, as f32, to the device.
     ///
@@ -397,8 +221,7 @@ impl Decoder {
     /// Bytes of weights held; none where they are streamed. No path changes them.
     pub fn weight_bytes(&self) -> usize {
         let Residence::Held { embedding, layers, head } = &self.weights else { return 0 };
-        let own = layers.iter().enumerate().filter(|(index, _)| self.config.twin_of(*index).is_none());
-        own.map(|(_, layer)| layer.bytes()).sum::<usize>() + embedding.bytes() + head.bytes()
+        DecoderLayer::bytes_of_all(layers) + embedding.bytes() + head.bytes()
     }
 }
 
@@ -410,8 +233,10 @@ fn layers(
 ) -> Result<Vec<Arc<DecoderLayer>>> {
     let mut layers: Vec<Arc<DecoderLayer>> = Vec::with_capacity(ropes.len());
     for (index, rope) in ropes.iter().enumerate() {
+        let first = config.weights_of(index);
         layers.push(match config.twin_of(index) {
             Some(twin) => layers[twin].clone(),
+            None if first < index => Arc::new(layers[first].repeated(source, config, index, kernels)?),
             None => Arc::new(DecoderLayer::load(source, config, index, rope.clone(), kernels)?),
         });
     }

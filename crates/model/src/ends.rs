@@ -6,8 +6,10 @@ use candle_core::{Device, Tensor};
 use neuro_checkpoint::{Checkpoint, DecoderConfig, POSITIONS};
 
 use crate::kernels::cap::scale_and_cap;
-use crate::kernels::values::Values;
-use crate::linear::Linear;
+use crate::kernels::values::change;
+
+use crate::linear::{Input, Linear};
+
 use crate::norm::Norm;
 use crate::source::{Kernels, ParameterSource};
 use crate::{ModelError, Result};
@@ -130,14 +132,13 @@ impl Head {
     /// # Errors
     /// When the device fails.
     pub fn logits(&self, resid: &Tensor) -> Result<Tensor> {
-        let logits = self.lm_head.forward(&self.norm.forward(resid)?)?;
+        let logits = self.lm_head.apply(&Input::normed(Some(&self.norm), resid))?;
         if self.scale == 1.0 && self.softcap.is_none() {
             return Ok(logits);
         }
-        if let (Kernels::Fused, Some(values)) = (self.kernels, Values::of(&logits)) {
-            let mut values = values.get().to_vec();
-            scale_and_cap(&mut values, self.scale as f32, self.softcap.map(|cap| cap as f32));
-            return Ok(Tensor::from_vec(values, logits.shape(), logits.device())?);
+        let cap = |values: &mut [f32]| scale_and_cap(values, self.scale as f32, self.softcap.map(|cap| cap as f32));
+        if self.kernels == Kernels::Fused && change(&logits, cap)? {
+            return Ok(logits);
         }
         let logits = (logits * self.scale)?;
         Ok(match self.softcap {

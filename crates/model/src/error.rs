@@ -75,7 +75,15 @@ pub enum ModelError {
         found: usize,
     },
 
+    /// A text that is to go on from a token of which nothing is kept.
+    #[error("a batch goes on from before row {first} of a slot that keeps nothing before it; read the text anew")]
+    ForgottenRows {
+        /// The first row that the slot still has.
+        first: usize,
+    },
+
     /// A recurrent state of one kind where another is needed.
+
     #[error("a slot of a recurrent layer was filled by other kernels than those that go on from it; give each its own")]
     ForeignState,
 

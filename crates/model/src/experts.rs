@@ -5,6 +5,7 @@ use crate::Result;
 use crate::kernels::norm::add;
 use crate::kernels::router;
 use crate::kernels::values::Values;
+use crate::linear::Input;
 use crate::mlp::Mlp;
 use crate::source::{Kernels, ParameterSource};
 
@@ -96,7 +97,9 @@ impl Experts {
         for (expert, takers) in self.experts.iter().zip(&takers).filter(|(_, takers)| !takers.is_empty()) {
             let row = |&(row, _): &(usize, f32)| &values[row * hidden..(row + 1) * hidden];
             let taken: Vec<f32> = takers.iter().flat_map(row).copied().collect();
-            let given = expert.forward(&Tensor::from_vec(taken, (takers.len(), hidden), x.device())?)?.contiguous()?;
+            let taken = Tensor::from_vec(taken, (takers.len(), hidden), x.device())?;
+
+            let given = expert.forward(&Input::new(&taken))?.contiguous()?;
             let Some(given) = Values::of(&given) else { return self.composed(x) };
             for (&(row, weight), given) in takers.iter().zip(given.get().chunks_exact(hidden)) {
                 for (out, given) in out[row * hidden..(row + 1) * hidden].iter_mut().zip(given) {
@@ -105,7 +108,7 @@ impl Experts {
             }
         }
         if let Some(shared) = &self.shared {
-            let given = shared.mlp.forward(x)?.contiguous()?;
+            let given = shared.mlp.forward(&Input::new(x))?.contiguous()?;
             let mut gates = vec![1.0; rows];
             if let Some(gate) = shared.gate.as_ref().and_then(Values::of) {
                 router::products(values, gate.get(), hidden, &mut gates);
@@ -151,11 +154,11 @@ impl Experts {
         let weights = (weights * self.config.scale)?;
         let mut out = x.zeros_like()?;
         for expert in used {
-            let given = self.experts[expert].forward(x)?.broadcast_mul(&weights.narrow(1, expert, 1)?)?;
+            let given = self.experts[expert].forward(&Input::new(x))?.broadcast_mul(&weights.narrow(1, expert, 1)?)?;
             out = (out + given)?;
         }
         let Some(shared) = &self.shared else { return Ok(out) };
-        let given = shared.mlp.forward(x)?;
+        let given = shared.mlp.forward(&Input::new(x))?;
         let given = match &shared.gate {
             Some(gate) => given.broadcast_mul(&candle_nn::ops::sigmoid(&x.matmul(&gate.t()?)?)?)?,
             None => given,

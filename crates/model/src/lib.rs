@@ -35,6 +35,7 @@ mod error;
 mod experts;
 mod kernels;
 mod latent;
+mod layer;
 mod linear;
 mod mask;
 mod mixer;
@@ -52,11 +53,12 @@ mod tap;
 
 pub use batch::{Batch, Part, Segment};
 pub use candle_core::{DType, Device, Tensor};
-pub use decoder::{Decoder, DecoderLayer};
+pub use decoder::Decoder;
 pub use ends::Head;
 pub use error::ModelError;
+pub use layer::DecoderLayer;
 pub use peak::{MatmulPeak, measure_matmul_peak};
-pub use sizes::WeightBytes;
+pub use sizes::{WeightBytes, product_scratch_bytes};
 pub use source::{Kernels, ParameterSource, WeightType};
 pub use state::{
     STATE_ROWS, Slot, State, recurrent_state_bytes, slot_bytes_per_token, slot_room, state_bytes_per_token,

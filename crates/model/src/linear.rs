@@ -6,6 +6,8 @@ use crate::Result;
 use crate::kernels::norm::add_to_rows;
 use crate::kernels::product::{self, Added};
 use crate::kernels::values::Values;
+use crate::kernels::{dense, q8};
+
 use crate::source::{ParameterSource, WeightType};
 
 // Named in full because an example builds this file in at another place.
@@ -29,9 +31,6 @@ use weight::Weight;
 /// weights are brought into order anew each time.
 const DENSE_TILE: usize = 512;
 
-/// Rows of candle's quantised products, which have no such cost.
-const QUANTISED_TILE: usize = 256;
-
 /// candle's fast quantised kernels want the inner dimension in whole super-blocks.
 pub(crate) const SUPER_BLOCK: usize = 256;
 
@@ -45,6 +44,29 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
+    /// Rows of candle's quantised products, which need not be so many.
+    pub(crate) const QUANTISED_TILE: usize = 256;
+
+    /// Whether kernels of our own multiply with this type here.
+    pub(crate) fn is_packed_as(kind: WeightType) -> bool {
+        Weight::is_packed(kind)
+    }
+
+    /// Bytes of rows in the order in which products of our own read them; none where there are no such products.
+    pub(crate) fn prepared_bytes(kind: WeightType, rows: usize, width: usize) -> u64 {
+        match kind {
+            WeightType::F32 | WeightType::Q8_0 if !Weight::is_packed(kind) => 0,
+            WeightType::F32 => product::rows_bytes::<dense::Matrix>(rows, width) as u64,
+            WeightType::Q8_0 => product::rows_bytes::<q8::Matrix>(rows, width) as u64,
+            WeightType::Q4K => 0,
+        }
+    }
+
+    /// Values of a row as candle's products take it.
+    pub(crate) fn padded_width(kind: WeightType, width: usize) -> usize {
+        if kind == WeightType::F32 { width } else { padded(width) }
+    }
+
     /// Loads `{name}.weight` and, where the description has one, `{name}.bias`.
     pub(crate) fn load(
         source: &dyn ParameterSource,
@@ -88,7 +110,7 @@ impl Linear {
     }
 
     /// `(rows, in)` → `(rows, out)`; what was made of the rows for one product serves the next.
-    pub(crate) fn apply(&self, x: &Input) -> Result<Tensor> {
+    pub(crate) fn apply(&self, x: &Input<'_>) -> Result<Tensor> {
         match &self.weight {
             Weight::Dense(weight) => {
                 let x = x.tensor()?;
@@ -99,15 +121,15 @@ impl Linear {
             }
             Weight::Quantised(matmul, _) => {
                 let x = x.tensor()?;
-                let tile = if x.device().is_cpu() && !x.track_op() { QUANTISED_TILE } else { usize::MAX };
-                self.tiled(x, tile, |x| Ok(matmul.forward(&pad(x, padded(self.input))?)?))
+                let tile = if x.device().is_cpu() && !x.track_op() { Self::QUANTISED_TILE } else { usize::MAX };
+                self.tiled(x, tile, |x| spoilt(x, matmul.forward(&pad(x, padded(self.input))?)?))
             }
             Weight::Panels(_) | Weight::Packed(_) => self.packed(x, None),
         }
     }
 
     /// `(rows, in)` → `onto + (rows, out)`, of the shape of `onto`.
-    pub(crate) fn apply_onto(&self, x: &Input, onto: &Tensor) -> Result<Tensor> {
+    pub(crate) fn apply_onto(&self, x: &Input<'_>, onto: &Tensor) -> Result<Tensor> {
         match (&self.weight, Values::of(onto)) {
             (Weight::Panels(_) | Weight::Packed(_), Some(values)) => self.packed(x, Some(values.get())),
             _ => Ok((onto + self.apply(x)?)?),
@@ -115,7 +137,7 @@ impl Linear {
     }
 
     /// Several products of the same rows: with kernels of our own in one go, so that small ones need no turn of their own.
-    pub(crate) fn apply_all<const N: usize>(all: [&Self; N], x: &Input) -> Result<[Tensor; N]> {
+    pub(crate) fn apply_all<const N: usize>(all: [&Self; N], x: &Input<'_>) -> Result<[Tensor; N]> {
         if !all.iter().all(|linear| linear.is_packed()) {
             return as_many(all.iter().map(|linear| linear.apply(x)).collect::<Result<Vec<_>>>()?);
         }
@@ -142,7 +164,7 @@ impl Linear {
     }
 
     /// Multiplies with a kernel of our own, and adds the bias and `onto`, `(rows, out)`.
-    fn packed(&self, x: &Input, onto: Option<&[f32]>) -> Result<Tensor> {
+    fn packed(&self, x: &Input<'_>, onto: Option<&[f32]>) -> Result<Tensor> {
         let bias = bias_of(&self.bias)?;
         let added = Added { bias: bias.as_ref().map(Values::get), rows: onto };
         let outs = match &self.weight {
@@ -225,7 +247,30 @@ fn refused(tensor: &Tensor) -> candle_core::Error {
     candle_core::Error::msg(format!("packed weights cannot be multiplied with {shape:?} {dtype:?} on {device:?}"))
 }
 
+/// The product `y` of `x`, nothing of which is a number in rows where something of `x` is not finite. candle's quantised
+/// products round rows to integers first, and what is not a number comes out of that as zero.
+fn spoilt(x: &Tensor, y: Tensor) -> Result<Tensor> {
+    let (rows, output) = y.dims2()?;
+    let (Some(values), Some(found)) = (Values::of(x), Values::of(&y)) else {
+        // A finite value times zero is zero, any other is not a number.
+        return Ok(y.broadcast_add(&(x * 0.0)?.sum_keepdim(1)?)?);
+    };
+    let width = values.get().len() / rows.max(1);
+    let is_bad: Vec<bool> =
+        values.get().chunks(width.max(1)).map(|row| !row.iter().all(|value| value.is_finite())).collect();
+    if !is_bad.contains(&true) {
+        drop(found);
+        return Ok(y);
+    }
+    let mut out = found.get().to_vec();
+    for (row, _) in out.chunks_mut(output.max(1)).zip(is_bad).filter(|(_, is_bad)| *is_bad) {
+        row.fill(f32::NAN);
+    }
+    Ok(Tensor::from_vec(out, (rows, output), y.device())?)
+}
+
 /// Exactly so many.
+
 fn as_many<T, const N: usize>(all: Vec<T>) -> Result<[T; N]> {
     let found = all.len();
     let all = all.try_into();

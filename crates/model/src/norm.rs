@@ -2,7 +2,8 @@ use candle_core::Tensor;
 use neuro_checkpoint::NormKind;
 
 use crate::Result;
-use crate::kernels::norm::{layer_norm, rms_norm};
+use crate::kernels::norm::{RowNorm, layer_norm, rms_norm};
+
 use crate::kernels::values::Values;
 use crate::source::{Kernels, ParameterSource};
 
@@ -71,6 +72,20 @@ impl Norm {
             return Ok(Tensor::from_vec(out, x.shape(), x.device())?);
         }
         self.composed(x)
+    }
+
+    /// What the norm does to a row, handed to `work`; `None` where that is not done by kernels of our own.
+    pub(crate) fn by_row<T>(&self, work: impl FnOnce(RowNorm<'_>) -> T) -> Option<T> {
+        if self.kernels != Kernels::Fused || self.of_heads.is_some() || self.weight.track_op() {
+            return None;
+        }
+        let weight = Values::of(&self.weight)?;
+        let bias = self.bias.as_ref().map(Values::of);
+        let bias = match &bias {
+            None => None,
+            Some(bias) => Some(bias.as_ref()?.get()),
+        };
+        Some(work(RowNorm { weight: weight.get(), bias, eps: self.eps }))
     }
 
     fn composed(&self, x: &Tensor) -> Result<Tensor> {

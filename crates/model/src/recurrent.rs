@@ -33,9 +33,33 @@ struct Kept {
 #[derive(Debug, Default)]
 pub(crate) struct KeptStates {
     kept: BTreeMap<usize, Kept>,
+    is_newest_only: bool,
 }
 
 impl KeptStates {
+    /// From now on each state takes the place of the one before.
+    pub(crate) fn keep_newest_only(&mut self) {
+        self.is_newest_only = true;
+    }
+
+    pub(crate) fn is_newest_only(&self) -> bool {
+        self.is_newest_only
+    }
+
+    /// Whether there is a state behind this row.
+    pub(crate) fn stands_behind(&self, row: usize) -> bool {
+        self.kept.contains_key(&row)
+    }
+
+    /// Bytes held.
+    pub(crate) fn bytes(&self) -> usize {
+        let one = |kept: &Kept| match &kept.state {
+            Recurrent::Packed(lines) => lines.len() * size_of::<Line>(),
+            Recurrent::Plain(state) => state.elem_count() * state.dtype().size_in_bytes(),
+        };
+        self.kept.values().map(one).sum()
+    }
+
     /// The nearest state behind one of these rows, which are in order of position: the row, how many of the rows come up to
     /// it, and the state.
     pub(crate) fn nearest(&self, past: &[Range<usize>]) -> Option<(usize, usize, &Recurrent)> {
@@ -46,7 +70,9 @@ impl KeptStates {
     /// that it came from is let go where it stood too near to be kept for good.
     pub(crate) fn keep(&mut self, row: usize, state: Recurrent, from: Option<usize>, rows: usize) {
         let mut rows = rows;
-        if let Some(from) = from
+        if self.is_newest_only {
+            self.kept.clear();
+        } else if let Some(from) = from
             && let Some(kept) = self.kept.get(&from)
             && kept.rows < APART
         {

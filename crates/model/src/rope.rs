@@ -5,12 +5,14 @@ use std::f64::consts::TAU;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Tensor;
+
 use neuro_checkpoint::{RopeConfig, RopeScaling};
 
 use crate::Result;
 use crate::batch::Batch;
 use crate::kernels::rope;
-use crate::kernels::values::Values;
+use crate::kernels::values::change;
+
 use crate::source::Kernels;
 
 /// Rotates queries and keys. Shared by all layers of one [`RopeConfig`]; its tables grow as positions are met.
@@ -61,24 +63,23 @@ impl Rope {
     }
 
     /// Rotates `(rows, heads, head_dim)` by the angles of its rows. Only the first `rotary_dim` features of a head turn;
-    /// the rest pass.
-    pub(crate) fn forward(&self, x: &Tensor, angles: &Angles) -> Result<Tensor> {
+    /// the rest pass. Where kernels of our own rotate, they do it in the place of `x`, which nobody else may hold.
+    pub(crate) fn forward(&self, x: Tensor, angles: &Angles) -> Result<Tensor> {
         let (rows, heads, head_dim) = x.dims3()?;
         let RopeConfig { rotary_dim, interleaved, .. } = self.config;
         if rotary_dim == 0 {
-            return Ok(x.clone());
+            return Ok(x);
         }
-        if let (Kernels::Fused, Some(values)) = (self.kernels, Values::of(x)) {
-            let mut out = vec![0.0; x.elem_count()];
-            let angles = rope::Angles { cos: &angles.cos, sin: &angles.sin, rotary_dim, interleaved };
-            rope::rotate(values.get(), heads * head_dim, head_dim, angles, &mut out);
-            return Ok(Tensor::from_vec(out, x.shape(), x.device())?);
+        let turned = rope::Angles { cos: &angles.cos, sin: &angles.sin, rotary_dim, interleaved };
+        let turn = |x: &mut [f32]| rope::rotate(x, heads * head_dim, head_dim, turned);
+        if self.kernels == Kernels::Fused && change(&x, turn)? {
+            return Ok(x);
         }
         let table =
             |values: &[f32]| Tensor::from_slice(values, (rows, 1, angles.half), x.device())?.to_dtype(x.dtype());
         let (cos, sin) = (table(&angles.cos)?, table(&angles.sin)?);
         if rotary_dim == head_dim {
-            return self.rotate(x, &cos, &sin);
+            return self.rotate(&x, &cos, &sin);
         }
         let turned = self.rotate(&x.narrow(2, 0, rotary_dim)?.contiguous()?, &cos, &sin)?;
         Ok(Tensor::cat(&[&turned, &x.narrow(2, rotary_dim, head_dim - rotary_dim)?], 2)?)

@@ -3,7 +3,31 @@
 use neuro_checkpoint::{DecoderConfig, DeltaNetConfig, LatentConfig, LayerConfig, MlpConfig, QkNorm};
 
 use crate::linear::{Gated, Linear};
+use crate::mlp::Mlp;
+
 use crate::source::WeightType;
+
+/// Bytes that a layer's products take beside the rows that go into a layer and come out of its branches, when so many rows
+/// run through it: what its MLP makes of them between its projections, and rows in the order in which products read them.
+pub fn product_scratch_bytes(config: &DecoderConfig, weight_type: WeightType, on_cpu: bool, rows: usize) -> u64 {
+    let (hidden, float) = (config.hidden_size, size_of::<f32>());
+    let of_mlp = |mlp: &MlpConfig| {
+        let one = |width: usize| Mlp::scratch_bytes(mlp, (hidden, width), weight_type, on_cpu, rows);
+        let Some(experts) = &mlp.experts else { return one(mlp.intermediate_size) };
+        let shared = experts.shared.map_or(0, |shared| one(shared.intermediate_size));
+        // Rows as one of them takes and gives them, what all have given, and the router's scores.
+        let gathered = rows * (3 * hidden + experts.count) * float;
+        one(mlp.intermediate_size).max(shared) + gathered as u64
+    };
+    let mlp = config.layers.iter().map(|layer| of_mlp(&layer.mlp)).max().unwrap_or(0);
+    let width = |LayerConfig { attention, delta_net, .. }: &LayerConfig| {
+        let values = delta_net.as_ref().map_or(0, DeltaNetConfig::values_width);
+        hidden.max(attention.heads * attention.head_dim).max(values)
+    };
+    let width = config.layers.iter().map(width).max().unwrap_or(0);
+    // Those of one product while the next has its own: buffers wait to be used again.
+    mlp + 2 * Linear::prepared_bytes(weight_type, rows, width)
+}
 
 /// Bytes that a decoder's weights take in a processor's memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +63,9 @@ impl WeightBytes {
             };
             up + linear(width, hidden, mlp.bias)
         };
-        let layer = |LayerConfig { attention, delta_net, mlp, norms, enters_normed, .. }: &LayerConfig| {
+        let norm = (config.norm.parts().len() * hidden) as u64 * float;
+        let entry = |layer: &LayerConfig| if layer.enters_normed { norm } else { 0 };
+        let branches = |LayerConfig { attention, delta_net, mlp, norms, .. }: &LayerConfig| {
             let (q, kv) = (attention.heads * attention.head_dim, attention.kv_heads * attention.head_dim);
             let qk_norms = match attention.qk_norm {
                 QkNorm::None => 0,
@@ -48,8 +74,7 @@ impl WeightBytes {
                 // And what each of both norms multiplies and adds before.
                 QkNorm::EachHead => q + kv + 4 * attention.head_dim,
             };
-            let entry = if *enters_normed { config.norm.parts().len() * hidden } else { 0 };
-            let norms = norms.names().count() * norms.kind.parts().len() * hidden + qk_norms + entry;
+            let norms = norms.names().count() * norms.kind.parts().len() * hidden + qk_norms;
             let sinks = if attention.sinks { attention.heads } else { 0 };
             let mlp = match &mlp.experts {
                 None => mlp_bytes(mlp, mlp.intermediate_size),
@@ -94,10 +119,15 @@ impl WeightBytes {
             };
             projections + mlp + (norms + sinks) as u64 * float
         };
-        let layers: Vec<u64> = config.layers.iter().map(layer).collect();
-        // What computes the same is held once.
-        let own = (0..layers.len()).filter(|index| config.twin_of(*index).is_none()).map(|index| layers[index]);
-        let head = linear(hidden, vocab, false) + (config.norm.parts().len() * hidden) as u64 * float;
+        let layers: Vec<u64> = config.layers.iter().map(|layer| branches(layer) + entry(layer)).collect();
+        // A layer that repeats another holds at most the norm that it is entered through.
+        let own = config.layers.iter().enumerate().map(|(index, layer)| match config.twin_of(index) {
+            Some(_) => 0,
+            None if config.weights_of(index) < index => entry(layer),
+            None => layers[index],
+        });
+        let head = linear(hidden, vocab, false) + norm;
+
         let shared = |mlp: &MlpConfig| mlp.experts.as_ref().and_then(|experts| experts.shared);
         let widest = |mlp: &MlpConfig| mlp.intermediate_size.max(shared(mlp).map_or(0, |mlp| mlp.intermediate_size));
         let mlp = config.layers.iter().map(|layer| widest(&layer.mlp)).max().unwrap_or(0);

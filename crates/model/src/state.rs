@@ -29,9 +29,11 @@ pub fn slot_room(len: usize) -> usize {
 #[derive(Debug, Default)]
 pub struct Slot {
     /// Keys, already rotated, and values, each `(room, kv_heads·head_dim)`; or channels and gates, `(room, channels)` and
-    /// `(room, 2·value heads)`. Only the first `len` rows are filled.
+    /// `(room, 2·value heads)`. Row `gone` lies first, and only those up to `len` are filled.
     stored: Option<(Tensor, Tensor)>,
     len: usize,
+    /// Rows from the first on that are not stored any more.
+    gone: usize,
     states: KeptStates,
     is_passing: bool,
 }
@@ -51,9 +53,42 @@ impl Slot {
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
         self.states.truncate(len);
-        if self.len == 0 {
-            self.stored = None;
+        if self.len <= self.gone {
+            (self.stored, self.gone) = (None, self.len);
         }
+    }
+
+    /// Says that nothing will ever go on from another token than the newest: a recurrent layer then keeps one state, and of
+    /// what went into it no more than its convolution will see again.
+    pub fn never_rewound(&mut self) {
+        self.states.keep_newest_only();
+    }
+
+    /// Bytes held: rows, room for more, and states.
+    pub fn bytes(&self) -> usize {
+        let bytes = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
+        self.stored.as_ref().map_or(0, |(k, v)| bytes(k) + bytes(v)) + self.states.bytes()
+    }
+
+    /// Lets go of rows that the recurrence has taken in and a convolution over `taps` tokens will not see again, where
+    /// nothing goes on but from the end.
+    pub(crate) fn forget_taken_in(&mut self, taps: usize) -> Result<()> {
+        let (held, needed) = (self.len - self.gone, taps.saturating_sub(1).max(1));
+        // Not row by row: what stays is copied.
+        if held < needed + ROOM || !self.states.is_newest_only() || !self.states.stands_behind(self.len - 1) {
+            return Ok(());
+        }
+        if let Some((x, gates)) = &self.stored {
+            let last = |tensor: &Tensor| tensor.narrow(0, held - needed, needed)?.force_contiguous();
+            self.stored = Some((last(x)?, last(gates)?));
+            self.gone = self.len - needed;
+        }
+        Ok(())
+    }
+
+    /// The first row that is stored.
+    pub(crate) fn first_row(&self) -> usize {
+        self.gone
     }
 
     /// Says that the slot will be let go once what waits for it now has run: a recurrent layer then keeps fewer states.
@@ -76,7 +111,8 @@ impl Slot {
     /// Adds rows of keys and values, or of whatever else the layer keeps. What an empty slot gets is kept without a copy.
     pub(crate) fn append(&mut self, k: Tensor, v: Tensor) -> Result<()> {
         let (new, _width) = k.dims2()?;
-        let len = self.len + new;
+        let held = self.len - self.gone;
+        let len = held + new;
         match &self.stored {
             None => self.stored = Some((k, v)),
             Some((keys, values)) => {
@@ -84,23 +120,23 @@ impl Slot {
                 let grown = |old: &Tensor| -> Result<Tensor> {
                     let (_room, width) = old.dims2()?;
                     let larger = Tensor::zeros((slot_room(len), width), old.dtype(), old.device())?;
-                    larger.slice_set(&old.narrow(0, 0, self.len)?, 0, 0)?;
+                    larger.slice_set(&old.narrow(0, 0, held)?, 0, 0)?;
                     Ok(larger)
                 };
                 let (keys, values) = match len <= room {
                     true => (keys.clone(), values.clone()),
                     false => (grown(keys)?, grown(values)?),
                 };
-                keys.slice_set(&k.contiguous()?, 0, self.len)?;
-                values.slice_set(&v.contiguous()?, 0, self.len)?;
+                keys.slice_set(&k.contiguous()?, 0, held)?;
+                values.slice_set(&v.contiguous()?, 0, held)?;
                 self.stored = Some((keys, values));
             }
         }
-        self.len = len;
+        self.len += new;
         Ok(())
     }
 
-    /// What is stored, rows without content included; `None` when there is nothing.
+    /// What is stored, from [`Slot::first_row`] on and rows without content included; `None` when there is nothing.
     pub(crate) fn held(&self) -> Option<(&Tensor, &Tensor)> {
         self.stored.as_ref().map(|(k, v)| (k, v))
     }
@@ -132,7 +168,9 @@ pub fn slot_bytes_per_token(layer: &LayerConfig) -> usize {
 }
 
 /// Bytes of one state of a recurrent layer; 0 where a layer has none. A slot keeps at most one for each row that was gone on
-/// from, and of a text that grows token by token one at its end and one for each [`STATE_ROWS`] rows.
+/// from, and of a text that grows token by token one at its end and one for each [`STATE_ROWS`] rows; one that is
+/// [never rewound](Slot::never_rewound) keeps one.
+
 pub fn recurrent_state_bytes(layer: &LayerConfig) -> usize {
     layer.delta_net.as_ref().map_or(0, |delta_net| state_lines(delta_net) * size_of::<Line>())
 }

@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 use candle_core::Device;
 use neuro_checkpoint::{Checkpoint, DecoderConfig};
 
-use crate::decoder::DecoderLayer;
 use crate::ends::{Embedding, Head};
+use crate::layer::DecoderLayer;
 use crate::rope::Rope;
 use crate::source::{CheckpointSource, Kernels, WeightType};
 use crate::{ModelError, Result};

@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::Result;
 use crate::batch::{Batch, Segment};
 use crate::recurrent::{APART, Recurrent, nearest};
 use crate::state::Slot;
+use crate::{ModelError, Result};
 
 /// Rows that follow one another in a text, up to the end of a segment.
 #[derive(Debug)]
 pub(crate) struct Stretch {
     /// Index of the slot.
     pub(crate) slot: usize,
-    /// Slot rows in order of position. The first `before` are in the state already; what comes behind them sees them.
+    /// Rows of what the slot stores, in order of position. The first `before` are in the state already; what comes behind
+    /// them sees them.
     pub(crate) rows: Vec<usize>,
     pub(crate) before: usize,
     pub(crate) base: Base,
@@ -74,7 +75,7 @@ pub(crate) fn plan(batch: &Batch, slots: &[&mut Slot], taps: usize) -> Result<(V
             };
             let before = read.min(taps - 1);
             let rows = rows_from(read - before, segment.past.iter().chain([&own]));
-            let probable = probable(segment, &own, slot.is_passing());
+            let probable = probable(segment, &own, slot);
             let (mut from, mut begin, mut kept) = (from, before, Vec::new());
             for (at, &row) in rows.iter().enumerate().skip(before) {
                 if (gone_on_from.contains(&row) || probable == Some(row)) && !numbers.contains_key(&row) {
@@ -83,6 +84,9 @@ pub(crate) fn plan(batch: &Batch, slots: &[&mut Slot], taps: usize) -> Result<(V
                     (from, begin, count) = (Some(row), at + 1, count + 1);
                 }
             }
+            let stored = |&row: &usize| row.checked_sub(slot.first_row());
+            let rows: Option<Vec<usize>> = rows.iter().map(stored).collect();
+            let rows = rows.ok_or(ModelError::ForgottenRows { first: slot.first_row() })?;
             stretches.push(Stretch { slot: part.slot, rows, before, base, asked, kept });
         }
     }
@@ -91,11 +95,12 @@ pub(crate) fn plan(batch: &Batch, slots: &[&mut Slot], taps: usize) -> Result<(V
 
 /// The row of a segment from which a later batch will probably go on: the end of a text or of a long piece of one; else the
 /// first, because what stands behind it may be a draft. In a slot that is passed through once only long texts go on, in
-/// pieces.
-fn probable(segment: &Segment, own: &Range<usize>, is_passing: bool) -> Option<usize> {
-    match segment.len >= APART || (segment.past_len() == 0 && !is_passing) {
+/// pieces; in one that is never rewound it is the end.
+fn probable(segment: &Segment, own: &Range<usize>, slot: &Slot) -> Option<usize> {
+    let is_long = segment.len >= APART || slot.states().is_newest_only();
+    match is_long || (segment.past_len() == 0 && !slot.is_passing()) {
         true => own.end.checked_sub(1),
-        false if is_passing => None,
+        false if slot.is_passing() => None,
         false => Some(own.start),
     }
 }

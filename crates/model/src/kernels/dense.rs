@@ -11,6 +11,8 @@ use rayon::prelude::*;
 
 use super::buffers::{Buffer, Buffers, Reused};
 use super::lanes::{LANES, Lanes, Line};
+use super::norm::{RowNorm, normed};
+
 use super::pages::Plain;
 use super::panels::{Order, Panels};
 use super::plan::Costs;
@@ -30,6 +32,8 @@ const DEPTH: usize = 208;
 const GROUPS: usize = 24;
 /// Panels of a piece.
 const PANELS: usize = 3;
+/// Bytes of rows that a core's own cache keeps while panels pass by; half of it is left to them and to sums.
+const NEAR: usize = 1 << 20;
 /// Picoseconds in which a panel's weights for one input come from memory, and those in which they are multiplied with a
 /// group.
 const INPUT_TIMES: [usize; 2] = [20_000, 4_500];
@@ -104,15 +108,17 @@ impl Matrix {
         input * output.div_ceil(PANEL) * size_of::<Column>()
     }
 
-    /// Rows `(rows, in)` as products read them.
-    pub(crate) fn prepare(&self, x: &[f32]) -> Rows<Group> {
+    /// Rows `(rows, in)` as products read them, normed first where that is asked for.
+    pub(crate) fn prepare(&self, x: &[f32], norm: Option<RowNorm>) -> Rows<Group> {
         let input = self.input;
         let rows = x.len() / input;
         let mut steps = Buffer::of(rows.div_ceil(GROUP) * input);
         for_rows(steps.as_flattened_mut(), GROUP * input, |first, out| {
             let x = &x[first * GROUP * input..rows * input];
+            let mut scratch = Vec::new();
             let (out, _) = out.as_chunks_mut::<GROUP>();
             for (group, x) in out.chunks_mut(input).zip(x.chunks(GROUP * input)) {
+                let x = normed(x, input, norm, &mut scratch);
                 for start in (0..input).step_by(LANES) {
                     let width = LANES.min(input - start);
                     let columns = transpose(x, input, start, width);
@@ -159,25 +165,37 @@ unsafe impl Packed for Matrix {
         sets: Range<usize>,
         put: &mut impl FnMut(usize, usize, &[Sums; SET]),
     ) {
-        let input = self.input;
+        let (input, groups) = (self.input, rows.div_ceil(GROUP));
         let depth = input.div_ceil(input.div_ceil(DEPTH));
-        let mut sums = vec![[Sums::default(); SET]; rows.div_ceil(GROUP)];
-        let share = depth.div_ceil(sums.len());
-        for set in sets {
-            for part in 0..SET {
-                let (panel, behind) = self.panels.from(set * SET + part).split_at(input);
-                for inputs in (0..input).step_by(depth) {
-                    let end = input.min(inputs + depth);
-                    let next = if end < input { &panel[end..] } else { behind };
+        let share = depth.div_ceil(groups);
+        let panels = sets.start * SET..sets.end * SET;
+        // Rows that a core's own cache does not hold pass by all panels part by part, instead of by one after the other.
+        let is_far = groups * input * size_of::<Group>() > NEAR;
+        let together = if is_far { panels.len().max(1) } else { 1 };
+        let mut sums = vec![[Sums::default(); SET]; sets.len() * groups];
+        for first in panels.clone().step_by(together) {
+            let last = panels.end.min(first + together) - 1;
+            for inputs in (0..input).step_by(depth) {
+                let end = input.min(inputs + depth);
+                for panel in first..=last {
+                    let next = match (panel < last, end < input) {
+                        (true, _) => &self.panels.from(panel + 1)[inputs..],
+                        (false, true) => &self.panels.from(first)[end..],
+                        (false, false) => self.panels.from(last + 1),
+                    };
                     // Each group fetches its share of what all need next.
                     let mut next = next[..next.len().min(depth)].chunks(share);
-                    for (group, (x, sums)) in x.chunks(input).zip(&mut sums).enumerate() {
-                        let (x, weights) = (&x[inputs..end], &panel[inputs..end]);
-                        let next = next.next().unwrap_or_default();
-                        multiply((rows - group * GROUP).min(GROUP), x, weights, next, inputs > 0, &mut sums[part]);
+                    let weights = &self.panels.from(panel)[inputs..end];
+                    let sums = &mut sums[(panel / SET - sets.start) * groups..][..groups];
+                    for (group, (x, sums)) in x.chunks(input).zip(sums).enumerate() {
+                        let (x, next) = (&x[inputs..end], next.next().unwrap_or_default());
+                        let here = (rows - group * GROUP).min(GROUP);
+                        multiply(here, x, weights, next, inputs > 0, &mut sums[panel % SET]);
                     }
                 }
             }
+        }
+        for (set, sums) in sets.zip(sums.chunks(groups.max(1))) {
             sums.iter().enumerate().for_each(|(group, sums)| put(group, set, sums));
         }
     }

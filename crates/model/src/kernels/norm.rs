@@ -10,36 +10,67 @@ const CHAINS: usize = 4;
 ///
 /// `x` and `out` are `(rows, width)`, `weight` is `(width)`.
 pub(crate) fn rms_norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
-    let width = weight.len();
-    for_rows(out, width, |first, out| {
-        for (row, out) in x[first * width..].chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            let inverse = Lanes::splat(1.0 / (sum_of_squares(row) / width as f32 + eps).sqrt());
-            for ((x, weight), out) in row.chunks(LANES).zip(weight.chunks(LANES)).zip(out.chunks_mut(LANES)) {
-                Lanes::load_part(x).mul(inverse).mul(Lanes::load_part(weight)).store_part(out);
-            }
-        }
-    });
+    RowNorm { weight, bias: None, eps }.rows(x, out);
 }
 
 /// Normalisation of each row to mean 0 and variance 1 (arXiv 1607.06450): `(x − mean) / sqrt(var + eps) · weight + bias`.
 ///
 /// `x` and `out` are `(rows, width)`, `weight` and `bias` are `(width)`.
 pub(crate) fn layer_norm(x: &[f32], (weight, bias): (&[f32], &[f32]), eps: f32, out: &mut [f32]) {
-    let width = weight.len();
-    for_rows(out, width, |first, out| {
-        for (row, out) in x[first * width..].chunks_exact(width).zip(out.chunks_exact_mut(width)) {
-            let mean = Lanes::splat(sum_of(row) / width as f32);
-            // The differences first: the variance of large values would be lost in the difference of two sums.
-            for (x, out) in row.chunks(LANES).zip(out.chunks_mut(LANES)) {
-                Lanes::load_part(x).sub(mean).store_part(out);
+    RowNorm { weight, bias: Some(bias), eps }.rows(x, out);
+}
+
+/// What a norm does to a row: that of [`layer_norm`] where there is a bias, else that of [`rms_norm`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RowNorm<'a> {
+    /// `(width)`
+    pub(crate) weight: &'a [f32],
+    /// `(width)`
+    pub(crate) bias: Option<&'a [f32]>,
+    pub(crate) eps: f32,
+}
+
+impl RowNorm<'_> {
+    fn rows(&self, x: &[f32], out: &mut [f32]) {
+        let width = self.weight.len();
+        for_rows(out, width, |first, out| {
+            for (row, out) in x[first * width..].chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+                self.row(row, out);
             }
-            let inverse = Lanes::splat(1.0 / (sum_of_squares(out) / width as f32 + eps).sqrt());
-            for ((out, weight), bias) in out.chunks_mut(LANES).zip(weight.chunks(LANES)).zip(bias.chunks(LANES)) {
-                let normed = Lanes::load_part(out).mul(inverse);
-                normed.fma(Lanes::load_part(weight), Lanes::load_part(bias)).store_part(out);
+        });
+    }
+
+    /// One row, `(width)`.
+    pub(crate) fn row(&self, row: &[f32], out: &mut [f32]) {
+        let width = self.weight.len() as f32;
+        let Some(bias) = self.bias else {
+            let inverse = Lanes::splat(1.0 / (sum_of_squares(row) / width + self.eps).sqrt());
+            for ((x, weight), out) in row.chunks(LANES).zip(self.weight.chunks(LANES)).zip(out.chunks_mut(LANES)) {
+                Lanes::load_part(x).mul(inverse).mul(Lanes::load_part(weight)).store_part(out);
             }
+            return;
+        };
+        let mean = Lanes::splat(sum_of(row) / width);
+        // The differences first: the variance of large values would be lost in the difference of two sums.
+        for (x, out) in row.chunks(LANES).zip(out.chunks_mut(LANES)) {
+            Lanes::load_part(x).sub(mean).store_part(out);
         }
-    });
+        let inverse = Lanes::splat(1.0 / (sum_of_squares(out) / width + self.eps).sqrt());
+        for ((out, weight), bias) in out.chunks_mut(LANES).zip(self.weight.chunks(LANES)).zip(bias.chunks(LANES)) {
+            let normed = Lanes::load_part(out).mul(inverse);
+            normed.fma(Lanes::load_part(weight), Lanes::load_part(bias)).store_part(out);
+        }
+    }
+}
+
+/// Some rows `(rows, width)`, normed into `scratch` where there is a norm.
+pub(crate) fn normed<'a>(x: &'a [f32], width: usize, norm: Option<RowNorm>, scratch: &'a mut Vec<f32>) -> &'a [f32] {
+    let Some(norm) = norm else { return x };
+    scratch.resize(x.len(), 0.0);
+    for (row, out) in x.chunks_exact(width).zip(scratch.chunks_exact_mut(width)) {
+        norm.row(row, out);
+    }
+    scratch
 }
 
 fn sum_of(row: &[f32]) -> f32 {

@@ -71,7 +71,13 @@ pub(crate) struct Rows<S: Reused> {
     pub(crate) input: usize,
 }
 
+/// Bytes of so many rows in that order.
+pub(crate) fn rows_bytes<P: Packed>(rows: usize, input: usize) -> usize {
+    rows.div_ceil(P::GROUP) * P::steps(input) * size_of::<P::Step>()
+}
+
 /// What is added to a product.
+
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Added<'a> {
     /// `(out)`

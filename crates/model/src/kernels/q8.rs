@@ -10,6 +10,8 @@ use rayon::prelude::*;
 
 use super::buffers::{Buffer, Buffers, Reused};
 use super::lanes::LANES;
+use super::norm::{RowNorm, normed};
+
 use super::pages::Plain;
 use super::panels::{Order, Panels};
 use super::plan::Costs;
@@ -131,13 +133,14 @@ impl Matrix {
         input.div_ceil(BLOCK) * output.div_ceil(PANEL) * size_of::<WeightBlock>()
     }
 
-    /// Rounds rows `(rows, in)` as products read them.
-    pub(crate) fn prepare(&self, x: &[f32]) -> Rows<Rounded> {
+    /// Rounds rows `(rows, in)` as products read them, normed first where that is asked for.
+    pub(crate) fn prepare(&self, x: &[f32], norm: Option<RowNorm>) -> Rows<Rounded> {
         let input = self.input;
         let (rows, per_group) = (x.len() / input, input.div_ceil(BLOCK));
         let mut steps = Buffer::of(rows.div_ceil(GROUP) * per_group);
-        let round = |(group, blocks): (usize, &mut [Rounded])| {
+        let round = |scratch: &mut Vec<f32>, (group, blocks): (usize, &mut [Rounded])| {
             let x = &x[group * GROUP * input..(rows * input).min((group + 1) * GROUP * input)];
+            let x = normed(x, input, norm, scratch);
             for (index, block) in blocks.iter_mut().enumerate() {
                 *block = Rounded::default();
                 let start = index * BLOCK;
@@ -147,10 +150,13 @@ impl Matrix {
             }
         };
         match x.len() < 2 * ROUNDED {
-            true => steps.chunks_mut(per_group).enumerate().for_each(round),
+            true => {
+                let mut scratch = Vec::new();
+                steps.chunks_mut(per_group).enumerate().for_each(|group| round(&mut scratch, group));
+            }
             false => {
                 let least = ROUNDED.div_ceil(GROUP * input);
-                steps.par_chunks_mut(per_group).enumerate().with_min_len(least).for_each(round);
+                steps.par_chunks_mut(per_group).enumerate().with_min_len(least).for_each_init(Vec::new, round);
             }
         }
         Rows { steps, rows, input }

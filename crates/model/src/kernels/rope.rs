@@ -17,45 +17,41 @@ pub(crate) struct Angles<'a> {
 
 /// Rotates each head of `x`, `(rows, heads·head_dim)`, by the angles of its row (arXiv 2104.09864, in the layout of
 /// transformers' `rotate_half`: feature `f` turns with feature `f + rotary_dim / 2`; or of its interleaved one, as in
-/// `modeling_glm4.py`). Features from `rotary_dim` on pass. `out` has the shape of `x`.
+/// `modeling_glm4.py`). Features from `rotary_dim` on stay as they are.
 ///
 /// # Panics
 /// When there are fewer angles than rows.
-pub(crate) fn rotate(x: &[f32], width: usize, head_dim: usize, angles: Angles, out: &mut [f32]) {
+pub(crate) fn rotate(x: &mut [f32], width: usize, head_dim: usize, angles: Angles) {
     let half = angles.rotary_dim / 2;
-    for_rows(out, width, |first, out| {
-        let rows = x[first * width..].chunks_exact(width).zip(out.chunks_exact_mut(width));
-        for (row, (x, out)) in rows.enumerate().map(|(row, pair)| (first + row, pair)) {
+    for_rows(x, width, |first, x| {
+        for (row, x) in x.chunks_exact_mut(width).enumerate().map(|(row, x)| (first + row, x)) {
             let cos = &angles.cos[row * half..(row + 1) * half];
             let sin = &angles.sin[row * half..(row + 1) * half];
-            for (x, out) in x.chunks_exact(head_dim).zip(out.chunks_exact_mut(head_dim)) {
-                let ((x, rest), (out, passed)) = (x.split_at(2 * half), out.split_at_mut(2 * half));
-                passed.copy_from_slice(rest);
+            for x in x.chunks_exact_mut(head_dim) {
                 match angles.interleaved {
-                    true => rotate_pairs(x, cos, sin, out),
-                    false => rotate_halves(x, cos, sin, out),
+                    true => rotate_pairs(&mut x[..2 * half], cos, sin),
+                    false => rotate_halves(&mut x[..2 * half], cos, sin),
                 }
             }
         }
     });
 }
 
-fn rotate_halves(x: &[f32], cos: &[f32], sin: &[f32], out: &mut [f32]) {
-    let (x, y) = x.split_at(cos.len());
-    let (a, b) = out.split_at_mut(cos.len());
-    let inputs = x.chunks(LANES).zip(y.chunks(LANES)).zip(cos.chunks(LANES).zip(sin.chunks(LANES)));
-    for (((x, y), (cos, sin)), (a, b)) in inputs.zip(a.chunks_mut(LANES).zip(b.chunks_mut(LANES))) {
+fn rotate_halves(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+    let (x, y) = x.split_at_mut(cos.len());
+    let pairs = x.chunks_mut(LANES).zip(y.chunks_mut(LANES));
+    for ((x, y), (cos, sin)) in pairs.zip(cos.chunks(LANES).zip(sin.chunks(LANES))) {
         let (cos, sin) = (Lanes::load_part(cos), Lanes::load_part(sin));
-        let (x, y) = (Lanes::load_part(x), Lanes::load_part(y));
-        x.mul(cos).sub(y.mul(sin)).store_part(a);
-        x.mul(sin).add(y.mul(cos)).store_part(b);
+        let (left, right) = (Lanes::load_part(x), Lanes::load_part(y));
+        left.mul(cos).sub(right.mul(sin)).store_part(x);
+        left.mul(sin).add(right.mul(cos)).store_part(y);
     }
 }
 
-fn rotate_pairs(x: &[f32], cos: &[f32], sin: &[f32], out: &mut [f32]) {
-    let pairs = x.as_chunks::<2>().0.iter().zip(out.as_chunks_mut::<2>().0);
-    for (([x, y], out), (cos, sin)) in pairs.zip(cos.iter().zip(sin)) {
-        *out = [x * cos - y * sin, x * sin + y * cos];
+fn rotate_pairs(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+    for (pair, (cos, sin)) in x.as_chunks_mut::<2>().0.iter_mut().zip(cos.iter().zip(sin)) {
+        let [x, y] = *pair;
+        *pair = [x * cos - y * sin, x * sin + y * cos];
     }
 }
 
@@ -74,21 +70,21 @@ mod tests {
             };
             let (cos, sin) = (table(f32::cos), table(f32::sin));
             let before: Vec<f32> = (0..rows * width).map(|i| ((i * 7919) % 1013) as f32 / 500.0 - 1.0).collect();
-            let mut x = vec![7.0; before.len()];
+            let mut x = before.clone();
             let angles = Angles { cos: &cos, sin: &sin, rotary_dim, interleaved: false };
-            rotate(&before, width, head_dim, angles, &mut x);
+            rotate(&mut x, width, head_dim, angles);
             // The same pairs, brought side by side before and taken apart after.
             let place = |feature: usize| match feature {
                 f if f < half => 2 * f,
                 f if f < rotary_dim => 2 * (f - half) + 1,
                 f => f,
             };
-            let mut side_by_side = before.clone();
-            for (paired, before) in side_by_side.chunks_mut(head_dim).zip(before.chunks(head_dim)) {
+            let mut paired = before.clone();
+            for (paired, before) in paired.chunks_mut(head_dim).zip(before.chunks(head_dim)) {
                 (0..head_dim).for_each(|feature| paired[place(feature)] = before[feature]);
             }
-            let mut paired = vec![7.0; before.len()];
-            rotate(&side_by_side, width, head_dim, Angles { interleaved: true, ..angles }, &mut paired);
+            rotate(&mut paired, width, head_dim, Angles { interleaved: true, ..angles });
+
             for (paired, x) in paired.chunks(head_dim).zip(x.chunks(head_dim)) {
                 assert!((0..head_dim).all(|feature| (paired[place(feature)] - x[feature]).abs() < 1e-6));
             }

@@ -40,7 +40,7 @@ impl Gated {
     }
 
     /// `(rows, in)` → `(rows, out)`, for products with weights of the same type.
-    pub(crate) fn forward(&self, x: &Input) -> Result<Input> {
+    pub(crate) fn forward(&self, x: &Input<'_>) -> Result<Input<'static>> {
         let bias = bias_of(&self.bias)?;
         let bias = bias.as_ref().map(Values::get);
         match &self.weight {

@@ -134,3 +134,65 @@ fn gated_as_behind_a_joined_product() {
         assert!(dense.apply(&found).is_err());
     }
 }
+
+/// Whatever weights are held as, what is not finite spoils its row, all of it, and no other.
+#[test]
+fn what_is_not_finite_spoils_its_row_alone() {
+    for kind in WeightType::ALL {
+        for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for bias in [None, Some(noise(1, 33, 31).squeeze(0).unwrap())] {
+                let linear = Linear { bias, ..Linear::from_weight(noise(33, 300, 7919), kind).unwrap() };
+                let mut x = rows(&noise(300, 300, 5381));
+                let whole = rows(&linear.forward(&Tensor::new(x.clone(), &Device::Cpu).unwrap()).unwrap());
+                x[7][260] = bad;
+                x[299].fill(bad);
+                let found = rows(&linear.forward(&Tensor::new(x, &Device::Cpu).unwrap()).unwrap());
+                for (row, (found, whole)) in found.iter().zip(&whole).enumerate() {
+                    match row {
+                        7 | 299 => assert!(found.iter().all(|value| !value.is_finite()), "{kind:?} {bad} {row}"),
+                        _ => assert_eq!(found, whole, "{kind:?} {bad} {row}"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows that are normed on their way into a product give, bit for bit, what normed rows give; so do some of them.
+#[test]
+fn normed_in_passing_as_before() {
+    use neuro_checkpoint::NormKind;
+
+    use crate::norm::Norm;
+    use crate::source::Kernels;
+
+    for (input, output) in [(96, 100), (37, 33)] {
+        let mut source = random(&[("w", output)], input);
+        source.insert("norm.weight".to_owned(), noise(1, input, 77).squeeze(0).unwrap());
+        source.insert("norm.bias".to_owned(), noise(1, input, 78).squeeze(0).unwrap());
+        for kind in WeightType::ALL {
+            let linear = Linear::from_weight(source["w.weight"].clone(), kind).unwrap();
+            for norm_kind in [NormKind::Rms, NormKind::RmsAroundOne, NormKind::Layer] {
+                for kernels in [Kernels::Fused, Kernels::Differentiable] {
+                    let norm = Norm::load(&source, "norm", input, (norm_kind, 1e-5), kernels).unwrap();
+                    let x = noise(400, input, 5381);
+                    let expected = rows(&linear.forward(&norm.forward(&x).unwrap()).unwrap());
+                    let passing = Input::normed(Some(&norm), &x);
+                    let some = passing.select(&[3, 399, 8]).unwrap();
+                    let found = rows(&linear.apply(&passing).unwrap());
+                    assert_eq!(found, expected, "{kind:?} {norm_kind:?} {input} x {output}");
+                    let found = rows(&linear.apply(&some).unwrap());
+                    let expected: Vec<Vec<f32>> = [3, 399, 8].map(|row: usize| expected[row].clone()).to_vec();
+                    match linear.is_packed() || kind == WeightType::Q4K {
+                        true => assert_eq!(found, expected, "{kind:?} {norm_kind:?}, some rows"),
+                        false => assert_eq!(found.len(), expected.len()),
+                    }
+                    // Rows that somebody has wanted as they are serve products as well.
+                    let asked = Input::normed(Some(&norm), &x);
+                    assert_eq!(rows(asked.tensor().unwrap()), rows(&norm.forward(&x).unwrap()));
+                    assert_eq!(rows(&linear.apply(&asked).unwrap())[399], expected[1]);
+                }
+            }
+        }
+    }
+}

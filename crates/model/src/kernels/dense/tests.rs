@@ -16,7 +16,7 @@ fn pack(weight: &[f32], (input, output): (usize, usize)) -> Matrix {
 }
 
 fn product(matrix: &Matrix, x: &[f32], added: Added) -> Vec<f32> {
-    multiply(&matrix.prepare(x), &[(matrix, added)]).remove(0)
+    multiply(&matrix.prepare(x, None), &[(matrix, added)]).remove(0)
 }
 
 const SHAPES: [(usize, usize, usize); 7] =
@@ -50,7 +50,7 @@ fn together_as_alone() {
         let matrices = [7919, 101].map(|step| pack(&noise(input * output, step), (input, output)));
         let [first, second] = &matrices;
         let added = Added { bias: Some(&bias), rows: Some(&more) };
-        let together = multiply(&first.prepare(&x), &[(first, added), (second, Added::default())]);
+        let together = multiply(&first.prepare(&x, None), &[(first, added), (second, Added::default())]);
         let with_bias = product(first, &x, Added { bias: Some(&bias), rows: None });
         let with_more: Vec<f32> = with_bias.iter().zip(&more).map(|(product, more)| product + more).collect();
         assert_eq!(together, [with_more, product(second, &x, Added::default())], "{rows} {input} {output}");
@@ -72,7 +72,8 @@ fn gated_inside_as_behind() {
                 [0, 1].map(|which| product(&alone[which], &x, Added { bias: part(which), rows: None }));
             crate::kernels::gated::apply(Activation::Silu, &mut gate, &up);
             let next = pack(&noise(output, 11), (output, 1));
-            let (expected, found) = (next.prepare(&gate), gated(&joined, &joined.prepare(&x), bias, Activation::Silu));
+            let (expected, found) =
+                (next.prepare(&gate, None), gated(&joined, &joined.prepare(&x, None), bias, Activation::Silu));
             assert_eq!((found.rows, found.input), (rows, output));
             assert!(found.steps[..] == expected.steps[..], "{rows} {input} {output}");
         }

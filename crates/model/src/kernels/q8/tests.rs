@@ -22,7 +22,7 @@ fn quantise(weight: &[f32], (input, output): (usize, usize)) -> Option<Matrix> {
 }
 
 fn product(matrix: &Matrix, x: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
-    multiply(&matrix.prepare(x), &[(matrix, Added { bias, rows: None })]).remove(0)
+    multiply(&matrix.prepare(x, None), &[(matrix, Added { bias, rows: None })]).remove(0)
 }
 
 fn noise(count: usize, seed: u64) -> Vec<f32> {
@@ -269,7 +269,8 @@ fn gated_inside_as_behind() {
             let (mut gate, up) = (product(&first, &x, part(0)), product(&second, &x, part(1)));
             apply(Activation::Silu, &mut gate, &up);
             let Some(next) = quantise(&noise(output, 11), (output, 1)) else { return };
-            let (expected, found) = (next.prepare(&gate), gated(&joined, &joined.prepare(&x), bias, Activation::Silu));
+            let (expected, found) =
+                (next.prepare(&gate, None), gated(&joined, &joined.prepare(&x, None), bias, Activation::Silu));
             assert_eq!((found.rows, found.input), (rows, output));
             assert!(found.steps[..] == expected.steps[..], "{rows} rows, {input} x {output}");
         }
