@@ -3,6 +3,8 @@
 
 mod jobs;
 mod layers;
+mod resid;
+mod tiles;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,14 +14,17 @@ use neuro_model::{Decoder, Device};
 use neuro_path::LayerPath;
 
 use self::jobs::Job;
+use self::resid::{Resid, joined};
 use crate::strands::{Strand, cut};
 use crate::tokens::TokenTrie;
 use crate::{EngineError, Result, Stats};
 
-/// Rows that run through a layer together on a CPU: enough for its matmul, few enough for its caches.
+/// Rows that run through a layer together at most on a CPU: enough for its matmul, few enough for its caches.
 const CPU_TILE: usize = 512;
 /// The same on devices that want many rows at once.
 const DEVICE_TILE: usize = 8192;
+/// The part of that which is wanted: room for tiles of one flow to be equal and end where segments do.
+const WANTED: f64 = 0.75;
 /// What a row costs that leaves only keys and values behind, in rows.
 const UNASKED: f64 = 0.1;
 
@@ -54,7 +59,7 @@ pub(crate) struct Forest {
     strands: Vec<Strand>,
     trunk: usize,
     /// The residual stream of the prompts before layer 0, 1, …, `trunk`: each `(prompts, hidden)`.
-    resid: Vec<Tensor>,
+    resid: Vec<Resid>,
     /// Whether tokens will follow, so that keys and values must stay.
     keeps: bool,
     pub(crate) stats: Stats,
@@ -128,7 +133,7 @@ impl Forest {
                 && !demand.asked.is_empty()
                 && let Some(resid) = self.resid.get(demand.end + 1)
             {
-                *out = Some(select(resid, demand.asked.iter().copied())?);
+                *out = Some(resid.select(demand.asked.iter().copied())?);
             }
         }
         let ready: Vec<usize> =
@@ -166,17 +171,19 @@ impl Forest {
         Ok(delivered)
     }
 
-    fn tile(&self) -> usize {
-        tile_rows(self.decoder.device()).0
+    /// Rows that a tile should have, of those that cost all of a layer, and those that it may have.
+    fn tile(&self) -> (usize, usize) {
+        let (most, _) = tile_rows(self.decoder.device());
+        ((most as f64 * WANTED) as usize, most)
     }
 
     /// The residual stream at the beginning of a strand: from what its parent gives, from the trunk, or from the
     /// embedding.
-    fn begin(&mut self, strand: usize, job: &Job, parent: Option<(&Job, &Tensor)>) -> Result<Tensor> {
+    fn begin(&mut self, strand: usize, job: &Job, parent: Option<(&Job, &Resid)>) -> Result<Resid> {
         let Some(before) = self.strands[strand].parent else {
             let tokens: Vec<u32> = job.nodes.iter().map(|&node| self.tokens.token(node)).collect();
             let positions = job.nodes.iter().map(|&node| self.tokens.position(node));
-            let resid = self.decoder.embed_at(&tokens, positions)?;
+            let resid = Resid::of(self.decoder.embed_at(&tokens, positions)?)?;
             if job.prompts && self.trunk > 0 && self.resid.is_empty() {
                 self.resid.push(resid.clone());
             }
@@ -184,24 +191,21 @@ impl Forest {
         };
         // Prompts that the parent does not run in this sweep are the trunk's.
         let kept = job.prompts && parent.is_none_or(|(parent, _)| !parent.prompts);
-        let mut pieces = Vec::new();
+        let mut own = Resid::default();
         let mut rest = job.nodes.as_slice();
         if kept {
-            pieces.push(self.resid.get(before + 1).ok_or(EngineError::MissingState)?.clone());
+            own.extend(self.resid.get(before + 1).ok_or(EngineError::MissingState)?)?;
             rest = &job.nodes[self.prompts..];
         }
         if let Some((parent, resid)) = parent
             && !rest.is_empty()
         {
-            pieces.push(match rest.len() == parent.asked.len() {
-                true => resid.clone(),
-                false => select(resid, positions(rest, &parent.asked)?)?,
-            });
+            match rest.len() == parent.asked.len() {
+                true => own.extend(resid)?,
+                false => own.push(resid.select(positions(rest, &parent.asked)?)?)?,
+            }
         }
-        Ok(match pieces.as_slice() {
-            [one] => one.clone(),
-            several => Tensor::cat(several, 0)?,
-        })
+        Ok(own)
     }
 
     /// Hands over what was asked for behind a strand, and keeps the trunk's prompts.
@@ -214,19 +218,15 @@ impl Forest {
             let mut pieces = Vec::new();
             if !known.is_empty() {
                 let resid = self.resid.get(flow.strand + 1).ok_or(EngineError::MissingState)?;
-                pieces.push(select(resid, known.iter().copied())?);
+                pieces.push(resid.select(known.iter().copied())?);
             }
             if !new.is_empty() {
-                pieces.push(select(&flow.resid, positions(new, &job.asked)?)?);
+                pieces.push(flow.resid.select(positions(new, &job.asked)?)?);
             }
-            delivered[end] = match pieces.as_slice() {
-                [] => None,
-                [one] => Some(one.clone()),
-                several => Some(Tensor::cat(several, 0)?),
-            };
+            delivered[end] = if pieces.is_empty() { None } else { Some(joined(pieces)?) };
         }
         if flow.strand < self.trunk && job.prompts && self.resid.len() == flow.strand + 1 {
-            self.resid.push(flow.resid.narrow(0, 0, self.prompts)?);
+            self.resid.push(flow.resid.first(self.prompts)?);
         }
         Ok(())
     }
@@ -237,21 +237,11 @@ struct Flow {
     strand: usize,
     /// Index of the next visit of the strand.
     at: usize,
-    resid: Tensor,
+    resid: Resid,
 }
 
 /// Where the wanted nodes stand among the given ones, both ascending.
 fn positions(wanted: &[u32], nodes: &[u32]) -> Result<Vec<u32>> {
     let place = |node: &u32| nodes.binary_search(node).map(|place| place as u32).map_err(|_| EngineError::MissingState);
     wanted.iter().map(place).collect()
-}
-
-/// Some rows of a tensor.
-fn select(resid: &Tensor, rows: impl IntoIterator<Item = u32>) -> Result<Tensor> {
-    let rows: Vec<u32> = rows.into_iter().collect();
-    let is_run = rows.windows(2).all(|pair| pair[0] + 1 == pair[1]);
-    match rows.first() {
-        Some(&first) if is_run => Ok(resid.narrow(0, first as usize, rows.len())?),
-        _ => Ok(resid.index_select(&Tensor::new(rows, resid.device())?, 0)?),
-    }
 }

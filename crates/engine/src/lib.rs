@@ -17,6 +17,7 @@ mod head;
 mod likelihood;
 mod looping;
 mod plain;
+mod pool;
 mod sampling;
 mod softmax;
 mod stats;
@@ -33,7 +34,7 @@ pub use plain::Plain;
 pub use sampling::{Choice, ChoiceKey, LARGEST_FILTERED_LEAD, Rule, Sampling, choose};
 pub use stats::Stats;
 pub use strands::distinct_visits;
-pub use tokens::distinct_tokens;
+pub use tokens::{DistinctTokens, distinct_tokens};
 
 /// Result of the engine room.
 pub type Result<T> = std::result::Result<T, EngineError>;

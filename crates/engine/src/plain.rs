@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use candle_core::Tensor;
-use neuro_model::{Batch, Decoder, State};
+use neuro_model::{Batch, Decoder, Slot, State};
+
 use neuro_path::{LayerPath, Visit};
 
 use crate::generation::{Answer, GenerateOptions, NEAR_TIE, Prompt, StopReason, advance};
 use crate::likelihood::Scored;
+use crate::pool::on_pool;
+
 use crate::sampling::choose;
 use crate::softmax::log_probabilities;
 use crate::{EngineError, Result};
@@ -32,8 +35,15 @@ impl Plain {
             return Err(EngineError::DepthMismatch { expected, found });
         }
         let visits = path.visits();
-        let state = State::new(visits.len());
+        let mut state = State::new(visits.len());
+        // Tokens only ever come behind the newest.
+        state.slots.iter_mut().for_each(Slot::never_rewound);
         Ok(Self { decoder, visits, state, read: 0, span })
+    }
+
+    /// Bytes that the states of what was read take.
+    pub fn state_bytes(&self) -> usize {
+        self.state.slots.iter().map(Slot::bytes).sum()
     }
 
     /// Tokens read so far.
@@ -48,9 +58,14 @@ impl Plain {
 
     /// Reads on and gives the residual stream behind the path, `(tokens, hidden)`.
     fn resid(&mut self, tokens: &[u32]) -> Result<Tensor> {
-        let resid = self.decoder.embed_at(tokens, self.read..self.read + tokens.len())?;
+        let mut resid = self.decoder.embed_at(tokens, self.read..self.read + tokens.len())?;
         let batch = Batch::next(self.read, tokens.len(), self.span);
-        let resid = self.decoder.run(resid, &batch, &self.visits, &mut self.state.slots, &mut ())?;
+        let size = (tokens.len(), self.decoder.config().hidden_size);
+        for (visit, slot) in self.visits.iter().zip(&mut self.state.slots) {
+            let layer = self.decoder.layer(visit.layer)?;
+            let forward = || layer.forward(resid, &batch, visit, &mut [slot], &mut ());
+            resid = on_pool(self.decoder.device(), size, forward)?;
+        }
         self.read += tokens.len();
         Ok(resid)
     }

@@ -1,6 +1,6 @@
 //! The token trie: what prompts and texts have in common is there once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// Tells answers from prompts; no text is planned to be that long.
@@ -115,11 +115,29 @@ impl TokenTrie {
     }
 }
 
+/// What a set of texts comes to when what they begin with alike is read once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DistinctTokens {
+    /// Tokens.
+    pub tokens: usize,
+    /// Of those, the ones behind which texts go apart.
+    pub branches: usize,
+}
+
+impl DistinctTokens {
+    /// Of these texts.
+    pub fn of<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> Self {
+        let mut trie = TokenTrie::default();
+        texts.into_iter().for_each(|text| drop(trie.insert(0, text)));
+        let nodes: Vec<u32> = (0..trie.len() as u32).collect();
+        let branches: HashSet<u32> = trie.runs(&nodes).filter_map(|run| trie.parent(run[0])).collect();
+        Self { tokens: nodes.len(), branches: branches.len() }
+    }
+}
+
 /// Tokens that a set of texts comes to when what they begin with alike is read once.
 pub fn distinct_tokens<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> usize {
-    let mut trie = TokenTrie::default();
-    texts.into_iter().for_each(|text| drop(trie.insert(0, text)));
-    trie.len()
+    DistinctTokens::of(texts).tokens
 }
 
 #[cfg(test)]
@@ -143,5 +161,17 @@ mod tests {
         assert_eq!([trie.answer(1, 9), trie.answer(1, 9), trie.answer(2, 4)], [7, 7, 8]);
         trie.truncate(3);
         assert_eq!(trie.insert(0, &[7, 8, 5]), [0, 1, 3]);
+    }
+
+    #[test]
+    fn branches_are_counted_once() {
+        let count = |texts: &[&[u32]]| {
+            let DistinctTokens { tokens, branches } = DistinctTokens::of(texts.iter().copied());
+            (tokens, branches)
+        };
+        assert_eq!(count(&[]), (0, 0));
+        assert_eq!(count(&[&[1, 2, 3], &[1, 2, 3], &[1, 2]]), (3, 0));
+        // Three texts go apart behind 2, two behind 4, and one begins with another token.
+        assert_eq!(count(&[&[1, 2, 3], &[1, 2, 4, 5], &[1, 2, 6], &[1, 2, 4, 7], &[8]]), (8, 2));
     }
 }

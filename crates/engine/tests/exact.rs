@@ -4,36 +4,60 @@
 
 mod common;
 
-use common::{FIXTURES, decoder, options, prompt};
-use neuro_checkpoint::RopeScaling;
+use std::sync::Arc;
+
+use common::{FIXTURES, decoder, fixtures, options, prompt};
+use neuro_checkpoint::{LayerConfig, RopeScaling};
 use neuro_engine::{
     EngineError, GenerateOptions, Generation, Likelihood, Plain, Prompt, Rule, Sampling, Scored, StopReason,
 };
-use neuro_model::{Batch, Decoder, State};
+use neuro_model::{Batch, Decoder, State, recurrent_state_bytes, slot_bytes_per_token, slot_room};
 use neuro_path::{Block, LayerPath};
 use proptest::prelude::*;
+use proptest::test_runner::{TestCaseError, TestRunner};
 
 const NEW_TOKENS: usize = 6;
+/// Cases on each fixture, and on those that differ in what the engine could get wrong.
+const CASES: [u32; 2] = [2, 8];
 
-/// Blocks, several blocks, repeats, skips, reorders and damped visits of four layers, in any mixture.
-fn path() -> impl Strategy<Value = LayerPath> {
-    let block = (0..4usize, 1..=4usize).prop_map(|(i, j)| format!("({},{})", i.min(j - 1), j));
-    let layers = prop::collection::vec(0..4usize, 1..=8);
+/// Tries a property on every fixture; its cases follow from depth and vocabulary.
+fn on_every_fixture<S: Strategy>(
+    cases: impl Fn(usize, u32) -> S,
+    property: impl Fn(&str, &Arc<Decoder>, S::Value) -> Result<(), TestCaseError>,
+) {
+    for name in fixtures() {
+        let decoder = decoder(&name);
+        let (depth, vocab) = (decoder.config().num_layers(), decoder.config().vocab_size as u32);
+        let count = CASES[usize::from(FIXTURES.contains(&name.as_str()))];
+        let config = ProptestConfig { cases: count, failure_persistence: None, ..ProptestConfig::default() };
+        let tried = TestRunner::new(config).run(&cases(depth, vocab), |case| property(&name, &decoder, case));
+        tried.unwrap_or_else(|failure| panic!("{name}: {failure}"));
+    }
+}
+
+/// Blocks, several blocks, repeats, skips, reorders and damped visits of so many layers, at least four, in any mixture.
+fn path(depth: usize) -> impl Strategy<Value = LayerPath> {
+    let (last, before) = (depth - 1, depth - 2);
+    let block = (0..depth, 1..=depth).prop_map(|(i, j)| format!("({},{})", i.min(j - 1), j));
+    let layers = prop::collection::vec(0..depth, 1..=2 * depth);
     // Half of the paths begin like the baseline, so that the trunk is really used.
-    let mixed = (0..=4usize, layers).prop_map(|(shared, rest)| {
+    let mixed = (0..=depth, layers).prop_map(|(shared, rest)| {
         let layers: Vec<String> = (0..shared).chain(rest).map(|layer| layer.to_string()).collect();
         format!("layers:{}", layers.join(","))
     });
-    let other =
-        prop::sample::select(&["blocks:0,2;1,3", "0..3,2..3x2", "0..2,1{attn=0.5},3", "0..1,1x3{mlp=0},2..3"][..]);
-    prop_oneof![3 => block, 3 => mixed, 1 => other.prop_map(str::to_owned)]
-        .prop_map(|text| LayerPath::parse(&text, 4).unwrap())
+    let other = prop::sample::select(vec![
+        format!("blocks:0,2;1,{last}"),
+        format!("0..{last},{before}..{last}x2"),
+        format!("0..{before},1{{attn=0.5}},{last}"),
+        format!("0..1,1x3{{mlp=0}},2..{last}"),
+    ]);
+    prop_oneof![3 => block, 3 => mixed, 1 => other].prop_map(move |text| LayerPath::parse(&text, depth).unwrap())
 }
 
 /// Prompts that share beginnings, one of them perhaps the beginning of another, with continuations.
-fn prompts() -> impl Strategy<Value = Vec<(Vec<u32>, Vec<u32>)>> {
+fn prompts(vocab: u32) -> impl Strategy<Value = Vec<(Vec<u32>, Vec<u32>)>> {
     let tokens = |most: u32, lengths| prop::collection::vec(0..most, lengths);
-    let common = tokens(90, 0..=6);
+    let common = tokens(vocab, 0..=6);
     // Few different tokens, so that texts often go on alike.
     let own = prop::collection::vec((0..=6usize, tokens(3, 1..=7), tokens(3, 0..=4)), 1..=5);
     (common, own).prop_map(|(common, own)| {
@@ -49,19 +73,12 @@ fn rule() -> impl Strategy<Value = Rule> {
     prop::sample::select(vec![Rule::Greedy, Rule::Greedy, Rule::Sample(sampling)])
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// Any set of paths, prompts and groups: log-probabilities within 1e-4, texts equal.
-    #[test]
-    fn engine_is_the_plain_way(
-        name in prop::sample::select(&FIXTURES[..]),
-        paths in prop::collection::vec(path(), 1..=6),
-        prompts in prompts(),
-        group in 1..=6usize,
-        rule in rule(),
-    ) {
-        let decoder = decoder(name);
+/// Any set of paths, prompts and groups: log-probabilities within 1e-4, texts equal.
+#[test]
+fn engine_is_the_plain_way() {
+    let cases =
+        |depth: usize, vocab: u32| (prop::collection::vec(path(depth), 1..=6), prompts(vocab), 1..=6usize, rule());
+    on_every_fixture(cases, |name, decoder, (paths, prompts, group, rule)| {
         let scored: Vec<Scored> =
             prompts.iter().cloned().map(|(prompt, continuation)| Scored { prompt, continuation }).collect();
         let mut likelihood = Likelihood::new(decoder.clone(), &scored).unwrap();
@@ -71,7 +88,14 @@ proptest! {
                     let expected = Plain::logprobs(decoder.clone(), path, scored).unwrap();
                     prop_assert_eq!(expected.len(), found.len());
                     for (expected, found) in expected.iter().zip(&found) {
-                        prop_assert!((expected - found).abs() < 1e-4, "{} {}: {} against {}", name, path, found, expected);
+                        prop_assert!(
+                            (expected - found).abs() < 1e-4,
+                            "{} {}: {} against {}",
+                            name,
+                            path,
+                            found,
+                            expected
+                        );
                     }
                 }
             }
@@ -87,28 +111,66 @@ proptest! {
             for (path, found) in paths.iter().zip(generation.answers(paths, &options, &mut |_| true).unwrap()) {
                 for (prompt, found) in asked.iter().zip(found) {
                     let expected = Plain::answer(decoder.clone(), path, prompt, &options).unwrap();
-                    prop_assert_eq!((&found.tokens, found.stop), (&expected.tokens, expected.stop), "{} {}", name, path);
+                    prop_assert_eq!(
+                        (&found.tokens, found.stop),
+                        (&expected.tokens, expected.stop),
+                        "{} {}",
+                        name,
+                        path
+                    );
                     prop_assert!(found.sweeps <= expected.sweeps);
                 }
             }
         }
-    }
+        Ok(())
+    });
+}
 
-    /// The plain way, token by token, is the full forward pass of everything.
-    #[test]
-    fn plain_way_is_the_full_forward_pass(
-        name in prop::sample::select(&FIXTURES[..]),
-        path in path(),
-        tokens in prop::collection::vec(0..90u32, 2..=12),
-    ) {
-        let decoder = decoder(name);
+/// The plain way, token by token, is the full forward pass of everything.
+#[test]
+fn plain_way_is_the_full_forward_pass() {
+    let cases = |depth: usize, vocab: u32| (path(depth), prop::collection::vec(0..vocab, 2..=12));
+    on_every_fixture(cases, |name, decoder, (path, tokens)| {
         let logits: Vec<Vec<f32>> = decoder.logits(&tokens, &path.visits()).unwrap().to_vec2().unwrap();
-        let mut text = Plain::new(decoder, &path, tokens.len()).unwrap();
+        let mut text = Plain::new(decoder.clone(), &path, tokens.len()).unwrap();
         for (index, token) in tokens.iter().enumerate() {
             let found = text.read(&[*token]).unwrap();
             let difference = found.iter().zip(&logits[index]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
             prop_assert!(difference < 1e-4, "{} {}: {}", name, path, difference);
         }
+        Ok(())
+    });
+}
+
+/// A conversation keeps one state of each recurrent layer and little of what went into it, however long it grows, and reads
+/// on as if it had kept all.
+#[test]
+fn a_long_conversation_keeps_few_recurrent_states() {
+    const LENGTH: usize = 500;
+    for name in ["qwen3_next-default", "qwen3_5-nested"] {
+        let decoder = decoder(name);
+        let config = decoder.config();
+        let path = LayerPath::parse("(1,3)", config.num_layers()).unwrap();
+        let tokens: Vec<u32> = (0..LENGTH as u32).map(|position| (position * 37 + 5) % 97).collect();
+        let logits: Vec<Vec<f32>> = decoder.logits(&tokens, &path.visits()).unwrap().to_vec2().unwrap();
+        // A recurrent layer: some rows more than its convolution sees, and one state.
+        let most = |layer: &LayerConfig| match &layer.delta_net {
+            Some(delta_net) => slot_room(delta_net.taps + slot_room(0)),
+            None => slot_room(LENGTH),
+        };
+        let bytes = |layer: &LayerConfig| most(layer) * slot_bytes_per_token(layer) + recurrent_state_bytes(layer);
+        let most: usize = path.layers().iter().map(|&layer| bytes(&config.layers[layer])).sum();
+        let mut text = Plain::new(decoder.clone(), &path, LENGTH).unwrap();
+        let mut ends: Vec<usize> = vec![3, 150, 151, 260];
+        ends.extend(261..=LENGTH);
+        let mut start = 0;
+        for end in ends {
+            let found = text.read(&tokens[start..end]).unwrap();
+            let difference = found.iter().zip(&logits[end - 1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(difference < 1e-4, "{name} at {end}: {difference}");
+            start = end;
+        }
+        assert!(text.state_bytes() <= most, "{name}: {} of {most}", text.state_bytes());
     }
 }
 
@@ -117,7 +179,10 @@ proptest! {
 fn results_do_not_depend_on_grouping_or_order() {
     for name in FIXTURES {
         let decoder = decoder(name);
-        let mut paths: Vec<LayerPath> = neuro_path::triangle(4).map(|block: Block| block.path(4).unwrap()).collect();
+        let depth = decoder.config().num_layers();
+        let blocks = neuro_path::triangle(depth);
+        let mut paths: Vec<LayerPath> = blocks.map(|block: Block| block.path(depth).unwrap()).collect();
+
         let asked: Vec<Prompt> = (0..4).map(|shift| prompt(&[5, 9, 40 + shift, 3], NEW_TOKENS)).collect();
         let scored: Vec<Scored> =
             asked.iter().map(|prompt| Scored { prompt: prompt.tokens.clone(), continuation: vec![2, 7] }).collect();

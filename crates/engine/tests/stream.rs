@@ -6,7 +6,7 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{FIXTURES, fixture, options, prompt};
+use common::{fixture, fixtures, options, prompt};
 use neuro_checkpoint::Checkpoint;
 use neuro_engine::{Generation, Likelihood, Scored};
 use neuro_model::{Decoder, Device, WeightType};
@@ -18,22 +18,24 @@ fn stored(checkpoint: &Checkpoint, prefix: &str) -> u64 {
     names.map(|name| checkpoint.weights.view(name).unwrap().bytes.len() as u64).sum()
 }
 
-fn paths() -> Vec<LayerPath> {
-    neuro_path::triangle(4).map(|block| block.path(4).unwrap()).collect()
+fn paths(decoder: &Decoder) -> Vec<LayerPath> {
+    let depth = decoder.config().num_layers();
+    neuro_path::triangle(depth).map(|block| block.path(depth).unwrap()).collect()
 }
 
 #[test]
 fn streamed_weights_give_what_held_ones_do() {
-    for name in FIXTURES {
-        let checkpoint = Arc::new(Checkpoint::open(&fixture(name)).unwrap());
+    for name in fixtures() {
+        let checkpoint = Arc::new(Checkpoint::open(&fixture(&name)).unwrap());
         let held = Arc::new(Decoder::load(&checkpoint, &Device::Cpu).unwrap());
         let streamed = Arc::new(Decoder::stream(&checkpoint, &Device::Cpu, WeightType::F32));
         let results = [held, streamed].map(|decoder| {
             let scored = [Scored { prompt: vec![5, 9, 40, 3], continuation: vec![2, 7] }];
+            let paths = paths(&decoder);
             let mut likelihood = Likelihood::new(decoder.clone(), &scored).unwrap();
-            let logprobs = likelihood.logprobs(&paths(), &mut |_| true).unwrap();
+            let logprobs = likelihood.logprobs(&paths, &mut |_| true).unwrap();
             let mut generation = Generation::new(decoder, vec![prompt(&[5, 9, 40, 3], 4)]).unwrap();
-            (logprobs, generation.answers(&paths(), &options(), &mut |_| true).unwrap())
+            (logprobs, generation.answers(&paths, &options(), &mut |_| true).unwrap())
         });
         assert_eq!(results[0], results[1], "{name}");
     }
@@ -54,7 +56,7 @@ fn each_layer_is_read_once_per_sweep_and_the_head_once() {
     let tokens: Vec<u32> = (1..=40).collect();
     let scored = [Scored { prompt: vec![50], continuation: tokens.clone() }];
     let mut likelihood = Likelihood::new(decoder.clone(), &scored).unwrap();
-    likelihood.logprobs(&paths(), &mut |_| true).unwrap();
+    likelihood.logprobs(&paths(&decoder), &mut |_| true).unwrap();
     let sweeps = likelihood.stats().sweeps;
     assert_eq!(sweeps, 2);
     // The trunk reads every layer, and so do the second passes; behind the last one the first is read ahead in vain. The

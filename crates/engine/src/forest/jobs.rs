@@ -66,7 +66,7 @@ impl Forest {
 
     /// Settles the rows of a job and what each of them sees.
     fn pack(&mut self, strand: usize, job: &mut Job, demands: &[Demand]) -> Result<()> {
-        let (prompts, trunk, tile) = (self.prompts, self.trunk, self.tile());
+        let (prompts, trunk, (tile, _)) = (self.prompts, self.trunk, self.tile());
         let state = &mut self.strands[strand];
         let mut nodes: Vec<u32> = if job.prompts { (0..prompts as u32).collect() } else { Vec::new() };
         nodes.extend(&job.tokens);

@@ -6,7 +6,10 @@ use candle_core::Tensor;
 use neuro_model::{Batch, Part, Segment, Slot};
 
 use super::jobs::Job;
+use super::resid::{Resid, joined};
+use super::tiles::even_runs;
 use super::{Flow, Forest, UNASKED, Watch};
+use crate::pool::on_pool;
 use crate::{EngineError, Result};
 
 /// Adjacent segments of one flow in a tile.
@@ -34,7 +37,7 @@ impl Forest {
             let scales = scales(flow, self);
             (scales.attn.billionths(), scales.mlp.billionths())
         });
-        let mut outputs: Vec<Vec<Tensor>> = vec![Vec::new(); flows.len()];
+        let mut outputs: Vec<Resid> = vec![Resid::default(); flows.len()];
         let mut start = 0;
         while start < flows.len() {
             let visit = self.strands[flows[start].strand].visits[flows[start].at];
@@ -44,7 +47,10 @@ impl Forest {
                 let mut slots = self.slots(&flows, &tile);
                 let rows = batch.rows();
                 let mut taken: Vec<&mut Slot> = slots.iter_mut().collect();
-                let out = weights.forward(resid, &batch, &visit, &mut taken, &mut ());
+                let size = (rows, decoder.config().hidden_size);
+                let forward = || weights.forward(resid, &batch, &visit, &mut taken, &mut ());
+                let out = on_pool(decoder.device(), size, forward);
+
                 for (piece, slot) in tile.iter().zip(slots) {
                     let flow = &flows[piece.flow];
                     self.strands[flow.strand].slots[flow.at] = slot;
@@ -52,14 +58,12 @@ impl Forest {
                 let out = out?;
                 let mut first = 0;
                 for piece in &tile {
-                    if piece.asked > 0 {
-                        outputs[piece.flow].push(out.narrow(0, first, piece.asked)?);
-                    }
+                    outputs[piece.flow].push(out.narrow(0, first, piece.asked)?)?;
                     first += piece.asked;
                     let flow = &mut flows[piece.flow];
                     // What goes into the layer is let go flow by flow: never are all flows in memory twice.
                     if piece.segments.end == jobs[&flow.strand].segments.len() {
-                        self.step(flow, std::mem::take(&mut outputs[piece.flow]))?;
+                        self.step(flow, std::mem::take(&mut outputs[piece.flow]));
                     }
                 }
                 self.stats.layer_tokens += rows as u64;
@@ -71,59 +75,55 @@ impl Forest {
         }
         // Where there was nothing to run.
         for flow in flows.iter_mut().filter(|flow| jobs[&flow.strand].segments.is_empty()) {
-            self.step(flow, Vec::new())?;
+            self.step(flow, Resid::default());
         }
         Ok(flows)
     }
 
     /// Takes a flow behind its visit, from whose tiles these rows came.
-    fn step(&mut self, flow: &mut Flow, pieces: Vec<Tensor>) -> Result<()> {
+    fn step(&mut self, flow: &mut Flow, resid: Resid) {
         if !self.keeps {
             self.strands[flow.strand].slots[flow.at] = Slot::default();
         }
-        flow.resid = match pieces.as_slice() {
-            // Nothing is asked for behind it.
-            [] => Tensor::zeros((0, flow.resid.dim(1)?), flow.resid.dtype(), flow.resid.device())?,
-            [one] => one.clone(),
-            several => Tensor::cat(several, 0)?,
-        };
+        flow.resid = resid;
         flow.at += 1;
-        Ok(())
     }
 
-    /// Cuts the segments of the flows, in order, into tiles.
+    /// Cuts the segments of the flows, in order, into tiles. A flow of many rows has tiles of its own: what comes out of one
+    /// goes as it is into the next layer's. Of others a tile takes as many as it holds.
     fn tiles(&self, flows: &[Flow], range: std::ops::Range<usize>, jobs: &BTreeMap<usize, Job>) -> Vec<Vec<Piece>> {
-        let capacity = self.tile() as f64;
+        let (target, most) = self.tile();
+        let (target, most) = (target as f64, most as f64);
         let mut tiles: Vec<Vec<Piece>> = Vec::new();
         let mut filled = f64::INFINITY;
         for index in range {
             let flow = &flows[index];
             let is_last = flow.at + 1 == self.strands[flow.strand].visits.len();
-            let (mut row, mut open) = (0, false);
-            for (position, segment) in jobs[&flow.strand].segments.iter().enumerate() {
-                let asked = if is_last { segment.asked } else { segment.len };
-                let cost = asked as f64 + UNASKED * (segment.len - asked) as f64;
-                if filled + cost > capacity {
+            let segments = &jobs[&flow.strand].segments;
+            let asked = |segment: &Segment| if is_last { segment.asked } else { segment.len };
+            let cost = |segment: &Segment| asked(segment) as f64 + UNASKED * (segment.len - asked(segment)) as f64;
+            let costs: Vec<f64> = segments.iter().map(cost).collect();
+            let whole: f64 = costs.iter().sum();
+            let is_alone = whole > most / 2.0;
+            let runs =
+                if is_alone { even_runs(&costs, target, most) } else { std::iter::once(0..segments.len()).collect() };
+
+            let mut row = 0;
+            for run in runs.into_iter().filter(|run| !run.is_empty()) {
+                if is_alone || filled + whole > most {
                     tiles.push(Vec::new());
-                    (filled, open) = (0.0, false);
+                    filled = 0.0;
                 }
-                filled += cost;
-                let Some(tile) = tiles.last_mut() else { continue };
-                match tile.last_mut().filter(|_| open) {
-                    Some(piece) => {
-                        piece.segments.end = position + 1;
-                        piece.rows.end = row + segment.len;
-                        piece.asked += asked;
-                    }
-                    None => tile.push(Piece {
-                        flow: index,
-                        segments: position..position + 1,
-                        rows: row..row + segment.len,
-                        asked,
-                    }),
+                filled += whole;
+                let rows = row..row + segments[run.clone()].iter().map(|segment| segment.len).sum::<usize>();
+                row = rows.end;
+                let asked = segments[run.clone()].iter().map(asked).sum();
+                if let Some(tile) = tiles.last_mut() {
+                    tile.push(Piece { flow: index, segments: run, rows, asked });
                 }
-                open = true;
-                row += segment.len;
+            }
+            if is_alone {
+                filled = f64::INFINITY;
             }
         }
         tiles
@@ -141,13 +141,9 @@ impl Forest {
                 false => Segment { asked: segment.len, ..segment },
             });
             parts.push(Part { slot, segments: segments.collect() });
-            rows.push(flow.resid.narrow(0, piece.rows.start, piece.rows.len())?);
+            rows.push(flow.resid.range(piece.rows.clone())?);
         }
-        let resid = match rows.as_slice() {
-            [one] => one.clone(),
-            several => Tensor::cat(several, 0)?,
-        };
-        Ok((Batch::new(parts), resid))
+        Ok((Batch::new(parts), joined(rows)?))
     }
 
     /// Takes the slots of a tile out of their strands. Where no tokens will follow, they are let go behind their layer.

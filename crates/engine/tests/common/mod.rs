@@ -8,8 +8,20 @@ use neuro_checkpoint::Checkpoint;
 use neuro_engine::{GenerateOptions, Prompt, Rule};
 use neuro_model::{Decoder, Device};
 
-/// Fixtures of four layers that differ in what the engine could get wrong.
-pub(crate) const FIXTURES: [&str; 7] = [
+/// Every fixture that is a checkpoint.
+pub(crate) fn fixtures() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let checkpoints = entries.filter(|path| path.join("config.json").is_file());
+    let mut names: Vec<String> =
+        checkpoints.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    names.sort();
+    assert!(names.len() >= 40 && FIXTURES.iter().all(|name| names.iter().any(|found| found == name)), "{names:?}");
+    names
+}
+
+/// Fixtures that differ in what the engine could get wrong: spans, windows, norms, recurrent states, rounds of a stack.
+pub(crate) const FIXTURES: [&str; 8] = [
     "llama-default",
     "llama-dynamic-above",
     "qwen2-dynamic-below-window",
@@ -17,6 +29,7 @@ pub(crate) const FIXTURES: [&str; 7] = [
     "mistral-window",
     "qwen3_next-default",
     "qwen3_5-nested",
+    "ouro-two-rounds",
 ];
 
 pub(crate) fn fixture(name: &str) -> PathBuf {
