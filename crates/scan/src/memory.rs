@@ -4,7 +4,9 @@ use std::sync::OnceLock;
 
 use neuro_checkpoint::{DecoderConfig, LayerConfig, Memory};
 use neuro_engine::{HEAD_ROWS, tile_rows};
-use neuro_model::{STATE_ROWS, WeightBytes, WeightType, recurrent_state_bytes, slot_bytes_per_token, slot_room};
+use neuro_model::{
+    STATE_ROWS, WeightBytes, WeightType, product_scratch_bytes, recurrent_state_bytes, slot_bytes_per_token, slot_room,
+};
 use neuro_path::LayerPath;
 use neuro_probe::Scoring;
 
@@ -17,8 +19,6 @@ mod tests;
 
 pub(crate) use cut::cut;
 
-/// Rows that run through an MLP at once on a CPU.
-const MLP_ROWS: u64 = 256;
 /// Threads whose scratch is counted, and what attention packs in each: at most so much, or else one head's part of the
 /// longest text.
 const THREADS: u64 = 16;
@@ -45,8 +45,8 @@ pub(crate) struct Costs {
     work: [u64; 2],
     /// Rows at once, asked for and in all.
     tile: [u64; 2],
-    /// Bytes that the widest MLP takes beside.
-    mlp: u64,
+    /// Bytes that products of the widest layer take beside.
+    products: u64,
     /// Bytes of scores for one query and one key, where they are written out; none where attention keeps them.
     scores: u64,
     /// Bytes of keys and values that one head sees of a token.
@@ -85,14 +85,12 @@ impl Costs {
         let config = subject.config();
         let bytes = WeightBytes::of(config, weight_type);
         let float = size_of::<f32>() as u64;
-        let Widths { q, slot, state, mlp, heads, head_dim } = Widths::of(config);
+        let Widths { q, slot, state, heads, head_dim } = Widths::of(config);
         // Keys, or values, which are half of what a slot holds.
         let kv = slot.div_ceil(2);
         let hidden = config.hidden_size as u64;
         let on_cpu = subject.device().is_cpu();
         let (asked, all) = tile_rows(subject.device());
-        // Gate, up and their product; the inputs of both projections once more where they are padded.
-        let mlp = float.saturating_mul(4 * mlp + 2 * hidden);
         Self {
             resid: float.saturating_mul(hidden),
             visit: float.saturating_mul(slot),
@@ -102,7 +100,7 @@ impl Costs {
             // and in the order in which products read it.
             work: [float.saturating_mul(7 * hidden + 3 * q + 6 * kv), float.saturating_mul(3 * hidden + 6 * kv)],
             tile: [asked as u64, all as u64],
-            mlp: mlp.saturating_mul(if on_cpu { MLP_ROWS } else { asked as u64 }),
+            products: product_scratch_bytes(config, weight_type, on_cpu, asked),
             scores: if on_cpu { 0 } else { 3 * float * heads },
             head_dim: (2 * float).saturating_mul(head_dim),
             logits: (HEAD_ROWS as u64 * float).saturating_mul(config.vocab_size as u64),
@@ -144,7 +142,7 @@ impl Costs {
         let kept = match scoring {
             Scoring::Likelihood => 0,
             Scoring::Generation => {
-                let each = self.slot(volume.read).saturating_add(self.states(volume.texts, volume.read));
+                let each = self.slot(volume.read).saturating_add(self.states(volume, volume.read));
                 self.trunk.saturating_mul(each)
             }
         };
@@ -153,8 +151,29 @@ impl Costs {
 
     /// Bytes of the recurrent states that are kept of some texts at one visit: where each begins to differ from the others,
     /// behind its prompt and at its end, and on the way to there.
-    fn states(&self, texts: u64, rows: u64) -> u64 {
-        self.state.saturating_mul(texts.saturating_mul(3).saturating_add(rows / STATE_ROWS as u64))
+    fn states(&self, volume: Volume, rows: u64) -> u64 {
+        let of_texts = volume.texts.saturating_mul(2).saturating_add(volume.branches);
+        self.state.saturating_mul(of_texts.saturating_add(rows / STATE_ROWS as u64))
+    }
+
+    /// Bytes of the recurrent states that a tile has while its layer runs, beside those that slots keep.
+    fn states_at_once(&self, paths: u64, volume: Volume, scoring: Scoring) -> u64 {
+        let paths = paths.max(1);
+        let count = match scoring {
+            // Of each text that grows the next one, before it takes the place of the last; of prompts those from which
+            // several go on, where a tile meets them again.
+            Scoring::Generation => {
+                let growing = paths.saturating_mul(volume.texts).min(self.tile[0]);
+                growing.saturating_add(volume.branches.saturating_mul(2))
+            }
+            // Nothing is kept behind the layer: of each flow those from which several texts go on, and those of long
+            // texts on the way.
+            Scoring::Likelihood => {
+                let flows = paths.min(self.tile[1] / volume.read.max(1) + 2);
+                flows.saturating_mul(volume.branches.saturating_add(volume.read / STATE_ROWS as u64))
+            }
+        };
+        self.state.saturating_mul(count)
     }
 
     /// Bytes of a slot of so many rows.
@@ -172,10 +191,10 @@ impl Costs {
             Scoring::Likelihood => 0,
             Scoring::Generation => {
                 let rows = volume.read.saturating_add(volume.new);
-                let each = self.slot(rows).saturating_add(self.states(volume.texts, rows));
+                let each = self.slot(rows).saturating_add(self.states(volume, rows));
                 let own_slots = own.saturating_mul(each);
                 // New tokens run through the trunk's layers as well.
-                let each = self.visit.saturating_mul(volume.new).saturating_add(self.states(volume.texts, volume.new));
+                let each = self.visit.saturating_mul(volume.new).saturating_add(self.states(volume, volume.new));
                 let shared = (path.len() as u64 - own).saturating_mul(each);
                 own_slots.saturating_add(shared)
             }
@@ -188,14 +207,14 @@ impl Costs {
         let rows = paths.max(1).saturating_mul(volume.read.max(volume.new));
         let [asked, all] = self.tile.map(|tile| tile.min(rows));
         let scores = self.scores.saturating_mul(volume.longest);
-        let tile = asked.saturating_mul(self.work[0].saturating_add(scores)).saturating_add(self.mlp);
+        let tile = asked.saturating_mul(self.work[0].saturating_add(scores)).saturating_add(self.products);
         let tile = tile.max(all.saturating_mul(self.work[1]));
-        // A flow's rows behind the layer, first in pieces and then joined; its slot before and after growing.
-        let flow = volume.read.max(asked).min(rows).saturating_mul(2 * self.resid + 3 * self.visit);
+        // A flow's rows behind the layer; its slot before and after growing.
+        let flow = volume.read.max(asked).min(rows).saturating_mul(self.resid + 3 * self.visit);
         let scratch = self.visit.saturating_mul(volume.longest).min(PACKED);
         let scratch = THREADS.saturating_mul(scratch.max(self.head_dim.saturating_mul(volume.longest)));
-        // The states of two flows in one tile, and what threads work on.
-        let recurrent = self.states(volume.texts, volume.read).saturating_mul(2).saturating_add(self.state);
+        // And what threads work on.
+        let recurrent = self.states_at_once(paths, volume, scoring).saturating_add(self.state);
         let layer = tile.saturating_add(flow).saturating_add(scratch).saturating_add(recurrent);
         let texts = match scoring {
             Scoring::Likelihood => 0,
@@ -257,7 +276,6 @@ struct Widths {
     slot: u64,
     /// Bytes of a recurrent state.
     state: u64,
-    mlp: u64,
     heads: u64,
     head_dim: u64,
 }
@@ -272,10 +290,7 @@ impl Widths {
             }),
             slot: largest(|layer| slot_bytes_per_token(layer) / size_of::<f32>()),
             state: largest(recurrent_state_bytes),
-            mlp: largest(|layer| {
-                let shared = layer.mlp.experts.as_ref().and_then(|experts| experts.shared);
-                layer.mlp.intermediate_size.max(shared.map_or(0, |mlp| mlp.intermediate_size))
-            }),
+
             heads: largest(|layer| layer.attention.heads),
             head_dim: largest(|layer| layer.attention.head_dim),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use neuro_engine::{distinct_tokens, distinct_visits};
+use neuro_engine::{DistinctTokens, distinct_visits};
 use neuro_path::LayerPath;
 
 use crate::prompt::Asked;
@@ -20,6 +20,8 @@ pub(crate) struct Volume {
     pub(crate) longest: u64,
     /// Texts.
     pub(crate) texts: u64,
+    /// Tokens behind which texts go apart.
+    pub(crate) branches: u64,
 }
 
 impl Volume {
@@ -27,12 +29,15 @@ impl Volume {
         let asked: Vec<&Asked> = asked.into_iter().collect();
         let texts: Vec<Vec<u32>> = asked.iter().flat_map(|asked| asked.reads()).collect();
         let sum = |part: fn(&Asked) -> usize| asked.iter().map(|asked| part(asked) as u64).sum();
+        let DistinctTokens { tokens, branches } = DistinctTokens::of(texts.iter().map(Vec::as_slice));
         Self {
-            read: distinct_tokens(texts.iter().map(Vec::as_slice)) as u64,
+            read: tokens as u64,
+
             new: sum(|asked| asked.limit),
             asked: sum(|asked| asked.scored().max(asked.limit)),
             longest: asked.iter().map(|asked| asked.span() as u64).max().unwrap_or(0),
             texts: texts.len() as u64,
+            branches: branches as u64,
         }
     }
 }
@@ -110,7 +115,8 @@ mod tests {
         assert_eq!(layers(group_walks(&[path("0..5,2..3x2")])), [[2, 3], [2, 3]]);
         assert_eq!(layers(group_walks(&[path("0..5,3..5"), path("0..4,1,1,5")])), [vec![1, 3, 4, 5], vec![1, 5]]);
         let volume = Volume::of(&[asked(&[1, 2, 3], 4), asked(&[1, 2, 5, 6], 1)]);
-        assert_eq!(volume, Volume { read: 5, new: 5, asked: 5, longest: 7, texts: 2 });
+        assert_eq!(volume, Volume { read: 5, new: 5, asked: 5, longest: 7, texts: 2, branches: 1 });
+
         assert_eq!(unit_work(&paths[0], volume), 6 * 5 + 5);
     }
 

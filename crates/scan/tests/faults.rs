@@ -11,7 +11,8 @@ use std::sync::atomic::AtomicBool;
 use common::{Model, request, rows, samples, tight};
 use neuro_path::{Block, LayerPath};
 use neuro_record::{Row, RunData};
-use neuro_scan::{Observer, OpenOptions, Paths, ScanRequest, Subject, measure, plan, run};
+use neuro_scan::{Observer, OpenOptions, Paths, ScanRequest, Subject, WeightType, measure, plan, run};
+
 use serde_json::{Value, json};
 
 static GO: AtomicBool = AtomicBool::new(false);
@@ -114,26 +115,33 @@ fn weights_that_break_while_they_are_streamed_end_the_run_and_leave_it_whole() {
 
 /// Layer 2 adds 2·10³⁸ to the residual stream whatever it reads: once is finite, twice is not. Only paths that run it
 /// twice are spoilt, in the pass that makes it twice, and those that are run with them in one group are what they are alone.
+/// That holds for every type, also where a product rounds what it reads to integers.
 #[test]
 fn a_path_that_overflows_in_its_second_pass_leaves_its_group_alone() {
-    let model = Model::plain().with(&json!({"model_type": "qwen2", "architectures": ["Qwen2ForCausalLM"]}));
-    model.store(|name, values| match name {
-        "model.layers.2.self_attn.v_proj.weight" => values.fill(0.0),
-        "model.layers.2.self_attn.v_proj.bias" => values.fill(1.0),
-        "model.layers.2.self_attn.o_proj.weight" => values.fill(2e38 / 16.0),
-        _ => {}
+    let model = Model::plain().with(&json!({"attention_bias": true}));
+    model.store(|name, values| {
+        if name == "model.layers.2.self_attn.o_proj.bias" {
+            values.fill(2e38);
+        }
     });
-    let subject = open(&model);
-    let probes = ["math:likelihood", "math"];
-    let plan_all = plan(&subject, &request(&probes, 2)).unwrap();
+    for weight_type in WeightType::ALL {
+        let options = OpenOptions { weight_type, ..OpenOptions::default() };
+        let probes: &[&str] =
+            if weight_type == WeightType::F32 { &["math:likelihood", "math"] } else { &["math:likelihood"] };
+        overflows_alone(&Subject::open(model.dir.path(), &options).unwrap(), probes);
+    }
+}
+
+fn overflows_alone(subject: &Subject, probes: &[&str]) {
+    let plan_all = plan(subject, &request(probes, 2)).unwrap();
     assert!(plan_all.info().plan.groups.iter().all(|groups| groups.len() == 2), "all but the baseline in one group");
-    let together = measure(&subject, &plan_all, &mut (), &GO).unwrap().data;
+    let together = measure(subject, &plan_all, &mut (), &GO).unwrap().data;
     let mut spoilt = 0;
     for path in plan_all.paths() {
         let twice = path.layers().iter().filter(|&&layer| layer == 2).count() > 1;
         let alone =
-            ScanRequest { paths: Paths::List(vec![path.clone()]), include_baseline: false, ..request(&probes, 2) };
-        let alone = measure(&subject, &plan(&subject, &alone).unwrap(), &mut (), &GO).unwrap().data;
+            ScanRequest { paths: Paths::List(vec![path.clone()]), include_baseline: false, ..request(probes, 2) };
+        let alone = measure(subject, &plan(subject, &alone).unwrap(), &mut (), &GO).unwrap().data;
         for sample in &alone.samples {
             let same = |other: &&neuro_record::Sample| {
                 (&other.path, &other.probe, &other.question) == (&sample.path, &sample.probe, &sample.question)

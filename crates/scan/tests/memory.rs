@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "common/peak.rs"]
+mod meter;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
-use common::{Model, request, samples, with_phantom};
-use neuro_checkpoint::Memory;
+use common::{Model, request, samples, tight, with_phantom};
+
+use meter::peak;
 use neuro_path::Block;
 use neuro_record::{RunData, Sample};
 use neuro_scan::{Observer, OpenOptions, Paths, ScanRequest, Subject, measure, plan};
@@ -26,25 +28,6 @@ impl Observer for Notes {
     }
 }
 
-/// Runs some work and returns what it gives with the process's peak of anonymous memory, where the system tells.
-fn peak<T>(work: impl FnOnce() -> T) -> (T, Option<u64>) {
-    let (peak, done) = (AtomicU64::new(0), AtomicBool::new(false));
-    let look = || peak.fetch_max(Memory::anonymous_of_this_process().unwrap_or(0), Ordering::Relaxed);
-    let result = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                look();
-                std::thread::sleep(Duration::from_millis(1));
-            }
-        });
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        done.store(true, Ordering::Relaxed);
-        result
-    });
-    let peak = peak.into_inner();
-    (result.unwrap(), (peak > 0).then_some(peak))
-}
-
 /// What one budget gives: the data, whether the weights were streamed, and chunks and groups of each probe.
 struct Found {
     data: RunData,
@@ -52,14 +35,15 @@ struct Found {
     portions: Vec<(usize, usize)>,
 }
 
+fn asked() -> ScanRequest {
+    let blocks = [(0, 6), (0, 2), (1, 5), (2, 3), (3, 6), (4, 5)].map(|(i, j)| Block::new(i, j, DEPTH).unwrap());
+    let paths = Paths::List(blocks.map(|block| block.path(DEPTH).unwrap()).to_vec());
+    ScanRequest { paths, ..with_phantom(request(&["math:likelihood", "phantom"], 4)) }
+}
+
 fn scan(model: &Model, budget: u64) -> Found {
     let subject = Subject::open(model.dir.path(), &OpenOptions::default()).unwrap();
-    let blocks = [(0, 6), (0, 2), (1, 5), (2, 3), (3, 6), (4, 5)].map(|(i, j)| Block::new(i, j, DEPTH).unwrap());
-    let request = ScanRequest {
-        paths: Paths::List(blocks.map(|block| block.path(DEPTH).unwrap()).to_vec()),
-        memory_bytes: Some(budget),
-        ..with_phantom(request(&["math:likelihood", "phantom"], 4))
-    };
+    let request = ScanRequest { memory_bytes: Some(budget), ..asked() };
     let plan = plan(&subject, &request).unwrap();
     let mut notes = Notes::default();
     let data = measure(&subject, &plan, &mut notes, &AtomicBool::new(false)).unwrap().data;
@@ -90,7 +74,10 @@ fn any_budget_is_kept_and_gives_the_same_results() {
     model.store(|_, _| {});
     // From tight to roomy, because an allocator keeps what it was given.
     let mut all = Vec::new();
-    for budget in [100 * MIB, 140 * MIB, 1024 * MIB] {
+    let subject = Subject::open(model.dir.path(), &OpenOptions::default()).unwrap();
+    let least = tight(&subject, &asked()).memory_bytes.unwrap();
+    drop(subject);
+    for budget in [least, 140 * MIB, 1024 * MIB] {
         let (found, peak) = peak(|| scan(&model, budget));
         println!(
             "{} MiB: peak {:?} MiB, streamed {}, {:?}",

@@ -26,7 +26,7 @@ pub(crate) struct Cut {
 pub(crate) fn cut(probe: &Probe, asked: &[Asked], paths: &[LayerPath], costs: &Costs, budget: u64) -> Result<Cut> {
     let scoring = probe.scoring();
     let greediest = paths.iter().max_by_key(|path| {
-        (costs.of(path, Volume { read: 1, new: 1, asked: 1, longest: 1, texts: 1 }, scoring), path.len())
+        (costs.of(path, Volume { read: 1, new: 1, asked: 1, longest: 1, texts: 1, branches: 0 }, scoring), path.len())
     });
     let Some(greediest) = greediest else { return Ok(Cut { chunks: Vec::new(), groups: Vec::new() }) };
     let reserve = costs.reserve(budget);

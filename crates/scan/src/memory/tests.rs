@@ -12,7 +12,7 @@ const COSTS: Costs = Costs {
     state: 0,
     work: [0, 0],
     tile: [0, 0],
-    mlp: 0,
+    products: 0,
     scores: 0,
     head_dim: 0,
     logits: 1000,
@@ -52,6 +52,29 @@ fn questions_fill_a_chunk_and_paths_a_group() {
     let roomy = cut(1000 + 5 * (question + own)).unwrap();
     assert_eq!((roomy.chunks, roomy.groups), (vec![[0, 5]], vec![[0, 1], [1, 3], [3, 4]]));
     assert_eq!(cut(u64::MAX).unwrap().groups, [[0, 1], [1, 4]]);
+}
+
+/// Where nothing is kept behind a layer, states are those of a tile's flows, whatever the number of paths and texts; where
+/// they are kept, every text of every path has its own.
+#[test]
+fn recurrent_states_count_where_they_are_kept() {
+    let costs = Costs { state: 1 << 20, tile: [512, 5120], ..COSTS };
+    let paths: Vec<LayerPath> = neuro_path::triangle(4).map(|block| block.path(4).unwrap()).collect();
+    let volume = Volume { read: 2000, new: 320, asked: 320, longest: 120, texts: 32, branches: 3 };
+    let states = |paths: &[LayerPath], scoring| {
+        let with = costs.group(paths, volume, scoring);
+        (with - Costs { state: 0, ..costs }.group(paths, volume, scoring)) >> 20
+    };
+    // Four flows at once, each with 3 states at branches and 2000 / 64 on the way; and one that is worked on.
+    assert_eq!(states(&paths, Scoring::Likelihood), 4 * (3 + 31) + 1);
+    assert_eq!(states(&paths[..2], Scoring::Likelihood), 2 * (3 + 31) + 1);
+    // Two texts' worth for each text of each visit, the branches, and one for each 64 rows. Of the trunk's visits only the
+    // new tokens are a path's own. Beside them as many as texts that grow at once, and branches met again.
+    let (own, shared) = (2 * 32 + 3 + 2320 / 64, 2 * 32 + 3 + 320 / 64);
+    let path = &paths[1];
+    let visits = own_visits(path) as u64;
+    let kept = visits * own + (path.len() as u64 - visits) * shared;
+    assert_eq!(states(std::slice::from_ref(path), Scoring::Generation), kept + 32 + 2 * 3 + 1);
 }
 
 #[test]
