@@ -29,7 +29,7 @@ use weight::Weight;
 
 /// Rows of a dense product: more at once are slower, because what they need leaves the caches; fewer are, because the
 /// weights are brought into order anew each time.
-const DENSE_TILE: usize = 512;
+const DENSE_TILE: usize = 576;
 
 /// candle's fast quantised kernels want the inner dimension in whole super-blocks.
 pub(crate) const SUPER_BLOCK: usize = 256;
@@ -270,7 +270,6 @@ fn spoilt(x: &Tensor, y: Tensor) -> Result<Tensor> {
 }
 
 /// Exactly so many.
-
 fn as_many<T, const N: usize>(all: Vec<T>) -> Result<[T; N]> {
     let found = all.len();
     let all = all.try_into();

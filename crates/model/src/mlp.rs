@@ -10,7 +10,7 @@ use crate::source::{Kernels, ParameterSource, WeightType};
 
 /// Rows that go through the whole MLP at once: what lies between the projections then stays near the processor, and
 /// the memory for it is used again instead of being asked for.
-const TILE: usize = 512;
+const TILE: usize = 576;
 /// The same for candle's quantised products, which take no more rows at once.
 const QUANTISED_TILE: usize = Linear::QUANTISED_TILE;
 

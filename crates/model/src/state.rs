@@ -170,7 +170,6 @@ pub fn slot_bytes_per_token(layer: &LayerConfig) -> usize {
 /// Bytes of one state of a recurrent layer; 0 where a layer has none. A slot keeps at most one for each row that was gone on
 /// from, and of a text that grows token by token one at its end and one for each [`STATE_ROWS`] rows; one that is
 /// [never rewound](Slot::never_rewound) keeps one.
-
 pub fn recurrent_state_bytes(layer: &LayerConfig) -> usize {
     layer.delta_net.as_ref().map_or(0, |delta_net| state_lines(delta_net) * size_of::<Line>())
 }
