@@ -1,11 +1,10 @@
 //! Logits, a few rows at a time.
 
 use candle_core::{Storage, Tensor};
-use neuro_model::{Decoder, Head, ModelError};
+use neuro_model::{Decoder, ModelError};
 use rayon::prelude::*;
 
 use crate::Result;
-use crate::pool::on_pool;
 
 /// Rows of the head that are computed at once: a row of logits can be 600 kB.
 pub const HEAD_ROWS: usize = 64;
@@ -17,13 +16,9 @@ pub(crate) fn read_logits<T: Send>(
     resid: &Tensor,
     read: impl Fn(usize, &[f32]) -> T + Sync,
 ) -> Result<Vec<T>> {
-    let head = decoder.head()?;
-    on_pool(decoder.device(), resid.dims2().map_err(ModelError::from)?, || read_with(&head, resid, &read))
-}
-
-fn read_with<T: Send>(head: &Head, resid: &Tensor, read: &(impl Fn(usize, &[f32]) -> T + Sync)) -> Result<Vec<T>> {
     let (rows, _hidden) = resid.dims2().map_err(ModelError::from)?;
     let mut results = Vec::with_capacity(rows);
+    let head = decoder.head()?;
     for first in (0..rows).step_by(HEAD_ROWS) {
         let logits = head.logits(&resid.narrow(0, first, HEAD_ROWS.min(rows - first))?.contiguous()?)?.contiguous()?;
         let (_rows, vocab) = logits.dims2().map_err(ModelError::from)?;

@@ -17,7 +17,6 @@ mod head;
 mod likelihood;
 mod looping;
 mod plain;
-mod pool;
 mod sampling;
 mod softmax;
 mod stats;

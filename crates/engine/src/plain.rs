@@ -9,7 +9,6 @@ use neuro_path::{LayerPath, Visit};
 
 use crate::generation::{Answer, GenerateOptions, NEAR_TIE, Prompt, StopReason, advance};
 use crate::likelihood::Scored;
-use crate::pool::on_pool;
 
 use crate::sampling::choose;
 use crate::softmax::log_probabilities;
@@ -58,14 +57,9 @@ impl Plain {
 
     /// Reads on and gives the residual stream behind the path, `(tokens, hidden)`.
     fn resid(&mut self, tokens: &[u32]) -> Result<Tensor> {
-        let mut resid = self.decoder.embed_at(tokens, self.read..self.read + tokens.len())?;
+        let resid = self.decoder.embed_at(tokens, self.read..self.read + tokens.len())?;
         let batch = Batch::next(self.read, tokens.len(), self.span);
-        let size = (tokens.len(), self.decoder.config().hidden_size);
-        for (visit, slot) in self.visits.iter().zip(&mut self.state.slots) {
-            let layer = self.decoder.layer(visit.layer)?;
-            let forward = || layer.forward(resid, &batch, visit, &mut [slot], &mut ());
-            resid = on_pool(self.decoder.device(), size, forward)?;
-        }
+        let resid = self.decoder.run(resid, &batch, &self.visits, &mut self.state.slots, &mut ())?;
         self.read += tokens.len();
         Ok(resid)
     }

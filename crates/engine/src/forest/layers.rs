@@ -9,7 +9,6 @@ use super::jobs::Job;
 use super::resid::{Resid, joined};
 use super::tiles::even_runs;
 use super::{Flow, Forest, UNASKED, Watch};
-use crate::pool::on_pool;
 use crate::{EngineError, Result};
 
 /// Adjacent segments of one flow in a tile.
@@ -47,9 +46,7 @@ impl Forest {
                 let mut slots = self.slots(&flows, &tile);
                 let rows = batch.rows();
                 let mut taken: Vec<&mut Slot> = slots.iter_mut().collect();
-                let size = (rows, decoder.config().hidden_size);
-                let forward = || weights.forward(resid, &batch, &visit, &mut taken, &mut ());
-                let out = on_pool(decoder.device(), size, forward);
+                let out = weights.forward(resid, &batch, &visit, &mut taken, &mut ());
 
                 for (piece, slot) in tile.iter().zip(slots) {
                     let flow = &flows[piece.flow];
