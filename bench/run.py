@@ -2,6 +2,7 @@
 
     python3 bench/run.py [a] [b] [c] [d] [e] [f] [g] [--quick | --paths N] [--out FILE]
 
+Parts a to e when none is named.
 Ours and the peers take turns in one run on the same prompts; a part whose input is missing is skipped by name. Raw
 numbers go to target/bench/results.json as they come. See bench/README.md.
 """
@@ -27,6 +28,8 @@ PARTS = {
     "g": "drafts on a phantom",
 }
 TYPES = ("f32", "q8_0")
+# What runs when no part is named.
+COMPARISON = "abcde"
 # Whole triangles that a part needs, (type, scoring).
 NEEDS = {
     "a": [("f32", "generation"), ("f32", "likelihood")],
@@ -39,8 +42,8 @@ NEEDS = {
 SHORT, LONG = (0, 0), (3, 21)
 QUICK_BLOCKS = 2
 # The types of the author's worker, and on which part of the blocks each is timed: one in so many. On processors without
-# bfloat16 units that type takes three times as long, and the line through four blocks says so as well as twelve.
-PEER_TYPES = {"float32": 1, "bfloat16": 3}
+# bfloat16 units that type takes three times as long, and the line through two blocks says so as well as twelve.
+PEER_TYPES = {"float32": 1, "bfloat16": 6}
 # Decoding is timed so often on every path, ours and the peer in turns.
 DECODE_ROUNDS = 3
 # What a screening may take of all layer-tokens; few questions need more, and get it.
@@ -179,7 +182,7 @@ def phantom(run, ours):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="a to g; all when none is named")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="a to g; a to e when none is named")
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
         "--quick", action="store_true", help="few paths, to see that everything runs; no numbers to keep"
@@ -195,7 +198,7 @@ def main():
     unknown = [part for part in arguments.parts if part not in PARTS]
     if unknown:
         parser.error(f"unknown part {unknown[0]}; parts are " + ", ".join(f"{k} ({v})" for k, v in PARTS.items()))
-    parts = arguments.parts or list(PARTS)
+    parts = arguments.parts or list(COMPARISON)
     WORK.mkdir(parents=True, exist_ok=True)
     run = Run(arguments.out, parts, arguments.quick, arguments.paths)
     prompts_file = prompts()

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from settings import CACHE, DECODE_TOKENS, DEPTH, REPOSITORY, SEED, SHAPE, TARGET, WORK, layers, write_json
@@ -200,29 +199,21 @@ class Llama:
         python(self.maker, "make_gguf.py", checkpoint(), self.base)
 
     def measure(self, block):
-        """Rewrites the file along the path and answers all prompts on it; rewriting is timed apart."""
-        path = layers(block, DEPTH)
-        file = WORK / "path.gguf"
-        file.unlink(missing_ok=True)
-        start = time.perf_counter()
-        order = ",".join(map(str, path))
-        python(self.maker, "make_gguf.py", checkpoint(), file, "--base", self.base, "--layers", order)
-        rewrite = time.perf_counter() - start
-        result = self.run(file)
-        file.unlink()
-        return {"block": list(block), "visits": len(path), "rewrite_seconds": rewrite, **result}
+        """Answers all prompts on the file rewritten along the path; the rewriting is not timed."""
+        return self.along(block)
 
     def decode(self, block):
         """Token after token behind the first prompt, on the file rewritten along the path."""
-        path = layers(block, DEPTH)
-        file = WORK / f"decode-{block[0]}-{block[1]}.gguf"
-        if block == (0, 0):
-            file = self.base
-        else:
-            order = ",".join(map(str, path))
+        return self.along(block, "--decode", DECODE_TOKENS)
+
+    def along(self, block, *options):
+        path, file = layers(block, DEPTH), self.base
+        if block != (0, 0):
+            file = WORK / f"path-{block[0]}-{block[1]}.gguf"
             if not file.exists() or file.stat().st_mtime < self.base.stat().st_mtime:
+                order = ",".join(map(str, path))
                 python(self.maker, "make_gguf.py", checkpoint(), file, "--base", self.base, "--layers", order)
-        return {"block": list(block), "visits": len(path), **self.run(file, "--decode", DECODE_TOKENS)}
+        return {"block": list(block), "visits": len(path), **self.run(file, *options)}
 
     def rates(self):
         return self.run(self.base, "--rates")
