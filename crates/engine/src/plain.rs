@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use candle_core::Tensor;
 use neuro_model::{Batch, Decoder, Slot, State};
-
 use neuro_path::{LayerPath, Visit};
 
 use crate::generation::{Answer, GenerateOptions, NEAR_TIE, Prompt, StopReason, advance};
 use crate::likelihood::Scored;
-
 use crate::sampling::choose;
 use crate::softmax::log_probabilities;
 use crate::{EngineError, Result};

@@ -182,7 +182,6 @@ fn results_do_not_depend_on_grouping_or_order() {
         let depth = decoder.config().num_layers();
         let blocks = neuro_path::triangle(depth);
         let mut paths: Vec<LayerPath> = blocks.map(|block: Block| block.path(depth).unwrap()).collect();
-
         let asked: Vec<Prompt> = (0..4).map(|shift| prompt(&[5, 9, 40 + shift, 3], NEW_TOKENS)).collect();
         let scored: Vec<Scored> =
             asked.iter().map(|prompt| Scored { prompt: prompt.tokens.clone(), continuation: vec![2, 7] }).collect();

@@ -143,7 +143,6 @@ impl Attention {
             (None, Projections::Plain(plain)) => plain[0].apply(x)?,
             (None, Projections::Latent(latent)) => latent.queries(x.tensor()?)?,
         };
-
         let (q, gate) = self.without_gates(q)?;
         let q = self.normed(q, heads, &self.q_norm)?;
         let q = self.rope.forward(q, &angles)?.reshape((rows, heads * head_dim))?;

@@ -7,9 +7,7 @@ use neuro_checkpoint::{Checkpoint, DecoderConfig, POSITIONS};
 
 use crate::kernels::cap::scale_and_cap;
 use crate::kernels::values::change;
-
 use crate::linear::{Input, Linear};
-
 use crate::norm::Norm;
 use crate::source::{Kernels, ParameterSource};
 use crate::{ModelError, Result};

@@ -83,7 +83,6 @@ pub enum ModelError {
     },
 
     /// A recurrent state of one kind where another is needed.
-
     #[error("a slot of a recurrent layer was filled by other kernels than those that go on from it; give each its own")]
     ForeignState,
 

@@ -98,7 +98,6 @@ impl Experts {
             let row = |&(row, _): &(usize, f32)| &values[row * hidden..(row + 1) * hidden];
             let taken: Vec<f32> = takers.iter().flat_map(row).copied().collect();
             let taken = Tensor::from_vec(taken, (takers.len(), hidden), x.device())?;
-
             let given = expert.forward(&Input::new(&taken))?.contiguous()?;
             let Some(given) = Values::of(&given) else { return self.composed(x) };
             for (&(row, weight), given) in takers.iter().zip(given.get().chunks_exact(hidden)) {

@@ -14,7 +14,6 @@ use crate::kernels::norm;
 use crate::kernels::values::Values;
 use crate::linear::Input;
 use crate::mixer::Mixer;
-
 use crate::mlp::Mlp;
 use crate::norm::Norm;
 use crate::rope::Rope;
@@ -155,8 +154,11 @@ impl DecoderLayer {
         let read = match (is_parallel, before_mlp, batch.asked()) {
             (true, None, None) => read,
             (true, None, Some(asked)) => read.select(asked)?,
-            (true, norm, _) => Input::normed(norm.as_ref(), &resid_asked),
-            (false, norm, _) => Input::normed(norm.as_ref(), &resid_mid),
+            (_, norm, _) => {
+                // Its buffers wait to be used again.
+                drop(read);
+                Input::normed(norm.as_ref(), if is_parallel { &resid_asked } else { &resid_mid })
+            }
         };
         if tap.is_idle() && after_mlp.is_none() && is_one(mlp_scale, branch_scale) {
             return mlp.forward_onto(&read, &resid_mid);

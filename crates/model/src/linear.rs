@@ -7,7 +7,6 @@ use crate::kernels::norm::add_to_rows;
 use crate::kernels::product::{self, Added};
 use crate::kernels::values::Values;
 use crate::kernels::{dense, q8};
-
 use crate::source::{ParameterSource, WeightType};
 
 // Named in full because an example builds this file in at another place.

@@ -9,7 +9,6 @@ use crate::batch::Batch;
 use crate::delta_net::DeltaNet;
 use crate::layer::sum;
 use crate::linear::Input;
-
 use crate::rope::Rope;
 use crate::source::{Kernels, ParameterSource};
 use crate::state::Slot;

@@ -4,7 +4,6 @@ use neuro_checkpoint::{Activation, MlpConfig};
 use crate::Result;
 use crate::kernels::gated::{activate, gated_joined};
 use crate::kernels::values::{Values, change};
-
 use crate::linear::{Gated, Input, Linear};
 use crate::source::{Kernels, ParameterSource, WeightType};
 

@@ -3,7 +3,6 @@ use neuro_checkpoint::NormKind;
 
 use crate::Result;
 use crate::kernels::norm::{RowNorm, layer_norm, rms_norm};
-
 use crate::kernels::values::Values;
 use crate::source::{Kernels, ParameterSource};
 

@@ -5,14 +5,12 @@ use std::f64::consts::TAU;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Tensor;
-
 use neuro_checkpoint::{RopeConfig, RopeScaling};
 
 use crate::Result;
 use crate::batch::Batch;
 use crate::kernels::rope;
 use crate::kernels::values::change;
-
 use crate::source::Kernels;
 
 /// Rotates queries and keys. Shared by all layers of one [`RopeConfig`]; its tables grow as positions are met.

@@ -4,7 +4,6 @@ use neuro_checkpoint::{DecoderConfig, DeltaNetConfig, LatentConfig, LayerConfig,
 
 use crate::linear::{Gated, Linear};
 use crate::mlp::Mlp;
-
 use crate::source::WeightType;
 
 /// Bytes that a layer's products take beside the rows that go into a layer and come out of its branches, when so many rows
@@ -127,7 +126,6 @@ impl WeightBytes {
             None => layers[index],
         });
         let head = linear(hidden, vocab, false) + norm;
-
         let shared = |mlp: &MlpConfig| mlp.experts.as_ref().and_then(|experts| experts.shared);
         let widest = |mlp: &MlpConfig| mlp.intermediate_size.max(shared(mlp).map_or(0, |mlp| mlp.intermediate_size));
         let mlp = config.layers.iter().map(|layer| widest(&layer.mlp)).max().unwrap_or(0);

@@ -32,7 +32,6 @@ impl Volume {
         let DistinctTokens { tokens, branches } = DistinctTokens::of(texts.iter().map(Vec::as_slice));
         Self {
             read: tokens as u64,
-
             new: sum(|asked| asked.limit),
             asked: sum(|asked| asked.scored().max(asked.limit)),
             longest: asked.iter().map(|asked| asked.span() as u64).max().unwrap_or(0),
@@ -116,7 +115,6 @@ mod tests {
         assert_eq!(layers(group_walks(&[path("0..5,3..5"), path("0..4,1,1,5")])), [vec![1, 3, 4, 5], vec![1, 5]]);
         let volume = Volume::of(&[asked(&[1, 2, 3], 4), asked(&[1, 2, 5, 6], 1)]);
         assert_eq!(volume, Volume { read: 5, new: 5, asked: 5, longest: 7, texts: 2, branches: 1 });
-
         assert_eq!(unit_work(&paths[0], volume), 6 * 5 + 5);
     }
 

@@ -12,7 +12,6 @@ use common::{Model, request, rows, samples, tight};
 use neuro_path::{Block, LayerPath};
 use neuro_record::{Row, RunData};
 use neuro_scan::{Observer, OpenOptions, Paths, ScanRequest, Subject, WeightType, measure, plan, run};
-
 use serde_json::{Value, json};
 
 static GO: AtomicBool = AtomicBool::new(false);

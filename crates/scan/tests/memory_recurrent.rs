@@ -63,7 +63,6 @@ fn a_budget_is_kept_where_layers_are_recurrent() {
     let (narrow, roomy) = all.split_at(2);
     for ((probe, narrow), (_, roomy)) in narrow.iter().zip(roomy) {
         let (narrow, roomy) = (samples(narrow), samples(roomy));
-
         assert_eq!(narrow.len(), roomy.len());
         for (narrow, roomy) in narrow.iter().zip(&roomy) {
             assert_eq!((&narrow.answer, &narrow.stop), (&roomy.answer, &roomy.stop), "{probe}: {}", narrow.path);

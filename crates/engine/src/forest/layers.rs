@@ -47,7 +47,6 @@ impl Forest {
                 let rows = batch.rows();
                 let mut taken: Vec<&mut Slot> = slots.iter_mut().collect();
                 let out = weights.forward(resid, &batch, &visit, &mut taken, &mut ());
-
                 for (piece, slot) in tile.iter().zip(slots) {
                     let flow = &flows[piece.flow];
                     self.strands[flow.strand].slots[flow.at] = slot;

@@ -12,7 +12,6 @@ use rayon::prelude::*;
 use super::buffers::{Buffer, Buffers, Reused};
 use super::lanes::{LANES, Lanes, Line};
 use super::norm::{RowNorm, normed};
-
 use super::pages::Plain;
 use super::panels::{Order, Panels};
 use super::plan::Costs;

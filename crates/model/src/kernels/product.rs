@@ -77,7 +77,6 @@ pub(crate) fn rows_bytes<P: Packed>(rows: usize, input: usize) -> usize {
 }
 
 /// What is added to a product.
-
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Added<'a> {
     /// `(out)`

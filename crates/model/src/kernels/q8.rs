@@ -11,7 +11,6 @@ use rayon::prelude::*;
 use super::buffers::{Buffer, Buffers, Reused};
 use super::lanes::LANES;
 use super::norm::{RowNorm, normed};
-
 use super::pages::Plain;
 use super::panels::{Order, Panels};
 use super::plan::Costs;

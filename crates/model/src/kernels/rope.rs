@@ -84,7 +84,6 @@ mod tests {
                 (0..head_dim).for_each(|feature| paired[place(feature)] = before[feature]);
             }
             rotate(&mut paired, width, head_dim, Angles { interleaved: true, ..angles });
-
             for (paired, x) in paired.chunks(head_dim).zip(x.chunks(head_dim)) {
                 assert!((0..head_dim).all(|feature| (paired[place(feature)] - x[feature]).abs() < 1e-6));
             }
