@@ -23,8 +23,8 @@ use crate::{EngineError, Result, Stats};
 const CPU_TILE: usize = 576;
 /// The same on devices that want many rows at once.
 const DEVICE_TILE: usize = 8192;
-/// The part of that which is wanted: room for tiles of one flow to be equal and end where segments do.
-const WANTED: f64 = 8.0 / 9.0;
+/// Tiles should have a part of this less: room for those of one flow to be equal and end where segments do.
+const SPARE: usize = 9;
 /// What a row costs that leaves only keys and values behind, in rows.
 const UNASKED: f64 = 0.1;
 
@@ -174,7 +174,7 @@ impl Forest {
     /// Rows that a tile should have, of those that cost all of a layer, and those that it may have.
     fn tile(&self) -> (usize, usize) {
         let (most, _) = tile_rows(self.decoder.device());
-        ((most as f64 * WANTED) as usize, most)
+        (most - most / SPARE, most)
     }
 
     /// The residual stream at the beginning of a strand: from what its parent gives, from the trunk, or from the

@@ -33,7 +33,7 @@ pub use plain::Plain;
 pub use sampling::{Choice, ChoiceKey, LARGEST_FILTERED_LEAD, Rule, Sampling, choose};
 pub use stats::Stats;
 pub use strands::distinct_visits;
-pub use tokens::{DistinctTokens, distinct_tokens};
+pub use tokens::DistinctTokens;
 
 /// Result of the engine room.
 pub type Result<T> = std::result::Result<T, EngineError>;

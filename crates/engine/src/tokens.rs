@@ -135,11 +135,6 @@ impl DistinctTokens {
     }
 }
 
-/// Tokens that a set of texts comes to when what they begin with alike is read once.
-pub fn distinct_tokens<'a>(texts: impl IntoIterator<Item = &'a [u32]>) -> usize {
-    DistinctTokens::of(texts).tokens
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

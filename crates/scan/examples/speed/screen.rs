@@ -4,7 +4,7 @@ use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
 
-use neuro_engine::{Likelihood, Scored, Stats, distinct_tokens};
+use neuro_engine::{DistinctTokens, Likelihood, Scored, Stats};
 use neuro_model::Decoder;
 use neuro_path::LayerPath;
 use neuro_stats::{Race, RaceError, RaceOptions};
@@ -67,7 +67,7 @@ pub(crate) fn run(
 /// Layer-tokens of each path on these questions, asked together: its own work, and for the baseline the trunk.
 fn costs(questions: &[Question], paths: &[LayerPath]) -> Vec<f64> {
     let reads: Vec<Vec<u32>> = questions.iter().map(Question::reads).collect();
-    let tokens = distinct_tokens(reads.iter().map(Vec::as_slice)).max(1);
+    let tokens = DistinctTokens::of(reads.iter().map(Vec::as_slice)).tokens.max(1);
     let shared =
         |path: &LayerPath| LayerPath::baseline(path.depth()).map_or(0, |baseline| path.shared_prefix(&baseline));
     let trunk = paths.iter().map(shared).max().unwrap_or(0);
