@@ -11,7 +11,7 @@ use crate::{Plan, Result, ScanError, Subject};
 
 /// Questions that the look takes; fewer where the plan's first chunk, and so the memory budget, holds fewer.
 const QUESTIONS: usize = 8;
-/// Paths that the look takes at once, of middle length.
+/// Paths that the look takes at once, of middle length; fewer where the memory budget holds fewer.
 const PATHS: usize = 4;
 /// A look as short as this is taken twice: the first one also warms up threads, caches and tables.
 const SHORT: Duration = Duration::from_millis(500);
@@ -32,21 +32,27 @@ struct Look {
 pub fn estimate(subject: &Subject, plan: &Plan) -> Result<Duration> {
     let mut by_length: Vec<usize> = (0..plan.paths.len()).collect();
     by_length.sort_by_key(|&path| own_visits(&plan.paths[path]));
-    let middle = by_length.len() / 2;
+    let half = by_length.len() / 2;
     let few = by_length.len().min(PATHS);
-    let from = middle.saturating_sub(few / 2).min(by_length.len() - few);
-    let paths: Vec<LayerPath> = by_length[from..from + few].iter().map(|&path| plan.paths[path].clone()).collect();
+    let from = half.saturating_sub(few / 2).min(by_length.len() - few);
+    let middle: Vec<LayerPath> = by_length[from..from + few].iter().map(|&path| plan.paths[path].clone()).collect();
     let layers = trunk_layers(&plan.paths);
     let mut seconds = 0.0;
     for (index, (probe, asked)) in plan.probes.iter().zip(&plan.asked).enumerate() {
         let Some(few) = questions(&plan.chunks[index]) else { continue };
+        let (small, whole) = (Volume::of(&asked[..few]), Volume::of(asked));
+        let fits = |paths: &[LayerPath]| plan.costs.fit(paths, small, probe.scoring(), plan.info.plan.memory_bytes);
+        let mut paths = middle.as_slice();
+        while paths.len() > 1 && !fits(paths) {
+            paths = &paths[..paths.len() / 2];
+        }
         let asking = Asking::new(subject, probe, plan.sampling, plan.residence)?;
         let look = || -> std::result::Result<Look, EngineError> {
             let begin = Instant::now();
             let mut session = asking.session(&(0..few).collect::<Vec<_>>(), asked)?;
             session.trunk(layers, &mut |_| true)?;
             let trunk = begin.elapsed();
-            let raw = session.run(&paths, &mut |_| true)?;
+            let raw = session.run(paths, &mut |_| true)?;
             let answered = |raw: &Raw| match raw {
                 Raw::Answers(answers) => answers.iter().map(|answer| answer.tokens.len()).sum(),
                 Raw::Logprobs(_) => 0,
@@ -62,7 +68,6 @@ pub fn estimate(subject: &Subject, plan: &Plan) -> Result<Duration> {
                 last: probe.questions()[few - 1].id.clone(),
                 source: Box::new(source),
             })?;
-        let (small, whole) = (Volume::of(&asked[..few]), Volume::of(asked));
         // Answers as long as those of the look, for every question and path.
         let new = look.answered as f64 / (few * paths.len()) as f64;
         let work = |path: &LayerPath, volume: Volume, questions: usize| {

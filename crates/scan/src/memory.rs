@@ -14,19 +14,12 @@ use crate::work::{Volume, own_visits, trunk_layers};
 use crate::{Residence, Subject};
 
 mod cut;
+mod passing;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cut::cut;
 
-/// Threads whose scratch is counted, and what attention packs in each: at most so much, or else one head's part of the
-/// longest text.
-const THREADS: u64 = 16;
-const PACKED: u64 = 1 << 20;
-/// What a generated token takes as text: its node, its place among the nodes, and what came behind it.
-const TEXT: u64 = 200;
-/// Generated tokens that are remembered at most.
-const REMEMBERED: u64 = 1 << 20;
 /// What the process holds before is counted in steps of this size, so that equal scans are planned alike.
 const BASE_STEP: u64 = 16 << 20;
 /// Memory that the allocator keeps beside what is in use.
@@ -156,26 +149,6 @@ impl Costs {
         self.state.saturating_mul(of_texts.saturating_add(rows / STATE_ROWS as u64))
     }
 
-    /// Bytes of the recurrent states that a tile has while its layer runs, beside those that slots keep.
-    fn states_at_once(&self, paths: u64, volume: Volume, scoring: Scoring) -> u64 {
-        let paths = paths.max(1);
-        let count = match scoring {
-            // Of each text that grows the next one, before it takes the place of the last; of prompts those from which
-            // several go on, where a tile meets them again.
-            Scoring::Generation => {
-                let growing = paths.saturating_mul(volume.texts).min(self.tile[0]);
-                growing.saturating_add(volume.branches.saturating_mul(2))
-            }
-            // Nothing is kept behind the layer: of each flow those from which several texts go on, and those of long
-            // texts on the way.
-            Scoring::Likelihood => {
-                let flows = paths.min(self.tile[1] / volume.read.max(1) + 2);
-                flows.saturating_mul(volume.branches.saturating_add(volume.read / STATE_ROWS as u64))
-            }
-        };
-        self.state.saturating_mul(count)
-    }
-
     /// Bytes of a slot of so many rows.
     fn slot(&self, rows: u64) -> u64 {
         self.visit.saturating_mul(usize::try_from(rows).map_or(u64::MAX, |rows| slot_room(rows) as u64))
@@ -202,37 +175,11 @@ impl Costs {
         streams.saturating_add(states)
     }
 
-    /// Bytes that are taken while something is computed: a tile and the flow that it is cut from, or the head.
-    fn passing(&self, paths: u64, volume: Volume, scoring: Scoring) -> u64 {
-        let rows = paths.max(1).saturating_mul(volume.read.max(volume.new));
-        let [asked, all] = self.tile.map(|tile| tile.min(rows));
-        let scores = self.scores.saturating_mul(volume.longest);
-        let tile = asked.saturating_mul(self.work[0].saturating_add(scores)).saturating_add(self.products);
-        let tile = tile.max(all.saturating_mul(self.work[1]));
-        // A flow's rows behind the layer; its slot before and after growing.
-        let flow = volume.read.max(asked).min(rows).saturating_mul(self.resid + 3 * self.visit);
-        let scratch = self.visit.saturating_mul(volume.longest).min(PACKED);
-        let scratch = THREADS.saturating_mul(scratch.max(self.head_dim.saturating_mul(volume.longest)));
-        // And what threads work on.
-        let recurrent = self.states_at_once(paths, volume, scoring).saturating_add(self.state);
-        let layer = tile.saturating_add(flow).saturating_add(scratch).saturating_add(recurrent);
-        let texts = match scoring {
-            Scoring::Likelihood => 0,
-            Scoring::Generation => TEXT.saturating_mul(self.paths.saturating_mul(volume.new).min(REMEMBERED)),
-        };
-        let (layer, head) = match self.weights {
-            Weights::Held { .. } => (layer, self.logits),
-            Weights::Streamed { layer: weights, head } => {
-                (layer.saturating_add(weights), self.logits.saturating_add(head))
-            }
-        };
-        layer.max(head).saturating_add(texts)
-    }
-
     /// Bytes that a group of paths needs on top of the weights that are held and the trunk of its questions.
     pub(crate) fn group(&self, paths: &[LayerPath], volume: Volume, scoring: Scoring) -> u64 {
         let states = paths.iter().fold(0_u64, |sum, path| sum.saturating_add(self.of(path, volume, scoring)));
-        states.saturating_add(self.passing(paths.len() as u64, volume, scoring))
+        let visits = paths.iter().map(LayerPath::len).max().unwrap_or(0);
+        states.saturating_add(self.passing([paths.len(), visits].map(|count| count as u64), volume, scoring))
     }
 
     /// Bytes that a group of paths over some questions needs.
@@ -290,7 +237,6 @@ impl Widths {
             }),
             slot: largest(|layer| slot_bytes_per_token(layer) / size_of::<f32>()),
             state: largest(recurrent_state_bytes),
-
             heads: largest(|layer| layer.attention.heads),
             head_dim: largest(|layer| layer.attention.head_dim),
         }

@@ -3,9 +3,10 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
-use common::{Model, request, tight};
+use common::{Model, request, samples, tight};
 use neuro_probe::Terminator;
 use neuro_record::RunData;
 use neuro_scan::{Plan, ScanRequest, Subject, measure, plan};
@@ -111,17 +112,33 @@ fn answers_are_those_of_greedy_decoding_from_the_beginning() {
     }
 }
 
+/// Random budgets from the least on: however questions and paths are cut, scores and texts stay.
 #[test]
-fn chunks_do_not_change_scores() {
+fn no_budget_changes_scores_or_texts() {
     let model = Model::plain();
     let subject = model.open();
-    let (_, whole) = measured(&subject, "math:likelihood", 5, None);
-    let little = tight(&subject, &request(&["math:likelihood"], 5)).memory_bytes;
-    let (single, parts) = measured(&subject, "math:likelihood", 5, little);
-    assert!(single.info().plan.chunks[0].len() > 2);
-    for (a, b) in whole.rows.iter().zip(&parts.rows) {
-        assert_eq!((&a.path, a.n), (&b.path, b.n));
-        assert!((a.score - b.score).abs() < 1e-6);
+    let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+    for probe in ["math:likelihood", "math"] {
+        let (_, whole) = measured(&subject, probe, 5, None);
+        let least = tight(&subject, &request(&[probe], 5)).memory_bytes.unwrap();
+        let mut cuts = BTreeSet::new();
+        for round in 0..8 {
+            // xorshift64, Marsaglia 2003
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let budget = if round == 0 { least } else { least + random % least };
+            let (plan, parts) = measured(&subject, probe, 5, Some(budget));
+            let stored = &plan.info().plan;
+            assert!(round > 0 || stored.chunks[0].len() > 2);
+            cuts.insert((stored.chunks.clone(), stored.groups.clone()));
+            for (a, b) in samples(&whole).iter().zip(samples(&parts)) {
+                assert_eq!((&a.path, &a.question, &a.answer), (&b.path, &b.question, &b.answer), "{budget}");
+                assert!((a.score - b.score).abs() < 1e-6, "{budget}: {}", a.path);
+            }
+            assert_eq!(whole.samples.len(), parts.samples.len());
+        }
+        assert!(cuts.len() > 3, "{probe}: {cuts:?}");
     }
 }
 

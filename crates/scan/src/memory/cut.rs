@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use neuro_path::LayerPath;
-use neuro_probe::Probe;
+use neuro_probe::{Probe, Scoring};
 
 use super::{Costs, SLACK};
 use crate::prompt::Asked;
@@ -78,6 +78,11 @@ pub(crate) fn cut(probe: &Probe, asked: &[Asked], paths: &[LayerPath], costs: &C
 }
 
 impl Costs {
+    /// Whether a group of paths over some questions fits into a budget.
+    pub(crate) fn fit(&self, paths: &[LayerPath], volume: Volume, scoring: Scoring, budget: u64) -> bool {
+        self.needed(paths, volume, scoring) <= budget - self.reserve(budget)
+    }
+
     /// What of a budget goes to what the process holds already. Never more than half: who gives so little wants it tried.
     fn reserve(&self, budget: u64) -> u64 {
         self.base.saturating_add(SLACK).min(budget / 2)

@@ -77,6 +77,21 @@ fn recurrent_states_count_where_they_are_kept() {
     assert_eq!(states(std::slice::from_ref(path), Scoring::Generation), kept + 32 + 2 * 3 + 1);
 }
 
+/// A text that is read once more, because two tokens are too close to call, has states of its own along all of its path.
+#[test]
+fn texts_that_are_read_once_more_count() {
+    let path = LayerPath::parse("(0,4)", 4).unwrap();
+    let volume = Volume { read: 1000, new: 20, asked: 20, longest: 1020, texts: 1, branches: 0 };
+    let passing = |visit: u64, scoring| {
+        let costs = Costs { visit, resid: 0, logits: 0, ..COSTS };
+        costs.group(std::slice::from_ref(&path), volume, scoring) - costs.of(&path, volume, scoring)
+    };
+    // Beside what each of 16 threads packs: a flow's slot before and after growing, or eight visits' slots of the whole text.
+    assert_eq!(passing(100, Scoring::Likelihood), 16 * 1020 * 100 + 3 * 1000 * 100);
+    let texts = 4 * 20 * 200;
+    assert_eq!(passing(100, Scoring::Generation), 16 * 1020 * 100 + 8 * 1020 * 100 + texts);
+}
+
 #[test]
 fn a_group_without_room_is_halved_until_there_is() {
     let paths: Vec<LayerPath> = neuro_path::triangle(3).map(|block| block.path(3).unwrap()).collect();

@@ -121,6 +121,14 @@ pub fn tight(subject: &Subject, base: &ScanRequest) -> ScanRequest {
     }
 }
 
+/// The request with so much memory that nothing need be cut, and no more.
+pub fn binding(subject: &Subject, base: &ScanRequest) -> ScanRequest {
+    let with = |bytes| ScanRequest { memory_bytes: Some(bytes), ..base.clone() };
+    let plan = neuro_scan::plan(subject, &with(1 << 40)).unwrap();
+    // Beside what is planned: what the process holds before, and what an allocator keeps.
+    with(plan.summary().memory_needed_bytes + plan.info().plan.held_bytes + (32 << 20))
+}
+
 /// Rows without what may differ between two runs, in an order of their own.
 pub fn rows(data: &RunData) -> Vec<Row> {
     let timeless = |row: &Row| Row { seconds: None, seconds_kind: None, ..row.clone() };
