@@ -1,6 +1,7 @@
 //! A model's files, one after the other, into the cache.
 
 use std::path::Path;
+use std::time::Instant;
 
 use crate::Result;
 use crate::cache::Repository;
@@ -117,7 +118,7 @@ impl Fetch<'_> {
         let is_here = || blob.metadata().is_ok_and(|found| found.len() == first.size);
         let mut announced = first.clone();
         let mut tries = Tries::new(TRIES, self.settings.pause);
-        let (mut furthest, mut damages) = (0, 0);
+        let (mut furthest, mut since, mut damages) = (0, Instant::now(), 0);
         let mut kept: Option<Partial> = None;
         while !is_here() {
             let mut reached = 0;
@@ -137,15 +138,16 @@ impl Fetch<'_> {
                 }
                 Err(failure) => failure,
             };
-            // What comes again and again from the beginning is no progress.
-            if reached > furthest {
-                furthest = reached;
+            // What comes again and again from the beginning, or too slowly, is no progress.
+            let gained = reached.saturating_sub(furthest);
+            if gained > 0 && self.settings.pace.is_kept(gained, since.elapsed()) {
+                (furthest, since) = (reached, Instant::now());
                 tries.forgive();
             }
             if failure.is_damage() {
                 partial.discard()?;
                 // All of it was removed, so that the beginning is progress again; but not without end.
-                (furthest, damages) = (0, damages + 1);
+                (furthest, since, damages) = (0, Instant::now(), damages + 1);
                 if damages == CHANGES {
                     return Err(failure.into_error());
                 }

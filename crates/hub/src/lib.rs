@@ -26,6 +26,8 @@ mod name;
 #[cfg(feature = "download")]
 mod net;
 #[cfg(feature = "download")]
+mod pace;
+#[cfg(feature = "download")]
 mod partial;
 #[cfg(feature = "download")]
 mod retry;
@@ -39,7 +41,7 @@ mod wanted;
 pub use error::{Denial, HubError};
 pub use find::{Event, Need, Snapshot, find};
 pub use name::HubName;
-pub use settings::{Settings, Token};
+pub use settings::{Pace, Settings, Token};
 
 /// What this room's functions give.
 pub type Result<T> = std::result::Result<T, HubError>;

@@ -53,7 +53,7 @@ impl Client {
         let url = self.url(&format!("/api/models/{}/revision/{revision}?blobs=true", name.repository()))?;
         let reply = self.ask(Request::Get(0), &url, name, WHAT)?;
         let mut bytes = Vec::new();
-        if let Err(error) = reply.body.into_reader().take(LARGEST + 1).read_to_end(&mut bytes) {
+        if let Err(error) = self.read(reply.body).take(LARGEST + 1).read_to_end(&mut bytes) {
             let (host, what, problem) = (self.host().to_owned(), WHAT.to_owned(), error.to_string());
             return Err(Failure::Passing { error: HubError::Unreachable { host, what, problem }, wait: None });
         }

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use ureq::http::{HeaderMap, StatusCode, Uri, header};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, BodyReader};
 
 use crate::error::{Denial, HubError};
 use crate::name::HubName;
+use crate::pace::Paced;
 use crate::retry::Failure;
-use crate::settings::Settings;
+use crate::settings::{Pace, Settings};
 use crate::tls;
 
 /// How long anything takes at most for somebody who can do without it.
@@ -24,6 +25,7 @@ pub(crate) struct Client {
     origin: Origin,
     /// The value of the header, where there is a token.
     authorization: Option<String>,
+    pace: Pace,
 }
 
 /// Who answers at an address. A token is for one of them.
@@ -95,18 +97,23 @@ impl Client {
             .timeout_resolve(is_hasty.then_some(patience))
             .timeout_connect(Some(patience.min(Duration::from_secs(10))))
             .timeout_recv_response(Some(patience))
-            // Of each read: a content takes as long as it takes, so long as something comes.
+            // Of each read: a content takes as long as it takes, so long as enough comes.
             .timeout_per_read(Some(patience));
         if origin.is_local() {
             config = config.proxy(None);
         }
         let authorization = settings.token.as_ref().map(crate::Token::header);
-        Ok(Self { agent: config.build().new_agent(), endpoint, origin, authorization })
+        Ok(Self { agent: config.build().new_agent(), endpoint, origin, authorization, pace: settings.pace })
     }
 
     /// Whom this asks, for messages.
     pub(crate) fn host(&self) -> &str {
         self.endpoint.split_once("://").map_or(&self.endpoint, |(_, rest)| rest)
+    }
+
+    /// What an answer holds.
+    pub(crate) fn read(&self, body: Body) -> Paced<BodyReader<'static>> {
+        Paced::new(body.into_reader(), self.pace)
     }
 
     /// An address of the hub. `path` begins with `/` and is encoded already.

@@ -29,8 +29,19 @@ pub struct Settings {
     pub certificates: Option<PathBuf>,
     /// How long an answer may take, and the next bytes of a content, which then goes on with another request.
     pub patience: Duration,
+    /// How slowly a content may come, after which another request goes on with it.
+    pub pace: Pace,
     /// How long the second try of a request waits; each further one waits twice as long.
     pub pause: Duration,
+}
+
+/// The least of a content that must arrive (`--speed-limit` and `--speed-time` of curl).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// So many bytes …
+    pub bytes: u64,
+    /// … within each such time.
+    pub time: Duration,
 }
 
 /// An access token. It is never printed.
@@ -74,6 +85,7 @@ impl Settings {
             offline: false,
             certificates: None,
             patience: Duration::from_secs(30),
+            pace: Pace { bytes: 60_000, time: Duration::from_secs(60) },
             pause: Duration::from_secs(1),
         }
     }

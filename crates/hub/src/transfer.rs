@@ -107,14 +107,17 @@ impl Client {
                 return Err(self.broken(&wanted, "what it gives is not the rest of what it gave before"));
             }
         }
-        let mut body = reply.body.into_reader();
+        let mut body = self.read(reply.body);
         let mut chunk = vec![0; CHUNK];
         while partial.have() <= announced.size {
             let count = match body.read(&mut chunk) {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(self.broken(&wanted, &error.to_string())),
+                Err(error) => {
+                    let problem = format!("{error}; {} of {} bytes are kept", partial.have(), announced.size);
+                    return Err(self.broken(&wanted, &problem));
+                }
             };
             partial.append(&chunk[..count])?;
             arrived(partial.have());

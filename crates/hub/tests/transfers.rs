@@ -12,7 +12,7 @@ use std::sync::Barrier;
 use std::time::Duration;
 
 use common::{Fault, etag, sha256};
-use neuro_hub::{Event, HubError, HubName, Need, Settings, Snapshot, find};
+use neuro_hub::{Event, HubError, HubName, Need, Pace, Settings, Snapshot, find};
 use place::{COMMIT, OTHER, Place, files, read, weights};
 
 #[test]
@@ -85,6 +85,31 @@ fn a_slow_transfer_arrives_in_one_piece() {
     let snapshot = place.find("org/name").unwrap();
     assert_eq!(read(&snapshot.path, "model-00001-of-00002.safetensors"), weights(1));
     assert_eq!(place.hub.loads().into_iter().flatten().count(), 0);
+}
+
+#[test]
+fn a_transfer_that_drips_is_given_up_and_keeps_what_came() {
+    let mut place = Place::sharded();
+    let (weights, usual) = (weights(1), place.settings.pace);
+    place.settings.pace = Pace { bytes: 1 << 20, time: Duration::from_millis(200) };
+    for _ in 0..5 {
+        place.hub.fail(&sha256(&weights), Fault::Slow(Duration::from_millis(100)));
+    }
+    let error = place.find("org/name").unwrap_err().to_string();
+    assert!(error.contains("bytes came within 0.2 s, expected 1048576 or more; "), "{error}");
+    let kept = std::fs::read(place.folder().join(format!("blobs/{}.incomplete", sha256(&weights)))).unwrap();
+    assert!(!kept.is_empty() && weights.starts_with(&kept), "{}", kept.len());
+    assert!(error.ends_with(&format!("; {} of 20000 bytes are kept", kept.len())), "{error}");
+    // Each request went on where the one before was left, and so does the next command.
+    let starts = |ranges: Vec<Option<String>>| -> Vec<usize> {
+        ranges.iter().flatten().map(|range| range["bytes=".len()..range.len() - 1].parse().unwrap()).collect()
+    };
+    let asked = starts(place.hub.loads());
+    assert!(asked.len() == 4 && asked.is_sorted_by(|a, b| a < b), "{asked:?}");
+    place.settings.pace = usual;
+    let snapshot = place.find("org/name").unwrap();
+    assert_eq!(read(&snapshot.path, "model-00001-of-00002.safetensors"), weights);
+    assert_eq!(starts(place.hub.loads()), [kept.len()]);
 }
 
 #[test]
