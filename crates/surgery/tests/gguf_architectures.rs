@@ -213,6 +213,18 @@ fn what_gguf_cannot_say_is_refused_by_reason() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&said).unwrap());
 }
 
+/// llama.cpp leaves out the tensors of no shared expert and runs it all the same (glm4moe), or asks for them (deepseek2).
+#[test]
+fn experts_without_a_shared_one_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    for fixture in ["glm4_moe-groups", "deepseek_v2-lite"] {
+        let case = json!({"fixture": fixture, "settings": {"n_shared_experts": 0}, "without": ["shared_experts"], "paths": []});
+        let (_folder, source) = variant(&serde_json::from_value(case).unwrap());
+        let error = run(&source, "(1,3)", None, &place.path().join("x.gguf")).unwrap_err().to_string();
+        assert!(error.contains("no expert is taken by all rows, and llama.cpp always runs one"), "{fixture}: {error}");
+    }
+}
+
 #[test]
 fn experts_and_fused_matrices_are_quantised_row_by_row() {
     let place = tempfile::tempdir().unwrap();

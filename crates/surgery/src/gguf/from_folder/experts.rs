@@ -57,6 +57,11 @@ impl Writer<'_> {
             }
         }
         let width = layer.mlp.intermediate_size.max(1);
+        if grouped && shared.is_none() {
+            return Err(self.refuse(
+                "no expert is taken by all rows, and llama.cpp always runs one in this architecture; export to hf",
+            ));
+        }
         if grouped && !shared.is_some_and(|shared| shared.intermediate_size.is_multiple_of(width) && !shared.gated) {
             return Err(self.refuse("the expert that all rows take is no multiple of the others' width; export to hf"));
         }
