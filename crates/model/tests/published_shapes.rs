@@ -15,13 +15,15 @@ fn small(name: &str, widths: Value) -> Value {
     let published: Vec<Value> = serde_json::from_str(include_str!("../../checkpoint/tests/published.json")).unwrap();
     let entry = published.iter().find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("no {name}"));
     let mut config = entry["config"].clone();
+    config.as_object_mut().unwrap().remove("quantization_config");
+    let nested = config.get("text_config").is_some();
+    let decoder = if nested { &mut config["text_config"] } else { &mut config };
     for (key, value) in widths.as_object().unwrap() {
-        assert!(config[key].is_u64(), "{name} has no `{key}`");
-        config[key] = value.clone();
+        assert!(decoder[key].is_u64(), "{name} has no `{key}`");
+        decoder[key] = value.clone();
     }
     // Weights are drawn here, and wide enough for their shares of the stream to be seen.
-    config.as_object_mut().unwrap().remove("quantization_config");
-    config["initializer_range"] = json!(0.5);
+    decoder["initializer_range"] = json!(0.5);
     config
 }
 
@@ -55,6 +57,14 @@ fn check(name: &str, widths: Value, layers: usize, block: &str) {
 fn qwen2_72b() {
     let widths = json!({"hidden_size": 128, "intermediate_size": 8, "vocab_size": 16});
     check("Qwen2-72B-Instruct", widths, 80, "(45,52)");
+}
+
+/// Three of four layers are recurrent; what sees pictures is left out.
+#[test]
+fn qwen3_5_27b() {
+    let widths = json!({"hidden_size": 16, "head_dim": 8, "linear_key_head_dim": 2, "linear_value_head_dim": 2,
+        "intermediate_size": 8, "vocab_size": 16});
+    check("Qwen3.8-27B, in the shape of Qwen3.5-27B", widths, 64, "(26,34)");
 }
 
 #[test]
