@@ -16,6 +16,7 @@ fn a_model_is_described_layer_by_layer() {
     llama-default (llama, 58,680 parameters)
       weights       229.2 KiB in one file (F32)
       memory        229.2 KiB as f32, and 1.2 KiB for each token of state
+      quantised     [size] as Q8_0, [size] as Q4_K (--quantize)
       tokenizer     none: the model can be described, exported and run on token ids, but not asked
       vocabulary    97 tokens, head of its own
       hidden        40
@@ -72,7 +73,7 @@ fn json_has_one_shape() {
     let keys = |value: &Value| value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(" "));
     insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema build matmul_gflops verdict model");
     insta::assert_snapshot!(keys(&document["build"]).unwrap_or_default(), @"version debug architecture compiled_features unused_features devices threads memory_bytes available_bytes");
-    insta::assert_snapshot!(keys(&document["model"]).unwrap_or_default(), @"name model_type parameters weight_bytes dtype random_weights memory_bytes state_bytes_per_token state_bytes_per_text tokenizer vocab_size tie_word_embeddings hidden_size max_position_embeddings eos_token_ids blocks layers");
+    insta::assert_snapshot!(keys(&document["model"]).unwrap_or_default(), @"name model_type parameters weight_bytes dtype random_weights memory_bytes quantised_bytes state_bytes_per_token state_bytes_per_text tokenizer vocab_size tie_word_embeddings hidden_size max_position_embeddings eos_token_ids blocks layers");
     insta::assert_snapshot!(keys(&document["model"]["layers"][0]).unwrap_or_default(), @"parameters heads kv_heads head_dim window qk_norm biases rope intermediate_size activation experts norm parallel softcap sinks output_gate delta_net");
 }
 

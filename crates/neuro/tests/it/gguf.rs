@@ -32,6 +32,7 @@ fn a_file_is_described_layer_by_layer() {
                     tensor), Q3_K (1 tensor), Q4_K (1 tensor), Q5_K (1 tensor), Q6_K (1 tensor), IQ4_NL
                     (1 tensor), IQ4_XS (1 tensor), MXFP4 (1 tensor))
       memory        469.0 KiB as f32, and 256 bytes for each token of state
+      quantised     [size] as Q8_0, [size] as Q4_K (--quantize)
       tokenizer     40 tokens, chat template
       vocabulary    40 tokens, head of its own
       hidden        256

@@ -4,7 +4,7 @@ use neuro_checkpoint::{
     Activation, Checkpoint, DecoderConfig, DeltaNetConfig, LayerConfig, LayerNorms, MlpConfig, NormKind, QkNorm,
     RopeConfig, RopeScaling, layer_of,
 };
-use neuro_model::{recurrent_state_bytes, slot_bytes_per_token};
+use neuro_model::{WeightBytes, WeightType, recurrent_state_bytes, slot_bytes_per_token};
 use neuro_path::triangle;
 use neuro_text::Text;
 use serde_json::{Value, json};
@@ -67,6 +67,17 @@ impl<'a> Description<'a> {
         format!("{} as f32, and {} for each token of state{of_text}", bytes(self.memory()), bytes(self.token_bytes()))
     }
 
+    /// Bytes that weights take on this machine when they are held in fewer bits; the embedding stays in its file.
+    fn quantised(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let kinds = WeightType::ALL.into_iter().filter(|kind| *kind != WeightType::F32);
+        kinds.map(|kind| (kind.name(), WeightBytes::of(&self.checkpoint.config, kind).held))
+    }
+
+    fn quantised_text(&self) -> String {
+        let kinds: Vec<_> = self.quantised().map(|(kind, held)| format!("{} as {kind}", bytes(held))).collect();
+        format!("{} (--quantize)", kinds.join(", "))
+    }
+
     fn blocks(&self) -> usize {
         // The triangle begins with the baseline, which is no block.
         triangle(self.checkpoint.config.num_layers()).skip(1).count()
@@ -93,6 +104,7 @@ impl<'a> Description<'a> {
         for (name, value) in [
             ("weights", files),
             ("memory", self.memory_text()),
+            ("quantised", self.quantised_text()),
             ("tokenizer", self.tokenizer.clone()),
             ("vocabulary", format!("{} tokens, head {head}", grouped(config.vocab_size as u64))),
             ("hidden", config.hidden_size.to_string()),
@@ -128,6 +140,7 @@ impl<'a> Description<'a> {
             "dtype": weights.dtype_summary(),
             "random_weights": weights.random_seed(),
             "memory_bytes": self.memory(),
+            "quantised_bytes": self.quantised().collect::<std::collections::BTreeMap<_, _>>(),
             "state_bytes_per_token": self.token_bytes(),
             "state_bytes_per_text": self.text_bytes(),
             "tokenizer": self.tokenizer,
