@@ -1,6 +1,8 @@
 //! `neuro logits`: plumbing for parity tests.
 
-use neuro_model::{DType, Decoder};
+use std::sync::Arc;
+
+use neuro_model::{DType, Decoder, WeightType};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -18,7 +20,7 @@ pub(crate) fn run(args: &LogitsArgs, printer: &Printer) -> anyhow::Result<()> {
     require_parent(&args.out)?;
     let device = args.load.device.open()?;
     let model = Model::find(&args.model, args.load.need(), printer)?;
-    let checkpoint = model.checkpoint(&args.load)?;
+    let checkpoint = Arc::new(model.checkpoint(&args.load)?);
     require_harmless(&args.out, model.folder())?;
     let path = parse_path(args.path.as_deref(), checkpoint.config.num_layers())?;
     let vocab = checkpoint.config.vocab_size;
@@ -28,7 +30,9 @@ pub(crate) fn run(args: &LogitsArgs, printer: &Printer) -> anyhow::Result<()> {
         return Err(failure.into());
     }
 
-    let decoder = Decoder::load(&checkpoint, &device)?;
+    // In single precision unless asked otherwise, whatever the file holds.
+    let weight_type = args.load.quantize.unwrap_or(WeightType::F32);
+    let decoder = Decoder::load_as(&checkpoint, &device, weight_type)?;
     let logits = decoder.logits(&args.tokens.0, &path.visits())?.to_dtype(DType::F32)?;
     let (seq, vocab) = logits.dims2()?;
     let bytes: Vec<u8> = logits.flatten_all()?.to_vec1::<f32>()?.into_iter().flat_map(f32::to_le_bytes).collect();

@@ -49,6 +49,22 @@ fn they_are_those_of_transformers() {
     }
 }
 
+/// Activations are rounded too.
+#[test]
+fn fewer_bits_give_other_logits() {
+    let place = Place::new();
+    let folder = fixture().display().to_string();
+    let logits = |flags: &[&str]| {
+        let arguments = [&["logits", &folder, "--tokens", "1,2,3", "--out", "a.safetensors"], flags].concat();
+        assert!(place.output(&arguments).status.success());
+        tensor(&place.path().join("a.safetensors"), "logits").1
+    };
+    let (exact, asked, rounded) = (logits(&[]), logits(&["--quantize", "f32"]), logits(&["--quantize", "q8_0"]));
+    assert_eq!(exact, asked);
+    let worst = exact.iter().zip(&rounded).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(worst > 0.0 && worst < 0.2, "{worst}");
+}
+
 #[test]
 fn without_a_path_it_is_the_baseline() {
     let place = Place::new();
