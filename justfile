@@ -62,6 +62,15 @@ parity-gguf *fixtures:
     cargo build --release
     "$venv/bin/python" fixtures/gguf_architectures.py target/release/neuro {{fixtures}}
 
+# Show that what llama.cpp computes otherwise on bf16 files is its rounding of activations (with the Pythons of `golden` and
+# `parity-llama-cpp`).
+rounding-gguf *fixtures:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    cache="${XDG_CACHE_HOME:-$HOME/.cache}/neuroanatomy"
+    cargo build --release
+    "$cache/golden/bin/python" fixtures/gguf_rounding.py target/release/neuro "$cache/bench-llama/bin/python" {{fixtures}}
+
 # Export every fixture, run what was written in other programs, and write docs/reference/exports.md.
 exports *options:
     #!/usr/bin/env bash
