@@ -87,7 +87,10 @@ impl Client {
         let endpoint = settings.endpoint.clone();
         let origin = endpoint.parse().ok().and_then(|uri| Origin::of(&uri));
         let Some(origin) = origin else { return Err(HubError::endpoint(&endpoint)) };
-        let patience = if is_hasty { settings.patience.min(HASTE) } else { settings.patience };
+        let (patience, pace) = match is_hasty {
+            true => (settings.patience.min(HASTE), settings.pace.within(HASTE)),
+            false => (settings.patience, settings.pace),
+        };
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -103,7 +106,7 @@ impl Client {
             config = config.proxy(None);
         }
         let authorization = settings.token.as_ref().map(crate::Token::header);
-        Ok(Self { agent: config.build().new_agent(), endpoint, origin, authorization, pace: settings.pace })
+        Ok(Self { agent: config.build().new_agent(), endpoint, origin, authorization, pace })
     }
 
     /// Whom this asks, for messages.

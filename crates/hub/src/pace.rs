@@ -6,6 +6,15 @@ use std::time::{Duration, Instant};
 use crate::settings::Pace;
 
 impl Pace {
+    /// The same rate within at most so long.
+    pub(crate) fn within(self, most: Duration) -> Self {
+        if self.time <= most {
+            return self;
+        }
+        let share = most.as_secs_f64() / self.time.as_secs_f64();
+        Self { bytes: (self.bytes as f64 * share) as u64, time: most }
+    }
+
     /// Whether so many bytes within so long are enough.
     pub(crate) fn is_kept(&self, bytes: u64, within: Duration) -> bool {
         bytes as f64 * self.time.as_secs_f64() >= self.bytes as f64 * within.as_secs_f64()
@@ -53,6 +62,8 @@ mod tests {
     fn less_than_the_pace_is_not_enough() {
         let pace = Pace { bytes: 1000, time: Duration::from_secs(2) };
         assert!(pace.is_kept(0, Duration::ZERO) && pace.is_kept(500, Duration::from_secs(1)));
+        assert_eq!(pace.within(Duration::from_secs(3)), pace);
+        assert_eq!(pace.within(Duration::from_secs(1)), Pace { bytes: 500, time: Duration::from_secs(1) });
         assert!(!pace.is_kept(499, Duration::from_secs(1)) && !pace.is_kept(u64::from(u32::MAX), Duration::MAX));
     }
 
