@@ -134,6 +134,15 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The width of windows, of which Qwen2-MoE's 5.x writes 0 where `use_sliding_window` is false.
+    pub(crate) fn window(&self, default: Option<usize>) -> Result<Option<usize>, CheckpointError> {
+        let is_off = self.value("use_sliding_window") == Some(&Value::Bool(false));
+        match self.get("sliding_window").and_then(Value::as_u64) {
+            Some(0) if is_off => Ok(None),
+            _ => self.optional_size("sliding_window", default),
+        }
+    }
+
     /// A number above 0 that single precision can hold; `None` when missing or `null`.
     pub(crate) fn positive(&self, key: &str) -> Result<Option<f64>, CheckpointError> {
         self.number(key, "a number above 0 and below 3.4e38", |number| number > 0.0 && number <= f64::from(f32::MAX))

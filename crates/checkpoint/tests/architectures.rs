@@ -339,5 +339,15 @@ fn settings_that_cannot_be() {
     refused(json!({"model_type": "gpt_oss"}), &["rope_scaling", "missing"]);
     refused(json!({"model_type": "gpt2", "scale_attn_by_inverse_layer_idx": true}), &["scale_attn_by_inverse"]);
     refused(json!({"model_type": "gpt2", "n_head": 5}), &["`n_head` is 5", "`n_embd`"]);
+    refused(
+        json!({"model_type": "gemma3_text", "attn_logit_softcapping": 50.0}),
+        &["attn_logit_softcapping", "ignores", "null"],
+    );
+    describe(json!({"model_type": "gemma3_text", "attn_logit_softcapping": null}));
+    // As transformers 5.23.0 writes it.
+    let qwen2_moe = |on: bool| json!({"model_type": "qwen2_moe", "use_sliding_window": on, "sliding_window": 0});
+    assert!(layers(&describe(qwen2_moe(false)), |layer| layer.attention.window.is_some()).is_empty());
+    refused(qwen2_moe(true), &["`sliding_window` is 0", "from 1"]);
+    refused(json!({"model_type": "llama", "sliding_window": 0}), &["`sliding_window` is 0", "from 1"]);
     refused(json!({"model_type": "granite", "residual_multiplier": 0}), &["residual_multiplier", "above 0"]);
 }

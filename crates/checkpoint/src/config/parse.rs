@@ -204,7 +204,7 @@ impl Sizes {
 /// Checks keys that only some architectures use: a file that lies in one is not to be trusted in the others.
 fn check_unused(fields: &Fields<'_>, layers: usize) -> Result<(), CheckpointError> {
     let fields = &fields.aside();
-    fields.optional_size("sliding_window", None)?;
+    fields.window(None)?;
     fields.count("max_window_layers", 0)?;
     fields.number("attention_dropout", "a number from 0 to 1", |number| (0.0..=1.0).contains(&number))?;
     match fields.array("layer_types")?.map(<[_]>::len) {

@@ -21,6 +21,10 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 };
 
 fn traits(fields: &Fields<'_>, sizes: &Sizes) -> Result<Traits, CheckpointError> {
+    if fields.value("attn_logit_softcapping").is_some() {
+        let problem = "is set, which transformers ignores in Gemma 3; set it to null";
+        return Err(fields.refuse("attn_logit_softcapping", problem));
+    }
     let window = fields.optional_size("sliding_window", Some(4096))?;
     let pattern = fields.size("sliding_window_pattern", 6)?;
     Ok(Traits {

@@ -32,7 +32,7 @@ fn traits(fields: &Fields<'_>, sizes: &Sizes) -> Result<Traits, CheckpointError>
         shared: Some(SharedExpertConfig { name: "shared_expert", intermediate_size: shared, gated: true }),
         ..ExpertsConfig::new(count, per_token, RouterScores::Softmax)
     };
-    let window = fields.optional_size("sliding_window", Some(4096))?;
+    let window = fields.window(Some(4096))?;
     let window = if fields.flag("use_sliding_window", false)? { window } else { None };
     let last_window_layer = fields.count("max_window_layers", 28)?;
     let sparse = sparse_layers(fields, sizes.layers)?;
