@@ -33,6 +33,11 @@ golden:
     "$venv/bin/pip" install --quiet -r fixtures/requirements.txt
     "$venv/bin/python" fixtures/make.py
 
+# Compare settings that no fixture has with the pinned transformers (with the Python of `golden`).
+sweep *types:
+    cargo build --release
+    "${XDG_CACHE_HOME:-$HOME/.cache}/neuroanatomy/golden/bin/python" fixtures/sweep.py target/release/neuro {{types}}
+
 # Make the GGUF fixture anew with the pinned gguf-py, in a virtual environment outside the repository.
 golden-gguf *options:
     #!/usr/bin/env bash
