@@ -1,11 +1,12 @@
 //! A visit's scales as weights of the layer that is copied for it.
 //!
-//! A branch ends with a projection, `o_proj` or `down_proj`, and what it gives is added to the residual stream; so its
-//! weight and bias times the scale are the branch times the scale. That holds where no norm stands behind the projection,
-//! and where numbers times the scale can be stored: in f32 as well as any computation is, in f16 and bf16 only for powers
-//! of two and 0.
+//! A branch ends with a projection, `o_proj` or `down_proj` or what stands in their place, and what it gives is added to the
+//! residual stream; so its weight and bias times the scale are the branch times the scale. Of experts that holds for each, for
+//! the branch is a weighted sum of them. It does not where a norm stands behind the projection, nor where numbers times the
+//! scale cannot be stored: f32 rounds them as any computation does, f16 and bf16 hold them for powers of two and 0 only.
 
 use half::{bf16, f16};
+use neuro_checkpoint::DecoderConfig;
 use neuro_path::{BranchScales, LayerPath, Scale};
 
 use crate::error::shorten;
@@ -35,43 +36,34 @@ impl Format {
     }
 }
 
-/// Parts of a layer with which no fold is exact, and what they are.
-const OBSTACLES: [(&str, &str); 9] = [
-    (".input_layernorm_2.", "norms behind its branches"),
-    (".post_attention_layernorm_2.", "norms behind its branches"),
-    (".pre_feedforward_layernorm.", "norms behind its branches"),
-    (".post_feedforward_layernorm.", "norms behind its branches"),
-    (".post_self_attn_layernorm.", "norms behind its branches"),
-    (".post_mlp_layernorm.", "norms behind its branches"),
-    (".experts.", "experts, whose outputs are many"),
-    (".block_sparse_moe.", "experts, whose outputs are many"),
-    (".linear_attn.", "a recurrent mixer"),
-];
-
-/// The scale that a tensor of a visited layer takes; `rest` is its name behind the layer's number.
+/// The scale that a tensor of a visited layer takes; `rest` is its name behind the layer's number, a folder's or canonical.
 pub(crate) fn scale_of(rest: &str, scales: BranchScales) -> Scale {
-    match rest {
-        ".self_attn.o_proj.weight" | ".self_attn.o_proj.bias" => scales.attn,
-        ".mlp.down_proj.weight" | ".mlp.down_proj.bias" => scales.mlp,
+    let part = |part| rest.strip_suffix(part);
+    match part(".weight").or_else(|| part(".bias")).unwrap_or(rest) {
+        ".self_attn.o_proj" | ".attn.c_proj" | ".attention.dense" | ".linear_attn.out_proj" => scales.attn,
+        ".mlp.down_proj" | ".mlp.c_proj" | ".mlp.dense_4h_to_h" => scales.mlp,
+        module if [".experts.", ".shared_expert.", ".shared_experts."].iter().any(|part| module.contains(part)) => {
+            match module.rsplit('.').next() {
+                Some("down_proj" | "down_proj_bias" | "down_proj_blocks" | "w2") => scales.mlp,
+                _ => Scale::ONE,
+            }
+        }
         _ => Scale::ONE,
     }
 }
 
-/// Refuses a fold that would not be exact because of what the layer is made of.
+/// Refuses a fold that would not be exact because of what the layers are.
 ///
 /// # Errors
-/// When a damped layer has parts that stand between a branch's projection and the residual stream.
-pub(crate) fn check_layer<'a>(
-    form: &'static str,
-    path: &LayerPath,
-    rests: impl Iterator<Item = &'a str>,
-) -> Result<()> {
-    for rest in rests {
-        if let Some((_, what)) = OBSTACLES.iter().find(|(part, _)| rest.contains(part)) {
+/// When a norm stands behind a damped branch.
+pub(crate) fn check_layers(form: &'static str, path: &LayerPath, config: &DecoderConfig) -> Result<()> {
+    for visit in path.visits() {
+        let Some(norms) = config.layers.get(visit.layer).map(|layer| layer.norms) else { continue };
+        let branches = [(visit.scales.attn, norms.after_attention), (visit.scales.mlp, norms.after_mlp)];
+        if let Some(norm) = branches.into_iter().find_map(|(scale, norm)| norm.filter(|_| scale != Scale::ONE)) {
             let reason = format!(
-                "scales are folded into o_proj and down_proj, and this model's layers have {what} (`{}`), so that would not \
-                 be exact; leave the scales out",
-                shorten(rest)
+                "scales are folded into o_proj and down_proj, and this model's layers have norms behind their branches \
+                 (`{norm}`), so that would not be exact; leave the scales out"
             );
             return Err(unsayable(form, path, reason));
         }
@@ -95,16 +87,19 @@ pub(crate) fn check_scale(
             format!("`{}` is stored in a format that cannot be multiplied; leave the scales out", shorten(name));
         return Err(unsayable(form, path, reason));
     };
-    if format == Format::F32 || scale == Scale::ZERO || is_power_of_two(scale) {
-        return Ok(());
-    }
-    let nearest = nearest_power(scale);
+    let Some(nearest) = rounded(format, scale) else { return Ok(()) };
     let reason = format!(
         "`{}` is stored in 16 bits, and {scale} times its numbers would be rounded; use a power of two such as {nearest}, or \
          convert the checkpoint to f32",
         shorten(name)
     );
     Err(unsayable(form, path, reason))
+}
+
+/// Of a scale by which numbers of the format cannot be multiplied without rounding, the nearest one by which they can.
+pub(crate) fn rounded(format: Format, scale: Scale) -> Option<f64> {
+    let is_exact = format == Format::F32 || scale == Scale::ZERO || is_power_of_two(scale);
+    (!is_exact).then(|| nearest_power(scale))
 }
 
 /// Multiplies stored numbers in place.

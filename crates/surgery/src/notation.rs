@@ -4,12 +4,12 @@
 use std::fmt::Write as _;
 
 use neuro_checkpoint::DecoderConfig;
-use neuro_path::{BranchScales, LayerPath, Scale};
+use neuro_path::{BranchScales, LayerPath, Scale, Visit};
 use serde_json::{Map, Value, json};
 
 use crate::hf::ConfigFile;
 use crate::nearest::advice;
-use crate::{Result, SurgeryError, TOOL};
+use crate::{Result, SurgeryError, TOOL, fold};
 
 /// Version of the sidecar's format.
 pub const SIDECAR_SCHEMA: u32 = 1;
@@ -32,8 +32,9 @@ const POSITIONLESS: [&str; 13] = [
     "deepseek_v3",
 ];
 
-/// Architectures whose layers PEFT does not find: it looks for `layers` below any number of `model`.
-const UNFOUND: [&str; 2] = ["gpt2", "gpt_neox"];
+/// Architectures with names of their own: PEFT looks for `layers` below any number of `model`, mergekit's filters for `o_proj`
+/// and `down_proj`.
+const OWN_NAMES: [&str; 2] = ["gpt2", "gpt_neox"];
 
 /// Which model a sidecar is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +87,7 @@ pub fn peft(path: &LayerPath, config: &DecoderConfig, file: Option<&ConfigFile>)
         path,
         "layer_replication has no scales; export to hf or mergekit, which fold them into weights",
     )?;
-    if UNFOUND.contains(&config.model_type.as_str()) || file.is_some_and(ConfigFile::is_nested) {
+    if OWN_NAMES.contains(&config.model_type.as_str()) || file.is_some_and(ConfigFile::is_nested) {
         let reason = "PEFT looks for a list `layers` in the model or in its `model`, and this one's lies elsewhere; export to hf instead";
         return Err(unsayable("peft", path, reason));
     }
@@ -120,6 +121,7 @@ pub fn mergekit(path: &LayerPath, config: &DecoderConfig, file: &ConfigFile, mod
         return Err(unsayable("mergekit", path, reason));
     }
     refuse_forgotten_biases(path, config)?;
+    refuse_unfiltered_scales(path, config)?;
     let fits = |path: &LayerPath| {
         file.with_layers_only(path.depth(), path.len()).is_ok_and(|merged| is_path_of(&merged, config, path))
     };
@@ -176,6 +178,24 @@ fn refuse_forgotten_biases(path: &LayerPath, config: &DecoderConfig) -> Result<(
             "the model has biases, which mergekit's definition of {} does not list and so leaves out; export to hf instead",
             config.model_type
         );
+        return Err(unsayable("mergekit", path, reason));
+    }
+    Ok(())
+}
+
+/// mergekit scales the tensors in whose names it finds the filter.
+fn refuse_unfiltered_scales(path: &LayerPath, config: &DecoderConfig) -> Result<()> {
+    fold::check_layers("mergekit", path, config)?;
+    let is_missed = |visit: &Visit| {
+        let Some(layer) = config.layers.get(visit.layer) else { return false };
+        let has_own_names = !visit.scales.is_plain() && OWN_NAMES.contains(&config.model_type.as_str());
+        has_own_names
+            || (visit.scales.attn != Scale::ONE && layer.delta_net.is_some())
+            || (visit.scales.mlp != Scale::ONE && layer.mlp.experts.is_some())
+    };
+    if path.visits().iter().any(is_missed) {
+        let reason = "mergekit scales tensors by their names, o_proj and down_proj, and a damped branch of this model ends in \
+                      others, or in several; export to hf, which folds scales into all of them";
         return Err(unsayable("mergekit", path, reason));
     }
     Ok(())

@@ -106,6 +106,11 @@ fn damped_visits_are_folded_where_numbers_are_whole() {
     let again = Arc::new(Checkpoint::open(&out).unwrap());
     let twice = place.path().join("file.gguf");
     assert!(run(&again, "0..3,3{attn=0.25},4..5", None, &twice, &mut Quiet).unwrap().comparison.passed());
+    let halves = checkpoint("qwen2-default");
+    let error = run(&halves, "0..3,3{attn=0.3}", None, &place.path().join("h.gguf"), &mut Quiet).unwrap_err();
+    assert!(error.to_string().ends_with("use a power of two such as 0.25, or --numbers f32"), "{error}");
+    let single = run(&halves, "0..3,3{attn=0.3}", Some(Numbers::F32), &place.path().join("h.gguf"), &mut Quiet);
+    assert!(single.unwrap().comparison.passed());
     let quantised = Arc::new(Checkpoint::open(&fixture("gguf/every-format.gguf")).unwrap());
     let error = run(&quantised, "0..1,1{attn=0.5}", None, &place.path().join("x.gguf"), &mut Quiet).unwrap_err();
     assert!(error.to_string().contains("without rounding"), "{error}");

@@ -80,6 +80,20 @@ fn what_a_form_cannot_say_is_refused() {
     insta::assert_snapshot!(
         messages.map(|error| error.to_string()).join("\n\n").replace(&fixture("").display().to_string(), "fixtures/")
     );
+    // Scales that mergekit would put on fewer tensors than a branch ends with, or before a norm.
+    for (name, text) in [
+        ("gemma2-default", "0..3,3{attn=0.5}"),
+        ("gpt2-default", "0..3,3{mlp=0.5}"),
+        ("mixtral-default", "0..3,3{mlp=0.5}"),
+        ("qwen3_next-square", "0..3,2{attn=0.5}"),
+    ] {
+        let error = mergekit_of(name, text).unwrap_err().to_string();
+        assert!(
+            error.contains("norms behind") || error.contains("mergekit scales tensors by their names"),
+            "{name}: {error}"
+        );
+    }
+    mergekit_of("mixtral-default", "0..3,3{attn=0.5}").unwrap();
     // Layers that keep their kinds where they come to lie pass.
     mergekit_of("qwen2-dynamic-below-window", "(2,4)").unwrap();
     mergekit_of("qwen2-default", "(1,3)").unwrap();

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use neuro_checkpoint::{BlockFormat, Checkpoint, GgufArchitecture, GgufLayout};
-use neuro_path::Scale;
+use neuro_path::{BranchScales, Scale};
 
 use super::meta::Stored;
 use super::rules::{self, Kinds, Rewriting};
@@ -68,6 +68,7 @@ pub(super) fn plan(export: &GgufExport<'_>) -> Result<Plan> {
 /// Tensors of no block in the order of the files, then those of each visit.
 fn tensors(export: &GgufExport<'_>, layouts: &[GgufLayout<'_>], predictors: usize) -> Result<Vec<Planned>> {
     let path = export.path;
+    fold::check_layers("gguf", path, &export.checkpoint.config)?;
     let mut planned = Vec::new();
     let mut of_layers = vec![Vec::new(); path.depth()];
     for (file, layout) in layouts.iter().enumerate() {
@@ -92,15 +93,7 @@ fn tensors(export: &GgufExport<'_>, layouts: &[GgufLayout<'_>], predictors: usiz
     }
     for (place, visit) in path.visits().into_iter().enumerate() {
         for (file, tensor, rest) in &of_layers[visit.layer] {
-            let scale = match *rest {
-                "attn_output.weight" | "attn_output.bias" => visit.scales.attn,
-                "ffn_down.weight" | "ffn_down.bias" => visit.scales.mlp,
-                _ if !visit.scales.is_plain() && is_obstacle(rest) => {
-                    let reason = format!("scales cannot be folded into layers with `{rest}`; leave the scales out");
-                    return Err(unsayable("gguf", path, reason));
-                }
-                _ => Scale::ONE,
-            };
+            let scale = scale_of(rest, visit.scales);
             let fold = if scale == Scale::ONE {
                 None
             } else {
@@ -130,11 +123,13 @@ fn foldable(export: &GgufExport<'_>, format: BlockFormat, name: &str, scale: Sca
     found.ok_or_else(|| unsayable("gguf", export.path, "a scale cannot be folded into this format"))
 }
 
-/// Norms behind a branch, experts and recurrent mixers.
-fn is_obstacle(rest: &str) -> bool {
-    ["post_attention_norm", "post_ffw_norm", "ffn_post_norm", "_exps", "_shexp", "ssm_"]
-        .iter()
-        .any(|part| rest.contains(part))
+/// As [`fold::scale_of`], by GGUF's names: `ffn_down`, of experts `ffn_down_exps`, `ffn_down_shexp` or `ffn_down.7`.
+fn scale_of(rest: &str, scales: BranchScales) -> Scale {
+    match rest.split('.').next() {
+        Some("attn_output" | "ssm_out") => scales.attn,
+        Some("ffn_down" | "ffn_down_exps" | "ffn_down_shexp") => scales.mlp,
+        _ => Scale::ONE,
+    }
 }
 
 /// `blk.LAYER.REST`.

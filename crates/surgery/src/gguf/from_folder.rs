@@ -122,10 +122,14 @@ impl<'e> Writer<'e> {
         })
     }
 
+    /// Whether these numbers are the folder's.
+    fn keeps(&self, numbers: Numbers) -> bool {
+        self.stored_numbers().is_ok_and(|stored| stored == numbers)
+    }
+
     /// A file with the numbers of the source computes the path exactly.
     fn tolerance(&self, numbers: Numbers) -> f32 {
-        let exact = numbers == Numbers::F32 || self.stored_numbers().is_ok_and(|stored| stored == numbers);
-        if exact { crate::verify::EXACT } else { numbers.tolerance() }
+        if numbers == Numbers::F32 || self.keeps(numbers) { crate::verify::EXACT } else { numbers.tolerance() }
     }
 }
 

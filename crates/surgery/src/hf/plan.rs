@@ -54,7 +54,7 @@ impl Plan {
         for (place, visit) in path.visits().into_iter().enumerate() {
             visits.entry(visit.layer).or_default().push((place, visit));
         }
-        check_folds(checkpoint, path)?;
+        fold::check_layers("hf", path, &checkpoint.config)?;
         let is_sharded = checkpoint.dir.join("model.safetensors.index.json").exists()
             && !checkpoint.dir.join("model.safetensors").exists();
         let mut files: Vec<OutFile> = Vec::new();
@@ -175,14 +175,4 @@ fn add_shards(files: &mut Vec<OutFile>, mut more: Vec<Target>, largest: u64) {
     if !shard.is_empty() {
         files.push(OutFile { name: String::new(), targets: shard, same_as: None });
     }
-}
-
-/// Refuses scales on layers of whose parts none is the last of a branch.
-fn check_folds(checkpoint: &Checkpoint, path: &LayerPath) -> Result<()> {
-    for visit in path.visits().iter().filter(|visit| !visit.scales.is_plain()) {
-        let names = checkpoint.weights.safetensors().into_iter().flat_map(|(_, header)| header.tensors().keys());
-        let rests = names.filter_map(|name| layer_of(name)).filter(|(_, layer, _)| *layer == visit.layer);
-        fold::check_layer("hf", path, rests.map(|(.., rest)| rest))?;
-    }
-    Ok(())
 }

@@ -1,7 +1,7 @@
 //! What is written: names, shapes, formats, and where the numbers come from.
 
 use neuro_checkpoint::{AttentionConfig, BlockFormat, GgufArchitecture, LayerConfig};
-use neuro_path::{BranchScales, Scale};
+use neuro_path::BranchScales;
 
 use super::Writer;
 use super::delta::by_key_head;
@@ -30,6 +30,7 @@ pub(super) struct Joined {
 impl Writer<'_> {
     pub(super) fn tensors(&self, numbers: Numbers, factors: Factors) -> Result<Vec<Planned>> {
         let config = self.config;
+        fold::check_layers("gguf", self.export.path, config)?;
         let mut tensors = Vec::new();
         let mut by_layer: Vec<Vec<(String, Vec<usize>)>> = vec![Vec::new(); config.num_layers()];
         for (name, shape) in config.expected_tensors() {
@@ -58,10 +59,6 @@ impl Writer<'_> {
         }
         for (place, visit) in self.export.path.visits().into_iter().enumerate() {
             let parts = &by_layer[visit.layer];
-            if !visit.scales.is_plain() {
-                let rests: Vec<String> = parts.iter().map(|(rest, _)| format!(".{rest}")).collect();
-                fold::check_layer("gguf", self.export.path, rests.iter().map(String::as_str))?;
-            }
             for joined in self.joined(parts) {
                 self.of_layer(&mut tensors, (place, visit.layer), &joined, visit.scales, numbers)?;
             }
@@ -137,11 +134,7 @@ impl Writer<'_> {
             (Some(delta_net), "linear_attn.in_proj_ba.weight") => by_key_head(pieces.collect(), delta_net),
             _ => pieces.collect(),
         };
-        let scale = match joined.name.rsplit_once('.').map(|(module, _)| module) {
-            Some("self_attn.o_proj") => scales.attn,
-            Some("mlp.down_proj") => scales.mlp,
-            _ => Scale::ONE,
-        };
+        let scale = fold::scale_of(&format!(".{}", joined.name), scales);
         // The norm within delta nets is not around one.
         let is_norm = joined.name.contains("norm") && !joined.name.starts_with("linear_attn.");
         let source = Place {
@@ -151,7 +144,16 @@ impl Writer<'_> {
             scale: scale.billionths() as f64 / 1e9,
             computed: None,
         };
-        tensors.push(planned(format!("blk.{place}.{written}"), joined.shape(), numbers, source));
+        let planned = planned(format!("blk.{place}.{written}"), joined.shape(), numbers, source);
+        // Other numbers than the folder's are rounded in any case.
+        if let (true, Some(format)) = (self.keeps(numbers), fold::Format::named(planned.format.name()))
+            && let Some(nearest) = fold::rounded(format, scale)
+        {
+            return Err(self.refuse(format!(
+                "{scale} times numbers of 16 bits would be rounded; use a power of two such as {nearest}, or --numbers f32"
+            )));
+        }
+        tensors.push(planned);
         Ok(())
     }
 
