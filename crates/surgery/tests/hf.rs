@@ -165,6 +165,34 @@ fn layers_that_are_skipped_are_gone() {
     assert!(done.exported.bytes < checkpoint("llama-default").weights.total_bytes());
 }
 
+/// Layers behind the stack that predict further tokens: a part of the model as it is, and of no other path.
+#[test]
+fn layers_that_predict_further_tokens_stay_with_the_baseline() {
+    let (source, name) = (fixture("glm4_moe-groups"), "model.layers.4.eh_proj.weight");
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("base");
+    fs::create_dir(&folder).unwrap();
+    let mut config: serde_json::Value = serde_json::from_slice(&fs::read(source.join("config.json")).unwrap()).unwrap();
+    config["num_nextn_predict_layers"] = 1.into();
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    let bytes = fs::read(source.join("model.safetensors")).unwrap();
+    let mut tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap().tensors();
+    let more = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, vec![1], &[0; 4]).unwrap();
+    tensors.push((name.to_owned(), more));
+    fs::write(folder.join("model.safetensors"), safetensors::serialize(tensors, None).unwrap()).unwrap();
+    let checkpoint = Arc::new(Checkpoint::open(&folder).unwrap());
+    for (path, count) in [("..", 1), ("0..3,3", 0)] {
+        let path = LayerPath::parse(path, 4).unwrap();
+        let out = place.path().join(format!("out{count}"));
+        run(&checkpoint, "base", &path, &out, false, &mut Quiet).unwrap();
+        let bytes = fs::read(out.join("model.safetensors")).unwrap();
+        let written = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(written.tensor(name).is_ok(), count == 1, "{path}");
+        let config: serde_json::Value = serde_json::from_slice(&fs::read(out.join("config.json")).unwrap()).unwrap();
+        assert_eq!(config["num_nextn_predict_layers"], count, "{path}");
+    }
+}
+
 #[test]
 fn a_stopped_export_leaves_nothing() {
     struct Stop(u32);

@@ -63,7 +63,9 @@ impl Plan {
         for (number, (_, header)) in sources.iter().enumerate() {
             let (mut targets, mut dropped) = (Vec::new(), false);
             for (stored, entry) in header.tensors() {
-                let Some((before, layer, behind)) = layer_of(stored) else {
+                // Layers behind the stack, which predict further tokens, stay where nothing moves.
+                let moved = layer_of(stored).filter(|(_, layer, _)| *layer < path.depth() || !path.is_baseline());
+                let Some((before, layer, behind)) = moved else {
                     targets.push(target(stored.clone(), number, entry, 0, None, true));
                     continue;
                 };
