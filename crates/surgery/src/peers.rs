@@ -113,7 +113,7 @@ pub fn compare(
     }
     let written = Checkpoint::open(out).ok().map(Arc::new);
     let as_run = if peer == Peer::LlamaCpp { gguf::as_run(source)? } else { None };
-    let source = as_run.as_ref().unwrap_or(source);
+    let (source, as_llama_cpp) = (as_run.as_ref().unwrap_or(source), as_run.is_some());
     let probe = &written.as_ref().map_or_else(|| probe.clone(), |written| probe.within(written));
     // What few bits take away is no difference between programs: both are to compute the same file.
     let expected = match written.as_ref().filter(|written| written.weights.is_quantised()) {
@@ -134,7 +134,7 @@ pub fn compare(
     let rounds = written.as_ref().is_some_and(|written| written.weights.is_quantised());
     let tolerance = peer.tolerance(exact, with_gelu) * if rounds { 2.0 } else { 1.0 };
     let probe = Probe { tolerance, ..probe.clone() };
-    Ok(Found { version, comparison: probe.between(&expected, &found)? })
+    Ok(Found { version, comparison: Comparison { as_llama_cpp, ..probe.between(&expected, &found)? } })
 }
 
 /// Gives the program's version and the columns of what it wrote.

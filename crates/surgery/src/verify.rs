@@ -55,6 +55,8 @@ pub struct Comparison {
     pub is_text: bool,
     /// Largest difference that passes.
     pub limit: f32,
+    /// Whether the path was run as llama.cpp runs the model, which is not the model's own way.
+    pub as_llama_cpp: bool,
 }
 
 /// Largest difference of an export that copies bytes: what folding a scale costs in f32.
@@ -127,7 +129,15 @@ impl Probe {
         let scale = expected.iter().flatten().fold(0.0_f32, |most, logit| most.max(logit.abs()));
         let same_best = expected.iter().zip(found).filter(|(expected, found)| best(expected) == best(found)).count();
         let limit = self.tolerance * scale.max(1.0);
-        Ok(Comparison { largest, scale, same_best, positions: expected.len(), is_text: self.is_text, limit })
+        Ok(Comparison {
+            largest,
+            scale,
+            same_best,
+            positions: expected.len(),
+            is_text: self.is_text,
+            limit,
+            as_llama_cpp: false,
+        })
     }
 }
 
@@ -143,10 +153,12 @@ impl Comparison {
     pub fn sentence(&self) -> String {
         let Self { largest, same_best, positions, limit, scale, .. } = self;
         let on = if self.is_text { "tokens of a text" } else { "seeded token ids" };
+        let how =
+            if self.as_llama_cpp { " as llama.cpp runs this model, which is not the model's own way" } else { "" };
         let verdict = if self.passed() {
-            "The export computes the path".to_owned()
+            format!("The export computes the path{how}")
         } else {
-            format!("THE EXPORT DOES NOT COMPUTE THE PATH (at most {limit:.1e} was expected)")
+            format!("THE EXPORT DOES NOT COMPUTE THE PATH{how} (at most {limit:.1e} was expected)")
         };
         if *largest == 0.0 {
             return format!("{verdict}: on {positions} {on} every logit is the same, bit for bit.");

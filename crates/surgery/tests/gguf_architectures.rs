@@ -152,6 +152,8 @@ fn files_are_described_as_the_folders_and_compute_their_paths() {
             let told = |words: &str| exported.notes.iter().any(|note| note.contains(words));
             assert_eq!(told("so it does in every GGUF file"), case.otherwise, "{what}: {:?}", exported.notes);
             assert_eq!(told("computed the model's own way"), case.otherwise, "{what}: {:?}", exported.notes);
+            let sentence = exported.comparison.sentence();
+            assert_eq!(sentence.contains("as llama.cpp runs this model"), case.otherwise, "{what}: {sentence}");
             let written = Arc::new(Checkpoint::open(&out).unwrap());
             let path = LayerPath::parse(path, source.config.num_layers()).unwrap();
             let expected: Vec<_> =

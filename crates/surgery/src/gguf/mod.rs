@@ -25,7 +25,7 @@ pub use self::otherwise::as_run;
 use crate::copying::{Counter, Output};
 use crate::hf::Exported;
 use crate::staging::Staging;
-use crate::verify::Probe;
+use crate::verify::{Comparison, Probe};
 use crate::{Progress, Result, SurgeryError, space};
 
 /// The magic number, and the version that is written.
@@ -192,7 +192,7 @@ pub fn export(export: &GgufExport<'_>, out: &Path, progress: &mut dyn Progress) 
             Some(run) => {
                 let own = probe.compare(export.checkpoint, export.path, &written, progress)?;
                 plan.notes.push(otherwise::measured(&own));
-                probe.compare(&run, export.path, &written, progress)?
+                Comparison { as_llama_cpp: true, ..probe.compare(&run, export.path, &written, progress)? }
             }
         };
         if let Some(most) = plan.rounding

@@ -154,7 +154,15 @@ fn a_lock_counts_only_while_it_has_its_name() {
 fn a_bad_file_has_its_mark_and_no_other_has_one() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("export.gguf");
-    let comparison = Comparison { largest: 1.0, scale: 1.0, same_best: 0, positions: 1, is_text: false, limit: 0.1 };
+    let comparison = Comparison {
+        largest: 1.0,
+        scale: 1.0,
+        same_best: 0,
+        positions: 1,
+        is_text: false,
+        limit: 0.1,
+        as_llama_cpp: false,
+    };
     let staging = Staging::file(&out).unwrap();
     fs::write(staging.path(), "bad").unwrap();
     staging.finish_marked(&comparison).unwrap();
