@@ -69,6 +69,9 @@ impl Staging {
     pub(crate) fn file(out: &Path) -> Result<Self> {
         if let Ok(found) = fs::symlink_metadata(out) {
             refuse_link(out, &found, "file")?;
+            // The file may be of an export that was killed before it took the other name away: prepared for and dropped, the place
+            // holds the file alone.
+            drop(Self::new(out));
             return Err(SurgeryError::place(out, "exists already; name a new file"));
         }
         let staging = Self::new(out)?;
@@ -232,7 +235,7 @@ fn name_file(partial: &Path, out: &Path) -> Result<()> {
     };
     match fs::hard_link(partial, out) {
         Ok(()) => {
-            // The export is whole: what is left at worst is a second name of it.
+            // The export is whole: what is left at worst is a second name of it, which the next export to this place removes.
             let _ = fs::remove_file(partial);
             Ok(())
         }

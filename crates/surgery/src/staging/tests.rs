@@ -102,6 +102,20 @@ fn a_file_that_appears_meanwhile_is_kept() {
 }
 
 #[test]
+fn a_kill_between_its_two_names_leaves_a_file_of_one() {
+    let place = tempfile::tempdir().unwrap();
+    let out = place.path().join("export.gguf");
+    let staging = Staging::file(&out).unwrap();
+    fs::write(staging.path(), "export").unwrap();
+    fs::hard_link(staging.path(), &out).unwrap();
+    kill(staging);
+    assert!(names(place.path()).len() > 1);
+    assert!(Staging::file(&out).unwrap_err().to_string().contains("exists already"));
+    assert_eq!(names(place.path()), ["export.gguf"]);
+    assert_eq!(fs::read_to_string(&out).unwrap(), "export");
+}
+
+#[test]
 fn a_folder_that_fills_meanwhile_is_kept() {
     let place = tempfile::tempdir().unwrap();
     let out = place.path().join("export");
