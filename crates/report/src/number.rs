@@ -56,9 +56,17 @@ pub(crate) fn counted(value: usize, noun: &str) -> String {
     format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })
 }
 
-/// Numbers for print: a minus sign instead of the hyphen. Only for text that holds numbers and no words of others.
+/// Numbers for print: a minus sign instead of a hyphen that stands before a number or for none, and not within a name.
 pub(crate) fn typographic(text: &str) -> String {
-    text.replace('-', "\u{2212}")
+    let mut letters = text.chars().peekable();
+    let mut before = ' ';
+    let mut printed = String::new();
+    while let Some(letter) = letters.next() {
+        let is_minus = letter == '-' && !before.is_alphanumeric() && before != '-' && letters.peek() != Some(&'-');
+        printed.push(if is_minus { '\u{2212}' } else { letter });
+        before = letter;
+    }
+    printed
 }
 
 #[cfg(test)]
@@ -71,6 +79,15 @@ mod tests {
         assert_eq!(signed(-0.0004, 3), "0.000");
         assert_eq!(signed(-0.0006, 3), "-0.001");
         assert_eq!(signed(0.0, 2), "0.00");
+    }
+
+    #[test]
+    fn names_keep_their_hyphens() {
+        let text = "-0.020 [-0.1, +0.2] of arc-easy:acc-norm - gsm8k-5shot, --questions 3";
+        assert_eq!(
+            typographic(text),
+            "\u{2212}0.020 [\u{2212}0.1, +0.2] of arc-easy:acc-norm \u{2212} gsm8k-5shot, --questions 3"
+        );
     }
 
     #[test]

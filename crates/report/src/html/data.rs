@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use neuro_path::triangle;
-use neuro_record::{RunData, RunInfo};
+use neuro_record::{RunData, RunInfo, SOURCE};
 use neuro_stats::BlockMap;
 use serde::Serialize;
 
@@ -13,7 +13,8 @@ use crate::precision::Precision;
 #[derive(Serialize)]
 struct Document<'a> {
     schema: u32,
-    info: &'a RunInfo,
+    /// Without where the model lay on one machine.
+    info: RunInfo,
     /// i, j and the path.
     blocks: Vec<(usize, usize, String)>,
     maps: Vec<Map<'a>>,
@@ -53,9 +54,11 @@ pub(super) fn json(data: &RunData, maps: &[BlockMap]) -> String {
         let of_probe = rows.entry(&row.probe).or_insert_with(|| blocks.iter().map(|_| None).collect());
         of_probe[place] = Some(Counts(row.n, row.parse_failures, row.truncated, row.loops, &row.notes));
     }
+    let mut info = data.info.clone();
+    info.settings.remove(SOURCE);
     let document = Document {
         schema: data.info.schema,
-        info: &data.info,
+        info,
         blocks: blocks
             .iter()
             .map(|block| {

@@ -88,6 +88,14 @@ fn the_page_asks_nobody_for_anything() {
     }
 }
 
+/// A page is shown to strangers.
+#[test]
+fn where_the_model_lay_stays_on_its_machine() {
+    let mut run = data("tiny", 6);
+    run.info.settings.insert(neuro_record::SOURCE.to_owned(), serde_json::json!("/home/me/secret"));
+    assert!(!html_report(&run, &[six_layers()]).contains("/home/me/secret"));
+}
+
 #[test]
 fn the_data_holds_every_block_and_the_rows_counts() {
     let page = html_report(&data("tiny", 6), &[six_layers()]);
