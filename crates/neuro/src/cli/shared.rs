@@ -61,7 +61,8 @@ pub(crate) struct MeasureArgs {
     /// Seed of the questions and of the intervals
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Memory for the states of the questions, beside the weights, such as 8GiB (default: 2GiB)
+    /// Memory that the process may use beside mapped files, such as 8GiB (default: 60 % of what the machine has free, at most
+    /// 64GiB)
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<MemorySize>,
     /// Run directory; the same command continues what is there (default: for a scan
