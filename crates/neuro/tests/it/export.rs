@@ -142,6 +142,47 @@ fn an_export_that_another_program_computes_otherwise_is_marked() {
     assert!(place.path().join("out.gguf").is_file());
 }
 
+/// A program that does not load what was written has not shown that it computes the path.
+#[cfg(unix)]
+#[test]
+fn an_export_that_another_program_does_not_run_is_marked() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let model = fixture().display().to_string();
+    let python = place.path().join("python");
+    std::fs::write(
+        &python,
+        "#!/bin/sh\n[ \"$1\" = - ] || exit 0\ncat > /dev/null\necho 'KeyError: llama' >&2\nexit 1\n",
+    )
+    .expect("written");
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let export =
+        ["export", &model, "--path", "(1,3)", "--to", "hf", "out", "--verify", "transformers", "--python", "./python"];
+    assert_page!("export_verify_does_not_run", place.run(&export));
+    let mark = std::fs::read_to_string(place.path().join("out/VERIFICATION-FAILED.txt")).expect("a mark");
+    assert!(mark.contains("KeyError: llama"), "{mark}");
+}
+
+#[test]
+fn options_of_other_forms_are_refused_and_dry_runs_write_nothing() {
+    let place = Place::new();
+    let model = fixture().display().to_string();
+    let export = |more: &[&str]| place.run(&[&["export", &model, "--path", "(1,3)", "--to"], more].concat());
+    for (more, words) in [
+        (&["gguf", "out.gguf", "--link"][..], "--link shares shards"),
+        (&["hf", "out", "--numbers", "f16"], "--numbers chooses"),
+        (&["peft", "--text", "x"], "--text is what"),
+        (&["path", "--json"], "--json reports"),
+        (&["path", "--run", "x"], "--run writes"),
+    ] {
+        let said = export(more);
+        assert!(said.starts_with("exit code: 1") && said.contains(words), "{more:?}: {said}");
+    }
+    let said = export(&["exllamav3", "map.txt", "--dry-run"]);
+    assert!(said.starts_with("exit code: 0") && said.contains("0..2,1..3"), "{said}");
+    assert!(place.path().read_dir().expect("a folder").next().is_none());
+}
+
 /// With the programs themselves, in the Pythons that these variables name.
 #[test]
 fn exports_compute_the_path_in_other_programs() {
