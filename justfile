@@ -86,9 +86,12 @@ exports *options:
     "$cache/exports/bin/pip" install --quiet --no-deps mergekit==0.1.5
     # llama.cpp's Python is that of parity-llama-cpp.
     llama=(); [[ -x "$cache/bench-llama/bin/python" ]] && llama=(--llama "$cache/bench-llama/bin/python")
+    # Trained models with tokenizers, where they lie beside the project.
+    more=(); for model in ../shared/data/models/{stories260K,stories260K.gguf,TinyStories-656K}; do [[ -e "$model" ]] && more+=("$model"); done
+    [[ ${#more[@]} -gt 0 ]] && more=(--more "${more[@]}")
     cargo build --release
     mkdir -p docs/reference
-    "$cache/exports/bin/python" fixtures/exports.py --neuro target/release/neuro "${llama[@]}" {{options}} > target/exports.md
+    "$cache/exports/bin/python" fixtures/exports.py --neuro target/release/neuro "${llama[@]}" "${more[@]}" {{options}} > target/exports.md
     mv target/exports.md docs/reference/exports.md
 
 # Record scipy's and statsmodels' values anew that the statistics are tested against, in a virtual environment outside the repository.
