@@ -56,17 +56,18 @@ pub(crate) fn counted(value: usize, noun: &str) -> String {
     format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })
 }
 
-/// Numbers for print: a minus sign instead of a hyphen that stands before a number or for none, and not within a name.
+/// Numbers for print: a minus sign instead of a hyphen that stands before a number or for none, or in an exponent, and not
+/// within a name.
 pub(crate) fn typographic(text: &str) -> String {
-    let mut letters = text.chars().peekable();
-    let mut before = ' ';
-    let mut printed = String::new();
-    while let Some(letter) = letters.next() {
-        let is_minus = letter == '-' && !before.is_alphanumeric() && before != '-' && letters.peek() != Some(&'-');
-        printed.push(if is_minus { '\u{2212}' } else { letter });
-        before = letter;
-    }
-    printed
+    let letters: Vec<char> = text.chars().collect();
+    let is_minus = |at: usize| {
+        let beside = |steps: isize| at.checked_add_signed(steps).and_then(|at| letters.get(at)).copied().unwrap_or(' ');
+        let (before, behind) = (beside(-1), beside(1));
+        let is_exponent = before == 'e' && beside(-2).is_ascii_digit() && behind.is_ascii_digit();
+        is_exponent || (!before.is_alphanumeric() && before != '-' && behind != '-')
+    };
+    let printed = |(at, letter): (usize, &char)| if *letter == '-' && is_minus(at) { '\u{2212}' } else { *letter };
+    letters.iter().enumerate().map(printed).collect()
 }
 
 #[cfg(test)]
@@ -83,10 +84,10 @@ mod tests {
 
     #[test]
     fn names_keep_their_hyphens() {
-        let text = "-0.020 [-0.1, +0.2] of arc-easy:acc-norm - gsm8k-5shot, --questions 3";
+        let text = "-0.020 [-0.1, +0.2], 5e-10 of arc-easy:acc-norm - gsm8k-5shot, --questions 3";
         assert_eq!(
             typographic(text),
-            "\u{2212}0.020 [\u{2212}0.1, +0.2] of arc-easy:acc-norm \u{2212} gsm8k-5shot, --questions 3"
+            "\u{2212}0.020 [\u{2212}0.1, +0.2], 5e\u{2212}10 of arc-easy:acc-norm \u{2212} gsm8k-5shot, --questions 3"
         );
     }
 

@@ -5,6 +5,7 @@ use neuro_stats::{Interval, signed_delta};
 
 use super::{COLUMNS, Confirmation, bounds, details, families, p_value};
 use crate::escape::markup;
+use crate::html::with_code;
 use crate::number::typographic;
 use crate::{Shrinkage, svg_shrinkage};
 
@@ -101,7 +102,7 @@ fn section(confirmation: &Confirmation<'_>) -> String {
     if !skipped.is_empty() {
         html.push_str("<h3>Left out</h3>\n<ul>\n");
         for skipped in skipped {
-            html.push_str(&format!("<li>{}: {}</li>\n", markup(&skipped.probe), markup(&skipped.reason)));
+            html.push_str(&format!("<li>{}: {}</li>\n", markup(&skipped.probe), with_code(&skipped.reason)));
         }
         html.push_str("</ul>\n");
     }

@@ -125,7 +125,7 @@ fn null(map: &BlockMap, index: usize) -> String {
 }
 
 /// Text whose backquoted parts are commands.
-fn with_code(text: &str) -> String {
+pub(crate) fn with_code(text: &str) -> String {
     let parts = text.split('`').enumerate();
     parts
         .map(|(index, part)| if index % 2 == 1 { format!("<code>{}</code>", markup(part)) } else { markup(part) })
