@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use neuro_checkpoint::DecoderConfig;
+use neuro_checkpoint::{DecoderConfig, LayerConfig, QkNorm};
 use neuro_path::{BranchScales, LayerPath, Scale, Visit};
 use serde_json::{Map, Value, json};
 
@@ -120,7 +120,7 @@ pub fn mergekit(path: &LayerPath, config: &DecoderConfig, file: &ConfigFile, mod
                       export to hf instead";
         return Err(unsayable("mergekit", path, reason));
     }
-    refuse_forgotten_biases(path, config)?;
+    refuse_forgotten_tensors(path, config, file)?;
     refuse_unfiltered_scales(path, config)?;
     let fits = |path: &LayerPath| {
         file.with_layers_only(path.depth(), path.len()).is_ok_and(|merged| is_path_of(&merged, config, path))
@@ -158,8 +158,9 @@ pub fn mergekit(path: &LayerPath, config: &DecoderConfig, file: &ConfigFile, mod
 }
 
 /// mergekit 0.1.5 copies the tensors that its definition of an architecture lists and leaves out all others without a word
-/// (`mergekit/_data/architectures`); of architectures that it has no definition of it copies what the files hold.
-fn refuse_forgotten_biases(path: &LayerPath, config: &DecoderConfig) -> Result<()> {
+/// (`mergekit/_data/architectures`); of architectures that it has no definition of it copies what the files hold, but for
+/// experts in some of the layers.
+fn refuse_forgotten_tensors(path: &LayerPath, config: &DecoderConfig, file: &ConfigFile) -> Result<()> {
     // Biases of q, k and v; of everything else.
     let (knows_qkv, knows_others) = match config.model_type.as_str() {
         "llama" | "mistral" | "mixtral" | "qwen3" | "qwen3_moe" | "gemma2" | "gemma3_text" | "olmo2" | "phi3" => {
@@ -168,34 +169,39 @@ fn refuse_forgotten_biases(path: &LayerPath, config: &DecoderConfig) -> Result<(
         "qwen2" | "glm4" | "glm4_moe" | "stablelm" => (true, false),
         _ => (true, true),
     };
-    let forgotten = config.layers.iter().any(|layer| {
+    let biases = |layer: &LayerConfig| {
         let attention = &layer.attention;
         let qkv = attention.q_bias || attention.k_bias || attention.v_bias;
         (qkv && !knows_qkv) || ((attention.o_bias || layer.mlp.bias) && !knows_others)
-    });
-    if forgotten {
-        let reason = format!(
-            "the model has biases, which mergekit's definition of {} does not list and so leaves out; export to hf instead",
-            config.model_type
-        );
-        return Err(unsayable("mergekit", path, reason));
-    }
-    Ok(())
+    };
+    let any = |has: &dyn Fn(&LayerConfig) -> bool| config.layers.iter().any(has);
+    let has_experts = |layer: &LayerConfig| layer.mlp.experts.is_some();
+    let has_some_experts = any(&has_experts)
+        && any(&|layer| !has_experts(layer))
+        && !["glm4_moe", "qwen3_moe"].contains(&config.model_type.as_str());
+    let forgotten = [
+        (any(&biases), "biases"),
+        (has_some_experts, "experts in some layers only"),
+        (any(&|layer| layer.attention.qk_norm == QkNorm::EachHead), "norms of single heads"),
+        (file.is_quantised(), "quantised weights"),
+    ];
+    let Some((_, what)) = forgotten.into_iter().find(|(is_there, _)| *is_there) else { return Ok(()) };
+    let reason =
+        format!("the model has {what}, which mergekit leaves out of {}; export to hf instead", config.model_type);
+    Err(unsayable("mergekit", path, reason))
 }
 
 /// mergekit scales the tensors in whose names it finds the filter.
 fn refuse_unfiltered_scales(path: &LayerPath, config: &DecoderConfig) -> Result<()> {
     fold::check_layers("mergekit", path, config)?;
+    let has_own_names = OWN_NAMES.contains(&config.model_type.as_str());
+    let is_recurrent = |layer: usize| config.layers.get(layer).is_some_and(|layer| layer.delta_net.is_some());
     let is_missed = |visit: &Visit| {
-        let Some(layer) = config.layers.get(visit.layer) else { return false };
-        let has_own_names = !visit.scales.is_plain() && OWN_NAMES.contains(&config.model_type.as_str());
-        has_own_names
-            || (visit.scales.attn != Scale::ONE && layer.delta_net.is_some())
-            || (visit.scales.mlp != Scale::ONE && layer.mlp.experts.is_some())
+        (has_own_names && !visit.scales.is_plain()) || (visit.scales.attn != Scale::ONE && is_recurrent(visit.layer))
     };
     if path.visits().iter().any(is_missed) {
         let reason = "mergekit scales tensors by their names, o_proj and down_proj, and a damped branch of this model ends in \
-                      others, or in several; export to hf, which folds scales into all of them";
+                      another; export to hf, which folds scales into that";
         return Err(unsayable("mergekit", path, reason));
     }
     Ok(())

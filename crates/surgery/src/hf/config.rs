@@ -85,6 +85,11 @@ impl ConfigFile {
         self.root.get("text_config").is_some_and(Value::is_object)
     }
 
+    /// Whether weights are stored in few bits.
+    pub(crate) fn is_quantised(&self) -> bool {
+        self.root.contains_key("quantization_config")
+    }
+
     /// The description of the same config with another number of layers and no other change.
     pub(crate) fn with_layers_only(&self, depth: usize, layers: usize) -> Result<DecoderConfig> {
         let mut root = self.root.clone();
