@@ -90,6 +90,8 @@ def main():
     folder("safetensors-offsets-2-63", **{"model.safetensors": safetensors(set_offsets)})
     folder("config-size-2-63", **{"config.json": changed(hidden_size=HUGE)})
     folder("config-layers-2-31", **{"config.json": changed(num_hidden_layers=1 << 31)})
+    experts = {"model_type": "mixtral", "num_hidden_layers": 1 << 16, "num_local_experts": 1 << 12}
+    folder("config-experts-2-28", **{"config.json": changed(**experts)})
     # Tensors over one another.
     (HERE / "gguf-overlap.gguf").write_bytes((CORPUS / "gguf/lie-overlap.gguf").read_bytes())
     folder("safetensors-overlap", **{"model.safetensors": safetensors(share_bytes)})

@@ -11,6 +11,8 @@ use crate::fields::{Fields, LARGEST_SIZE, parse_object};
 
 /// Most weights that a config may ask for, ten times those of the largest dense models.
 const MOST_PARAMETERS: u64 = 1 << 42;
+/// Most experts of all layers together, ten times those of the largest models; each is several tensors.
+const MOST_EXPERTS: usize = 1 << 18;
 
 /// Keys whose values are sizes.
 const SIZES: [&str; 17] = [
@@ -88,6 +90,12 @@ impl DecoderConfig {
             weight_blocks,
         };
         keys::refuse_unread(fields, architecture)?;
+        let experts: usize = config.layers.iter().filter_map(|layer| Some(layer.mlp.experts.as_ref()?.count)).sum();
+        if experts > MOST_EXPERTS {
+            let problem =
+                format!("and the experts of each layer ask for {experts} experts, expected at most {MOST_EXPERTS}");
+            return Err(fields.refuse("num_hidden_layers", problem));
+        }
         let parameters = config.parameters();
         if parameters > MOST_PARAMETERS {
             let problem =
