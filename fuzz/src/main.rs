@@ -9,6 +9,7 @@ mod mutate;
 mod targets;
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -91,15 +92,15 @@ impl Run {
             };
             let outcome = self.try_input(&input, &current)?;
             tried += 1;
-            if outcomes.insert(outcome) && tried as usize > planted && corpus.len() < planted + MOST_KEPT {
+            if let Some(bytes) = peak_memory().filter(|bytes| *bytes > MOST_MEMORY) {
+                return Err(format!("{bytes} bytes of memory on {}", save(self.target.name, &input).display()));
+            }
+            if outcomes.insert(fingerprint(&outcome)) && tried as usize > planted && corpus.len() < planted + MOST_KEPT
+            {
                 corpus.push(input);
             }
         }
-        let memory = peak_memory();
-        if memory.is_some_and(|bytes| bytes > MOST_MEMORY) {
-            return Err(format!("{} bytes of memory with seed {}", memory.unwrap_or(0), self.seed));
-        }
-        let megabytes = memory.map_or_else(|| "unknown".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
+        let megabytes = peak_memory().map_or_else(|| "unknown".to_owned(), |bytes| format!("{} MiB", bytes >> 20));
         Ok(format!(
             "{}: {tried} inputs, {} different outcomes, peak memory {megabytes}, no finding (seed {})",
             self.target.name,
@@ -194,6 +195,13 @@ fn save(target: &str, input: &[u8]) -> PathBuf {
         eprintln!("{}: {error}; the input is {input:?}", path.display());
     }
     path
+}
+
+/// What is kept of an outcome: millions of texts would be counted as the parser's memory.
+fn fingerprint(outcome: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    outcome.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Time that this process has spent on processors, all threads together; known on Linux, whose ticks are hundredths of a
