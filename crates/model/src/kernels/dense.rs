@@ -33,6 +33,8 @@ const GROUPS: usize = 24;
 const PANELS: usize = 3;
 /// Bytes of rows that a core's own cache keeps while panels pass by; half of it is left to them and to sums.
 const NEAR: usize = 1 << 20;
+/// Groups of rows that are multiplied sooner than weights come from memory in parts of panels; whole panels come faster.
+const FEW_GROUPS: usize = 36;
 /// Picoseconds in which a panel's weights for one input come from memory, and those in which they are multiplied with a
 /// group.
 const INPUT_TIMES: [usize; 2] = [20_000, 4_500];
@@ -169,7 +171,7 @@ unsafe impl Packed for Matrix {
         let share = depth.div_ceil(groups);
         let panels = sets.start * SET..sets.end * SET;
         // Rows that a core's own cache does not hold pass by all panels part by part, instead of by one after the other.
-        let is_far = groups * input * size_of::<Group>() > NEAR;
+        let is_far = groups > FEW_GROUPS && groups * input * size_of::<Group>() > NEAR;
         let together = if is_far { panels.len().max(1) } else { 1 };
         let mut sums = vec![[Sums::default(); SET]; sets.len() * groups];
         for first in panels.clone().step_by(together) {
