@@ -87,20 +87,23 @@ fn a_program_that_is_not_there_is_said_first() {
     assert!(place.path().read_dir().expect("a folder").next().is_none());
 }
 
+/// A script that is called `python`.
+#[cfg(unix)]
+fn stand_in(place: &Place, script: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    let python = place.path().join("python");
+    std::fs::write(&python, script).expect("written");
+    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).expect("executable");
+}
+
 /// A Python without the packages says so in its last line.
 #[cfg(unix)]
 #[test]
 fn packages_that_python_lacks_are_named() {
-    use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
     let model = fixture().display().to_string();
-    let python = place.path().join("python");
-    std::fs::write(
-        &python,
-        "#!/bin/sh\necho Traceback >&2\necho \"ModuleNotFoundError: No module named 'torch'\" >&2\nexit 1\n",
-    )
-    .expect("written");
-    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let script = "#!/bin/sh\necho Traceback >&2\necho \"ModuleNotFoundError: No module named 'torch'\" >&2\nexit 1\n";
+    stand_in(&place, script);
     let export =
         ["export", &model, "--path", "(1,3)", "--to", "hf", "out", "--verify", "transformers", "--python", "./python"];
     assert_page!("export_verify_without_packages", place.run(&export));
@@ -111,15 +114,12 @@ fn packages_that_python_lacks_are_named() {
 #[cfg(unix)]
 #[test]
 fn an_export_that_another_program_computes_otherwise_is_marked() {
-    use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
     let model = fixture().display().to_string();
-    let python = place.path().join("python");
     // Zeros of the right number: 48 positions of 97 logits.
     let script = "#!/bin/sh\n[ \"$1\" = - ] || exit 0\ncat > /dev/null\nhead -c 18624 /dev/zero > \"$4\"\n\
                   echo '{\"version\": \"fake 1\", \"columns\": 97}'\n";
-    std::fs::write(&python, script).expect("written");
-    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    stand_in(&place, script);
     let export = [
         "export",
         &model,
@@ -146,16 +146,9 @@ fn an_export_that_another_program_computes_otherwise_is_marked() {
 #[cfg(unix)]
 #[test]
 fn an_export_that_another_program_does_not_run_is_marked() {
-    use std::os::unix::fs::PermissionsExt;
     let place = Place::new();
     let model = fixture().display().to_string();
-    let python = place.path().join("python");
-    std::fs::write(
-        &python,
-        "#!/bin/sh\n[ \"$1\" = - ] || exit 0\ncat > /dev/null\necho 'KeyError: llama' >&2\nexit 1\n",
-    )
-    .expect("written");
-    std::fs::set_permissions(&python, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    stand_in(&place, "#!/bin/sh\n[ \"$1\" = - ] || exit 0\ncat > /dev/null\necho 'KeyError: llama' >&2\nexit 1\n");
     let export =
         ["export", &model, "--path", "(1,3)", "--to", "hf", "out", "--verify", "transformers", "--python", "./python"];
     assert_page!("export_verify_does_not_run", place.run(&export));
