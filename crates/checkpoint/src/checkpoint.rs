@@ -78,12 +78,11 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// When there is no valid `config.json`, or its weights would not fit into this machine's memory.
+    /// When there is no valid `config.json`, or its largest layer would not fit into this machine's memory.
     pub fn open_random(dir: &Path, seed: u64) -> Result<Self, CheckpointError> {
         if has_ending(dir, &["gguf"]) && dir.is_file() {
             let mut checkpoint = Self::of_gguf(dir, Gguf::open(dir)?);
-            let limit = Memory::of_this_machine().total.unwrap_or(memory::ASSUMED);
-            memory::check(dir, checkpoint.config.parameters(), size_of::<f32>() as u64, limit)?;
+            memory::check_random(dir, &checkpoint.config)?;
             checkpoint.weights = Weights::random(dir, &checkpoint.config, seed);
             return Ok(checkpoint);
         }
@@ -96,8 +95,7 @@ impl Checkpoint {
             return Err(if dir.exists() { no_config(dir) } else { missing(dir) });
         }
         let settings = Settings::open(dir, &config_file)?;
-        let limit = Memory::of_this_machine().total.unwrap_or(memory::ASSUMED);
-        memory::check(&config_file, settings.config.parameters(), size_of::<f32>() as u64, limit)?;
+        memory::check_random(&config_file, &settings.config)?;
         let weights = Weights::random(dir, &settings.config, seed);
         settings.with(weights)
     }
@@ -147,16 +145,16 @@ impl Checkpoint {
         }
     }
 
-    /// Whether all weights fit into this machine's memory (a container's limit included) when each takes
-    /// `bytes_per_weight`; to be asked before they are loaded. Where the system does not tell, weights of files pass.
+    /// Whether all weights fit into a memory when they take so many bytes; to be asked before they are loaded. Where it is
+    /// not known how much there is, weights of files pass.
     ///
     /// # Errors
     ///
     /// When they do not fit; the message names both numbers.
-    pub fn check_memory(&self, bytes_per_weight: u64) -> Result<(), CheckpointError> {
+    pub fn check_memory(&self, bytes: u64, memory: &Memory) -> Result<(), CheckpointError> {
         let assumed = if self.weights.random_seed().is_some() { memory::ASSUMED } else { u64::MAX };
-        let limit = Memory::of_this_machine().total.unwrap_or(assumed);
-        memory::check(&self.dir, self.config.parameters(), bytes_per_weight, limit)
+        let weights = format!("{} weights", self.config.parameters());
+        memory::check(&self.dir, &weights, bytes, memory.total.unwrap_or(assumed))
     }
 
     /// Name and fingerprint. Reads weight files of up to 256 MiB in total whole; of larger ones, a few megabytes each and

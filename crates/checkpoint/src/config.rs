@@ -118,15 +118,26 @@ impl DecoderConfig {
     /// Number of weights, a tied head counted once.
     #[must_use]
     pub fn parameters(&self) -> u64 {
-        let mut total = 0_u64;
-        for layer in self.layers.iter().filter(|layer| layer.repeats.is_none()) {
-            layer.each_tensor(self.hidden_size, |_, _, shape| total = total.saturating_add(elements(shape)));
-        }
+        let own = self.layers.iter().filter(|layer| layer.repeats.is_none());
+        let total = own.fold(0_u64, |total, layer| total.saturating_add(self.parameters_of(layer)));
         let embedding = elements(&[self.vocab_size, self.hidden_size]);
         let heads = if self.tie_word_embeddings { 1 } else { 2 };
         let positions = elements(&[self.learned_positions.unwrap_or(0), self.hidden_size]);
         let norm = self.norm.parts().len() as u64 * self.hidden_size as u64;
         total.saturating_add(embedding.saturating_mul(heads)).saturating_add(positions).saturating_add(norm)
+    }
+
+    /// Number of parameters of the largest layer, or of the embedding where it has more: the least that must be in memory
+    /// at once.
+    pub(crate) fn largest_part(&self) -> u64 {
+        let embedding = elements(&[self.vocab_size, self.hidden_size]);
+        self.layers.iter().map(|layer| self.parameters_of(layer)).fold(embedding, u64::max)
+    }
+
+    fn parameters_of(&self, layer: &LayerConfig) -> u64 {
+        let mut total = 0_u64;
+        layer.each_tensor(self.hidden_size, |_, _, shape| total = total.saturating_add(elements(shape)));
+        total
     }
 }
 

@@ -1,8 +1,10 @@
 //! How much memory there is, and whether a model's weights fit into it.
 
 use std::path::Path;
-use std::process::Command;
 
+use sysinfo::{MemoryRefreshKind, System};
+
+use crate::config::DecoderConfig;
 use crate::error::CheckpointError;
 
 /// What random weights may take where the system does not say how much there is: no file bounds their size.
@@ -25,15 +27,15 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Asks this machine. Linux tells both numbers, macOS the total, other systems none.
+    /// Asks this machine, and the container that the process may be in.
     #[must_use]
     pub fn of_this_machine() -> Self {
-        if cfg!(target_os = "macos") {
-            return Self { total: macos_total(), available: None };
-        }
-        let Ok(text) = std::fs::read_to_string("/proc/meminfo") else { return Self::default() };
-        let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
-        Self::from_meminfo(&text, limit.as_deref())
+        let Ok(mut system) = System::new() else { return Self::default() };
+        system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+        // What a container has free is not asked: mapped files that could be let go of count there as used.
+        let limit = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
+        let known = |bytes: u64| Some(bytes.min(limit)).filter(|&bytes| bytes > 0);
+        Self { total: known(system.total_memory()), available: known(system.available_memory()) }
     }
 
     /// Memory of this process that no file backs, now (Linux): `RssAnon` of `/proc/self/status`. Mapped weights are not
@@ -42,43 +44,43 @@ impl Memory {
     pub fn anonymous_of_this_process() -> Option<u64> {
         entry(&std::fs::read_to_string("/proc/self/status").ok()?, "RssAnon:")
     }
-
-    /// Reads `/proc/meminfo`; `limit` is the container's, a number of bytes or `max`.
-    fn from_meminfo(meminfo: &str, limit: Option<&str>) -> Self {
-        let limit = limit.and_then(|limit| limit.trim().parse().ok()).unwrap_or(u64::MAX);
-        let bytes = |key| entry(meminfo, key).map(|bytes| bytes.min(limit));
-        Self { total: bytes("MemTotal:"), available: bytes("MemAvailable:") }
-    }
 }
 
-/// What a scan may use when nobody says: 60 % of the memory that is free; at least 256 MiB, at most 64 GiB. Where the
-/// system does not tell what is free, half of all memory is taken for it, and 4 GiB where it tells nothing.
+/// What a scan may use when nobody says: 60 % of the memory that is free; at least 256 MiB, at most 64 GiB beside the
+/// model's weights. Where the system does not tell what is free, half of all memory is taken for it, and 4 GiB where it tells
+/// nothing.
 #[must_use]
-pub fn default_budget(memory: &Memory) -> u64 {
+pub fn default_budget(memory: &Memory, weights: u64) -> u64 {
     let free = memory.available.or(memory.total.map(|total| total / 2)).unwrap_or(ASSUMED_FREE);
-    (free / 5 * 3).clamp(LEAST_BUDGET, LARGEST_BUDGET)
+    (free / 5 * 3).clamp(LEAST_BUDGET, LARGEST_BUDGET.saturating_add(weights))
 }
 
 /// One entry of a file of `/proc`, in bytes.
-fn entry(meminfo: &str, key: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix(key))?;
+fn entry(text: &str, key: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
-fn macos_total() -> Option<u64> {
-    let answer = Command::new("sysctl").args(["-n", "hw.memsize"]).output().ok()?;
-    String::from_utf8(answer.stdout).ok()?.trim().parse().ok()
+/// Refuses random weights of which no layer fits into this machine's memory: no file bounds their size.
+pub(crate) fn check_random(place: &Path, config: &DecoderConfig) -> Result<(), CheckpointError> {
+    let part = config.largest_part();
+    let limit = Memory::of_this_machine().total.unwrap_or(ASSUMED);
+    check(
+        place,
+        &format!("the {part} weights of its largest part"),
+        part.saturating_mul(size_of::<f32>() as u64),
+        limit,
+    )
 }
 
-/// Refuses weights that take more than `limit` bytes. `place` is what the message names.
-pub(crate) fn check(place: &Path, parameters: u64, bytes_per_weight: u64, limit: u64) -> Result<(), CheckpointError> {
-    let needed = parameters.saturating_mul(bytes_per_weight);
-    if needed <= limit {
+/// Refuses weights that take more than `limit` bytes. `place` and `weights` are what the message names.
+pub(crate) fn check(place: &Path, weights: &str, bytes: u64, limit: u64) -> Result<(), CheckpointError> {
+    if bytes <= limit {
         return Ok(());
     }
     let problem = format!(
-        "{parameters} weights of {bytes_per_weight} bytes would take {needed} bytes, more than the memory of {limit} \
-         bytes; use a smaller model or a machine with more memory"
+        "{weights} would take {bytes} bytes, more than the memory of {limit} bytes; use a smaller model or a machine with \
+         more memory"
     );
     Err(CheckpointError::folder(place, problem))
 }
@@ -88,24 +90,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn meminfo_is_read_in_bytes_and_limited_by_the_container() {
-        let text = "MemTotal:        8039936 kB\nMemFree:  1 kB\nMemAvailable:    5000000 kB\n";
-        let machine = Memory { total: Some(8_039_936 * 1024), available: Some(5_120_000_000) };
-        assert_eq!(Memory::from_meminfo(text, None), machine);
-        assert_eq!(Memory::from_meminfo(text, Some("max\n")), machine);
-        assert_eq!(Memory::from_meminfo(text, Some("6000000000\n")), Memory { total: Some(6_000_000_000), ..machine });
-        assert_eq!(Memory::from_meminfo("MemTotal: many kB\nSwapTotal: 1 kB", None), Memory::default());
+    fn this_machine_tells_its_memory() {
+        let memory = Memory::of_this_machine();
+        let (total, available) = (memory.total.expect("is told"), memory.available.expect("is told"));
+        assert!(total > 64 << 20 && available > 0 && available <= total, "{memory:?}");
+    }
+
+    #[test]
+    fn entries_of_proc_are_read_in_bytes() {
+        let text = "VmRSS:\t  9 kB\nRssAnon:\t   8039936 kB\nRssFile: many kB\nThreads: 3";
+        assert_eq!(entry(text, "RssAnon:"), Some(8_039_936 * 1024));
+        for missing in ["RssFile:", "RssShmem:", "Threads:"] {
+            assert_eq!(entry(text, missing), None);
+        }
     }
 
     #[test]
     fn the_default_budget_leaves_room_for_others() {
         const GIB: u64 = 1 << 30;
         let free = |available| Memory { total: Some(100 * GIB), available: Some(available) };
-        assert_eq!(default_budget(&free(20 * GIB)), 12 * GIB);
-        assert_eq!(default_budget(&free(0)), GIB / 4);
-        assert_eq!(default_budget(&free(u64::MAX)), 64 * GIB);
-        assert_eq!(default_budget(&Memory { total: Some(40 * GIB), available: None }), 12 * GIB);
-        assert_eq!(default_budget(&Memory::default()), GIB * 4 / 5 * 3);
+        assert_eq!(default_budget(&free(20 * GIB), 100 * GIB), 12 * GIB);
+        assert_eq!(default_budget(&free(0), 0), GIB / 4);
+        assert_eq!(default_budget(&free(u64::MAX), 0), 64 * GIB);
+        assert_eq!(default_budget(&free(u64::MAX), 70 * GIB), 134 * GIB);
+        assert_eq!(default_budget(&Memory { total: Some(40 * GIB), available: None }, 0), 12 * GIB);
+        assert_eq!(default_budget(&Memory::default(), 0), GIB * 4 / 5 * 3);
     }
 
     #[test]
@@ -120,12 +129,11 @@ mod tests {
 
     #[test]
     fn weights_may_take_all_memory_and_no_byte_more() {
-        let check = |parameters, bytes| check(Path::new("model"), parameters, bytes, 4000);
-        assert!(check(1000, 4).is_ok());
-        let message = check(1001, 4).expect_err("is too large").to_string();
-        for part in ["model", "1001 weights of 4 bytes", "4004 bytes", "memory of 4000 bytes", "smaller model"] {
+        let check = |bytes| check(Path::new("model"), "1001 weights", bytes, 4000);
+        assert!(check(4000).is_ok());
+        let message = check(4004).expect_err("is too large").to_string();
+        for part in ["model", "1001 weights would take 4004 bytes", "memory of 4000 bytes", "smaller model"] {
             assert!(message.contains(part), "no {part:?} in: {message}");
         }
-        assert!(check(u64::MAX, 4).is_err());
     }
 }

@@ -9,7 +9,9 @@ use neuro_path::Visit;
 use crate::batch::Batch;
 use crate::ends::{Embedding, Head};
 use crate::layer::DecoderLayer;
+use crate::memory::device_memory;
 use crate::rope::Rope;
+use crate::sizes::WeightBytes;
 use crate::source::{CheckpointSource, Kernels, ParameterSource, WeightType};
 use crate::state::{Slot, State};
 use crate::stream::Stream;
@@ -134,7 +136,8 @@ impl Decoder {
     /// When the weights need more memory than the machine has, or one is missing, has another shape than described, or
     /// holds a value that is not finite.
     pub fn load(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
-        checkpoint.check_memory(DType::F32.size_in_bytes() as u64)?;
+        let bytes = checkpoint.config.parameters().saturating_mul(DType::F32.size_in_bytes() as u64);
+        checkpoint.check_memory(bytes, &device_memory(device))?;
         let source = CheckpointSource { checkpoint, device, weight_type: WeightType::F32 };
         Self::from_source(&checkpoint.config, &source, device, Kernels::Fused)
     }
@@ -145,13 +148,11 @@ impl Decoder {
     /// # Errors
     /// As [`Decoder::load`]'s.
     pub fn load_as(checkpoint: &Arc<Checkpoint>, device: &Device, weight_type: WeightType) -> Result<Self> {
-        if weight_type == WeightType::F32 {
-            if !device.is_cpu() {
-                return Self::load(checkpoint, device);
-            }
-            checkpoint.check_memory(DType::F32.size_in_bytes() as u64)?;
+        if weight_type == WeightType::F32 && !device.is_cpu() {
+            return Self::load(checkpoint, device);
         }
         let config = &checkpoint.config;
+        checkpoint.check_memory(WeightBytes::of(config, weight_type).held, &device_memory(device))?;
         let source = CheckpointSource { checkpoint, device, weight_type };
         let ropes = ropes(config, Kernels::Fused);
         let layers = layers(&source, config, &ropes, Kernels::Fused)?;

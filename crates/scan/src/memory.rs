@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 use neuro_checkpoint::{DecoderConfig, LayerConfig, Memory};
 use neuro_engine::{HEAD_ROWS, tile_rows};
 use neuro_model::{
-    STATE_ROWS, WeightBytes, WeightType, product_scratch_bytes, recurrent_state_bytes, slot_bytes_per_token, slot_room,
+    Device, STATE_ROWS, WeightBytes, WeightType, device_memory, product_scratch_bytes, recurrent_state_bytes,
+    slot_bytes_per_token, slot_room,
 };
 use neuro_path::LayerPath;
 use neuro_probe::Scoring;
@@ -243,18 +244,21 @@ impl Widths {
     }
 }
 
-/// Whether so many bytes more find room now: the system says how much is free, where it does, and would give as much at
-/// once, which it refuses where memory is promised only when it is there, or the process is limited.
-pub(crate) fn has_room(bytes: u64) -> bool {
-    let free = Memory::of_this_machine().available;
-    let given = |bytes: usize| Vec::<u8>::new().try_reserve_exact(bytes).is_ok();
+/// Whether so many bytes more find room on a device now: it says how much is free, where it does, and a processor's system
+/// would give as much at once, which it refuses where memory is promised only when it is there, or the process is limited.
+pub(crate) fn has_room(device: &Device, bytes: u64) -> bool {
+    let free = device_memory(device).available;
+    let given = |bytes: usize| !device.is_cpu() || Vec::<u8>::new().try_reserve_exact(bytes).is_ok();
     free.is_none_or(|free| bytes <= free) && usize::try_from(bytes).is_ok_and(given)
 }
 
 /// Anonymous memory of the process before its first scan, the subject's weights not counted; the same for all scans of
-/// a process, or two plans of one scan could differ.
+/// a process, or two plans of one scan could differ. None of it lies in a GPU's own memory.
 fn held_before(subject: &Subject) -> u64 {
     static HELD: OnceLock<u64> = OnceLock::new();
+    if subject.device().is_cuda() {
+        return 0;
+    }
     *HELD.get_or_init(|| {
         let held = Memory::anonymous_of_this_process().unwrap_or(0);
         held.saturating_sub(subject.weight_bytes_held()).next_multiple_of(BASE_STEP)

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use neuro_checkpoint::{Memory, default_budget};
+use neuro_checkpoint::default_budget;
 use neuro_engine::Sampling;
-use neuro_model::{WeightBytes, WeightType};
+use neuro_model::{WeightBytes, WeightType, device_memory};
 use neuro_path::{Block, LayerPath};
 use neuro_probe::Probe;
 use neuro_record::{PlannedPaths, ProbeInfo, RunInfo, SCHEMA, SOURCE, settings_hash};
@@ -77,7 +77,10 @@ pub(crate) fn plan_probes(subject: &Subject, request: &ScanRequest, probes: Vec<
         planned.asked.push(asked);
         planned.probes.push(probe);
     }
-    let memory_bytes = request.memory_bytes.unwrap_or_else(|| default_budget(&Memory::of_this_machine()));
+    let memory_bytes = request.memory_bytes.unwrap_or_else(|| {
+        let weights = WeightBytes::of(subject.config(), subject.weight_type()).held;
+        default_budget(&device_memory(subject.device()), weights)
+    });
     if request.screen.is_some() && paths.first().is_none_or(|path| !path.is_baseline()) {
         return Err(ScanError::ScreenBaseline);
     }

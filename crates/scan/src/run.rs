@@ -276,8 +276,7 @@ impl Experiment<'_> {
         let begin = Instant::now();
         let (begun, work) = (self.progress.work_done, portion.work(&plan.paths));
         let paths: Vec<LayerPath> = portion.paths.iter().map(|&path| plan.paths[path].clone()).collect();
-        // What a device has free is not known here; what it cannot place, it refuses itself.
-        let has_room = |bytes| plan.info.device != "cpu" || has_room(bytes);
+        let has_room = |bytes| has_room(session.device(), bytes);
         let (parts, fits) = plan.costs.parts(&paths, portion.volume, plan.probes[probe].scoring(), &has_room);
         if !fits && !std::mem::replace(&mut self.is_short, true) {
             self.observer.note("less memory is free than a path needs; it is tried all the same");

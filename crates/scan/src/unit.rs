@@ -6,7 +6,7 @@ use neuro_engine::{
     Answer, EngineError, GenerateOptions, Generation, Likelihood, Prompt, Rule, Sampling, Scored, StopReason, Watch,
     is_looping,
 };
-use neuro_model::Decoder;
+use neuro_model::{Decoder, Device};
 use neuro_path::LayerPath;
 use neuro_probe::{Probe, Question, Scoring, Terminator};
 use neuro_record::Sample;
@@ -112,6 +112,11 @@ pub(crate) enum Raw {
 }
 
 impl Session<'_> {
+    /// Where it is computed.
+    pub(crate) fn device(&self) -> &Device {
+        self.asking.decoder.device()
+    }
+
     /// Runs the trunk as far as some path shares it.
     pub(crate) fn trunk(&mut self, layers: usize, watch: &mut Watch<'_>) -> std::result::Result<(), EngineError> {
         match &mut self.work {

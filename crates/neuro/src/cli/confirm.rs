@@ -48,8 +48,8 @@ pub(crate) struct ConfirmArgs {
     /// model are not confirmed on the same questions)
     #[arg(long, value_name = "SEED")]
     pub(crate) seed: Option<u64>,
-    /// Memory that the process may use beside mapped files, such as 8GiB (default: 60 % of what the machine has free, at most
-    /// 64GiB)
+    /// Memory that the process may use beside mapped files, on an NVIDIA GPU of the GPU's own, such as 8GiB (default: 60 % of
+    /// what is free, at most 64GiB beside the weights)
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<MemorySize>,
     /// Folder of the confirmation; the same command continues what is there (default: RUN/confirm)

@@ -19,7 +19,8 @@ pub(crate) struct LoadArgs {
     /// Where to compute: cpu, cuda, cuda:N or metal
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: DeviceName,
-    /// How to hold and multiply the weights: f32, q8_0 or q4_k (default: f32; q8_0 for a quantised GGUF file)
+    /// How to hold and multiply the weights: f32, q8_0 or q4_k (default: f32; q8_0 for a quantised GGUF file, but f32 for
+    /// `neuro logits`)
     #[arg(long, value_name = "TYPE", value_parser = weight_type)]
     pub(crate) quantize: Option<WeightType>,
 }
@@ -61,8 +62,8 @@ pub(crate) struct MeasureArgs {
     /// Seed of the questions and of the intervals
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Memory that the process may use beside mapped files, such as 8GiB (default: 60 % of what the machine has free, at most
-    /// 64GiB)
+    /// Memory that the process may use beside mapped files, on an NVIDIA GPU of the GPU's own, such as 8GiB (default: 60 % of
+    /// what is free, at most 64GiB beside the weights)
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<MemorySize>,
     /// Run directory; the same command continues what is there (default: for a scan

@@ -102,5 +102,5 @@ fn a_group_without_room_is_halved_until_there_is() {
     assert_eq!(parts(1000 + 4 * 80), (vec![[0, 3], [3, 7]], true));
     assert_eq!(parts(1000 + 80), ((0..7).map(|path| [path, path + 1]).collect(), true));
     assert_eq!(parts(1000), ((0..7).map(|path| [path, path + 1]).collect(), false));
-    assert!(has_room(1 << 20) && !has_room(u64::MAX));
+    assert!(has_room(&Device::Cpu, 1 << 20) && !has_room(&Device::Cpu, u64::MAX));
 }
