@@ -1,7 +1,6 @@
 """Peer (c): one configuration in one process of llama.cpp, the way of llm-circuit-finder.
 
     python peer_llama.py MODEL.gguf PROMPTS.json --threads 2            answers all prompts
-    python peer_llama.py MODEL.gguf PROMPTS.json --threads 2 --rates    prefill and decode rates alone
     python peer_llama.py MODEL.gguf PROMPTS.json --threads 2 --decode 48    each of 48 tokens behind the first prompt
 
 Prints one line of JSON. Prompts are answered one after the other, as a server with one slot does, and what a prompt has
@@ -15,10 +14,6 @@ from pathlib import Path
 
 import numpy as np
 from llama_cpp import Llama
-
-# A prompt long enough for full batches, and an answer long enough for a steady rate.
-RATE_PREFILL = 512
-RATE_DECODE = 64
 
 
 def answer(model, prompt, new_tokens):
@@ -39,7 +34,6 @@ def main():
     parser.add_argument("model", type=Path)
     parser.add_argument("prompts", type=Path)
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--rates", action="store_true")
     parser.add_argument("--decode", type=int, metavar="TOKENS")
     arguments = parser.parse_args()
     shared = json.loads(arguments.prompts.read_text())
@@ -53,9 +47,7 @@ def main():
         verbose=False,
     )
     load = time.perf_counter() - start
-    if arguments.rates:
-        result = rates(model, shared)
-    elif arguments.decode:
+    if arguments.decode:
         result = decoding(model, shared["prompts"][0], arguments.decode)
     else:
         answers = [answer(model, prompt, shared["new_tokens"]) for prompt in shared["prompts"]]
@@ -66,22 +58,6 @@ def main():
         }
     seconds = time.perf_counter() - start
     print(json.dumps({"load_seconds": load, "seconds": seconds, **result}))
-
-
-def rates(model, shared):
-    """Tokens per second of a long prefill and of decoding at batch 1, each the best of three."""
-    prompt = [token for tokens in shared["prompts"] for token in tokens][:RATE_PREFILL]
-    prefill, decode = [], []
-    for _ in range(3):
-        model.reset()
-        # A new beginning: otherwise the cache holds the whole prompt.
-        prompt = [*prompt[1:], prompt[0]]
-        _, seconds, rest = answer(model, prompt, RATE_DECODE)
-        prefill.append(len(prompt) / seconds)
-        model.reset()
-        _, _, rest = answer(model, prompt[:32], RATE_DECODE)
-        decode.append((RATE_DECODE - 1) / rest)
-    return {"prefill_tokens_per_second": max(prefill), "decode_tokens_per_second": max(decode)}
 
 
 def decoding(model, prompt, new_tokens):

@@ -12,6 +12,7 @@ import datetime
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 
 from settings import DECODE_BLOCKS, DEPTH, PEER_BLOCKS, PLAIN_BLOCKS, REPOSITORY, WORK, stratified, write_json
@@ -59,6 +60,7 @@ class Run:
 
     def __init__(self, file, parts, quick, paths):
         self.file, self.quick, self.paths = file, quick, QUICK_BLOCKS if quick else paths
+        self.start = time.monotonic()
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], cwd=REPOSITORY, text=True, capture_output=True, check=False
         )
@@ -84,6 +86,7 @@ class Run:
             return
         talk(f"{side} {name}: {numbers['seconds']:.2f} s" if 'seconds' in numbers else f"{side} {name}")
         self.results["measurements"].append({"side": side, "name": name, "load_before": load, **numbers})
+        self.results["minutes"] = (time.monotonic() - self.start) / 60
         write_json(self.file, self.results)
 
     def skip(self, what, why):
@@ -111,9 +114,7 @@ def peers(run, parts, prompts_file):
         try:
             llama = Llama(prompts_file)
             served.add("c")
-            blocks = [SHORT, LONG] * (1 if run.quick else 2)
-            groups += [[("llama", str(block), llama.measure, block)] for block in blocks]
-            groups.append([("llama", "rates", llama.rates)])
+            groups += [[("llama", str(block), llama.measure, block)] for block in (SHORT, LONG)]
         except Missing as missing:
             run.skip("part c", missing)
     return groups, served, workers.values()
@@ -130,7 +131,7 @@ def compare(run, parts, ours, prompts_file):
             for group in groups[turn :: len(scans)]:
                 for call in group:
                     run.add(*call)
-            run.add("ours", f"{compute} {scoring}", ours.measure, compute, scoring, blocks=blocks)
+            run.add("ours", f"{compute} {scoring}", ours.measure, compute, scoring, blocks=blocks, peaks=True)
         if "b" in served:
             screened = {"blocks": blocks, "screen": SCREEN}
             run.add("screened", "q8_0 likelihood", ours.measure, "q8_0", "likelihood", **screened)

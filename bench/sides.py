@@ -215,9 +215,6 @@ class Llama:
                 python(self.maker, "make_gguf.py", checkpoint(), file, "--base", self.base, "--layers", order)
         return {"block": list(block), "visits": len(path), **self.run(file, *options)}
 
-    def rates(self):
-        return self.run(self.base, "--rates")
-
     def run(self, file, *options):
         script = [self.interpreter, BENCH / "peer_llama.py", file, self.prompts_file, "--threads", THREADS, *options]
         done = subprocess.run([str(part) for part in script], text=True, capture_output=True, check=False)

@@ -139,26 +139,20 @@ def same(results, entry):
 
 def part_c(results):
     entries = of_side(results, "llama")
-    paths = [entry for entry in entries if entry["name"] != "rates"]
-    if not paths:
+    if not entries:
         return []
     lines = []
-    for visits in sorted({entry["visits"] for entry in paths}):
-        best = min((entry for entry in paths if entry["visits"] == visits), key=lambda entry: entry["seconds"])
-        parts = [best["seconds"], best["load_seconds"], best["prefill_seconds"], best["decode_seconds"]]
-        lines.append([f"llama.cpp Q8_0, {visits} layers", *map(number, parts), ""])
+    for entry in sorted(entries, key=lambda entry: entry["visits"]):
+        parts = [entry["seconds"], entry["load_seconds"], entry["prefill_seconds"], entry["decode_seconds"]]
+        lines.append([f"llama.cpp Q8_0, {entry['visits']} layers", *map(number, parts), ""])
     length = length_of(results)
-    mean = at_length([(entry["visits"], entry["seconds"]) for entry in paths], length)
+    mean = at_length([(entry["visits"], entry["seconds"]) for entry in entries], length)
     ours = scans(results).get(("generation", "q8_0"), {}).get("seconds_per_path")
     verdict = f"{number(ratio(mean, ours), 1, '×')} (wanted {WANTED['c']:.1f}×)"
     lines.append([f"llama.cpp Q8_0, {length:.1f} layers", number(mean), "", "", "", ""])
     lines.append(["ours, generation, q8_0", number(ours), "", "", "", verdict])
     header = ["", "s per path", "of it load", "prefill", "decode", "ratio"]
-    table = rows("c. Against one process of llama.cpp per configuration", header, lines)
-    for entry in (entry for entry in entries if entry["name"] == "rates"):
-        prefill, decode = entry["prefill_tokens_per_second"], entry["decode_tokens_per_second"]
-        table += [f"llama.cpp alone at 24 layers: prefill {prefill:.0f}, decode {decode:.1f} tokens/s.", ""]
-    return table
+    return rows("c. Against one process of llama.cpp per configuration", header, lines)
 
 
 def part_d(results):
@@ -270,7 +264,10 @@ def part_g(results):
 
 def table(results):
     parts = {"a": part_a, "b": part_b, "c": part_c, "d": part_d, "e": part_e, "f": part_f, "g": part_g}
-    lines = [f"{results['begun']}, {results['threads']} threads, commit {results['commit'][:12]}", ""]
+    facts = [results["begun"], f"{results['threads']} threads", f"commit {results['commit'][:12]}"]
+    if "minutes" in results:
+        facts.append(f"{results['minutes']:.0f} minutes")
+    lines = [", ".join(facts), ""]
     if results["quick"]:
         lines += ["A quick run on a few paths: it shows that everything works, its numbers mean nothing.", ""]
     elif results.get("paths"):

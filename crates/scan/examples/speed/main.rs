@@ -49,6 +49,9 @@ struct Request {
     drafts: bool,
     /// Screen by log-probability within this part of all layer-tokens, or what so few questions need at least.
     screen: Option<f64>,
+    /// Whether the matmul peak is measured, before and after.
+    #[serde(default)]
+    peaks: bool,
 }
 
 fn yes() -> bool {
@@ -107,10 +110,10 @@ struct Measured {
     /// What a screening took; only where that was asked for.
     screened: Option<screen::Screened>,
     work: Work,
-    /// Rate of the same type's matmul, best first.
+    /// Rate of the same type's matmul, best first; only where that was asked for.
     peaks: Vec<Peak>,
     /// Necessary operations ÷ (time × best peak).
-    efficiency: f64,
+    efficiency: Option<f64>,
     results: Vec<PathResult>,
 }
 
@@ -162,7 +165,7 @@ fn measure(request: &Request) -> Result<Measured, Box<dyn Error>> {
     let start = Instant::now();
     let decoder = Arc::new(engine::load(&checkpoint, weight_type)?);
     let load_seconds = start.elapsed().as_secs_f64();
-    let mut peaks = measure_peaks(weight_type)?;
+    let mut peaks = if request.peaks { measure_peaks(weight_type)? } else { Vec::new() };
     let start = Instant::now();
     let (mut stats, mut decoding, mut screened) = (None, None, None);
     let given = match request.way {
@@ -187,14 +190,15 @@ fn measure(request: &Request) -> Result<Measured, Box<dyn Error>> {
     };
     let seconds = start.elapsed().as_secs_f64();
     // Before and after: a machine that others use does not always run at the same speed.
-    for (peak, after) in peaks.iter_mut().zip(measure_peaks(weight_type)?) {
-        peak.gflops = peak.gflops.max(after.gflops);
+    if request.peaks {
+        for (peak, after) in peaks.iter_mut().zip(measure_peaks(weight_type)?) {
+            peak.gflops = peak.gflops.max(after.gflops);
+        }
     }
     peaks.sort_by(|a, b| b.gflops.total_cmp(&a.gflops));
 
     let asked: Vec<Vec<Asked>> = given.iter().map(|given| asked_of(request, given)).collect();
     let work = count::necessary(decoder.config(), &paths, &asked);
-    let best = peaks.first().map_or(f64::NAN, |peak| peak.gflops);
     Ok(Measured {
         paths: paths.len(),
         mean_visits: paths.iter().map(|path| path.len() as f64).sum::<f64>() / paths.len() as f64,
@@ -212,7 +216,7 @@ fn measure(request: &Request) -> Result<Measured, Box<dyn Error>> {
         decoding,
         screened,
         seconds_per_path: seconds / paths.len() as f64,
-        efficiency: work.operations() / (seconds * best * 1e9),
+        efficiency: peaks.first().map(|peak| work.operations() / (seconds * peak.gflops * 1e9)),
         work,
         peaks,
         results: blocks
