@@ -1,7 +1,7 @@
 //! Weights that stay on disk and are read layer by layer, the next one while the last one is being computed.
 
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 use candle_core::Device;
 use neuro_checkpoint::{Checkpoint, DecoderConfig};
@@ -33,23 +33,55 @@ struct Ahead {
     coming: Option<(usize, Coming)>,
     /// The head, until a layer is asked for.
     head: Option<Arc<Head>>,
+    /// Who reads ahead, once a layer has been asked for.
+    reader: Option<Reader>,
 }
 
 /// A layer that is read ahead.
 #[derive(Debug)]
 enum Coming {
-    /// By this thread.
-    Reading(JoinHandle<Result<DecoderLayer>>),
+    Reading,
     Read(Box<Result<DecoderLayer>>),
 }
 
-impl Coming {
-    /// What was read; `None` where the thread failed in a way of its own.
-    fn wait(self) -> Option<Result<DecoderLayer>> {
-        match self {
-            Self::Reading(thread) => thread.join().ok(),
-            Self::Read(read) => Some(*read),
+impl Ahead {
+    /// The layer that is read ahead, once it is there; `None` where there is none, or its reader failed in a way of its own.
+    fn wait(&mut self) -> Option<(usize, Result<DecoderLayer>)> {
+        match self.coming.take()? {
+            (layer, Coming::Read(read)) => Some((layer, *read)),
+            (layer, Coming::Reading) => {
+                let read = self.reader.as_ref()?.read.recv().ok();
+                if read.is_none() {
+                    self.reader = None;
+                }
+                Some((layer, read?))
+            }
         }
+    }
+}
+
+/// A thread that reads layers one after the other. It stays, for threads that come and go leave the allocator's memory to
+/// each other in pieces: a scan that read each layer with a thread of its own grew with every sweep (glibc).
+#[derive(Debug)]
+struct Reader {
+    wanted: Sender<(usize, Arc<Rope>)>,
+    read: Receiver<Result<DecoderLayer>>,
+}
+
+impl Reader {
+    /// `None` where there is no thread to spare.
+    fn start(load: impl Fn(usize, Arc<Rope>) -> Result<DecoderLayer> + Send + 'static) -> Option<Self> {
+        let (wanted, layers) = mpsc::channel::<(usize, Arc<Rope>)>();
+        let (done, read) = mpsc::channel();
+        let work = move || {
+            for (layer, rope) in layers {
+                if done.send(load(layer, rope)).is_err() {
+                    return;
+                }
+            }
+        };
+        std::thread::Builder::new().name("read-ahead".to_owned()).spawn(work).ok()?;
+        Some(Self { wanted, read })
     }
 }
 
@@ -77,25 +109,26 @@ impl Stream {
         }
         (ahead.held, ahead.head) = (None, None);
         // Waited for also where another layer is wanted, so that no more than two are in memory.
-        let coming = ahead.coming.take().and_then(|(coming, read)| Some((coming, read.wait()?)));
-        let read = coming.filter(|(coming, _)| *coming == layer).map(|(_, read)| read);
+        let read = ahead.wait().filter(|(coming, _)| *coming == layer).map(|(_, read)| read);
         let weight_type = self.weight_type;
-        let load = move |index: usize, checkpoint: &Checkpoint, device: &Device, rope: Arc<Rope>| {
-            let source = CheckpointSource { checkpoint, device, weight_type };
+        let (checkpoint, device) = (self.checkpoint.clone(), self.device.clone());
+        let load = move |index: usize, rope: Arc<Rope>| {
+            let source = CheckpointSource { checkpoint: &checkpoint, device: &device, weight_type };
             DecoderLayer::load(&source, &checkpoint.config, index, rope, Kernels::Fused)
         };
         let read = match read {
             Some(read) => read?,
-            None => load(layer, &self.checkpoint, &self.device, ropes[layer].clone())?,
+            None => load(layer, ropes[layer].clone())?,
         };
         let read = Arc::new(read);
         ahead.held = Some((layer, read.clone()));
         let next = (layer + 1) % depth;
-        let (checkpoint, device, rope) = (self.checkpoint.clone(), self.device.clone(), ropes[next].clone());
-        let thread = std::thread::Builder::new().name("read-ahead".to_owned());
-        // Without a thread to spare the next layer is read when it is asked for.
-        if let Ok(thread) = thread.spawn(move || load(next, &checkpoint, &device, rope)) {
-            ahead.coming = Some((next, Coming::Reading(thread)));
+        if ahead.reader.is_none() {
+            ahead.reader = Reader::start(load);
+        }
+        // Without a reader the next layer is read when it is asked for.
+        if ahead.reader.as_ref().is_some_and(|reader| reader.wanted.send((next, ropes[next].clone())).is_ok()) {
+            ahead.coming = Some((next, Coming::Reading));
         }
         Ok(read)
     }
@@ -108,9 +141,7 @@ impl Stream {
         }
         ahead.held = None;
         // First the one and then the other: what is needed only while reading is not needed twice.
-        if let Some((coming, read)) = ahead.coming.take() {
-            ahead.coming = read.wait().map(|read| (coming, Coming::Read(Box::new(read))));
-        }
+        ahead.coming = ahead.wait().map(|(coming, read)| (coming, Coming::Read(Box::new(read))));
         let (checkpoint, device) = (&self.checkpoint, &self.device);
         let source = CheckpointSource { checkpoint, device, weight_type: self.weight_type };
         let head = Arc::new(Head::load(&source, config, Kernels::Fused, None)?);
