@@ -162,11 +162,11 @@ impl Checkpoint {
     ///
     /// # Errors
     ///
-    /// When the folder's name cannot be resolved.
+    /// When the folder's name cannot be resolved or a weight file cannot be read.
     pub fn identity(&self) -> Result<Identity, CheckpointError> {
         let mut fingerprint = Fingerprint::new();
         fingerprint.add(self.config_hash.as_bytes());
-        self.weights.add_to(&mut fingerprint);
+        self.weights.add_to(&mut fingerprint)?;
         Ok(Identity { id: self.name()?, hash: fingerprint.finish() })
     }
 

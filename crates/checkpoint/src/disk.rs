@@ -55,8 +55,8 @@ impl WeightFile {
         }
         // SAFETY: the map is read-only and private to this value, and all accesses go through the bounds of its slice.
         // What cannot be ruled out is that another process truncates or rewrites the file while it is mapped; weight
-        // files are replaced by renaming and not edited in place. Numbers are not read from the map but at positions of
-        // the open file, so during a run the map is looked at only for the fingerprint and for two heads to be compared.
+        // files are replaced by renaming and not edited in place. Numbers and the fingerprint are not read from the map
+        // but at positions of the open file; the map is looked at for headers and for two heads to be compared.
         #[expect(unsafe_code, reason = "weights are mapped, not read: they may be larger than the memory")]
         let map = unsafe { Mmap::map(&file) }.map_err(|source| CheckpointError::io(path, source))?;
         Ok(Self { path: path.to_path_buf(), bytes: Bytes::Mapped(map, PositionedFile::new(file)) })

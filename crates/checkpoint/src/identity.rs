@@ -1,9 +1,11 @@
 //! Which model this is, in a few bytes and at bounded cost.
 
 use std::ops::Range;
-use std::path::Path;
 
 use sha2::{Digest, Sha256};
+
+use crate::disk::WeightFile;
+use crate::error::CheckpointError;
 
 /// Weight files up to this many bytes in total are hashed whole.
 pub(crate) const WHOLE_BYTES: u64 = 256 << 20;
@@ -16,6 +18,9 @@ const SAMPLES: usize = 64;
 
 /// Bytes hashed at either end of every tensor.
 const EDGE_BYTES: usize = 4 * 1024;
+
+/// Bytes read at once.
+const READ_BYTES: usize = 1 << 20;
 
 /// A checkpoint's name and fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,40 +51,52 @@ impl Fingerprint {
         self.0.update(part);
     }
 
-    /// Adds a weight file, whole or by samples.
+    /// Adds a weight file, whole or by samples. It is read, not looked at where it is mapped: a file that is cut meanwhile
+    /// is then an error.
     pub(crate) fn add_weight_file(
         &mut self,
-        path: &Path,
-        bytes: &[u8],
+        file: &WeightFile,
         data_start: usize,
         tensors: impl Iterator<Item = Range<usize>>,
         whole: bool,
-    ) {
+    ) -> Result<(), CheckpointError> {
+        let mut buffer = Vec::new();
+        let length = file.bytes().len();
         // A GGUF file without tensors may end before its data would begin.
-        let (head, data) = bytes.split_at(data_start.min(bytes.len()));
-        self.add(path.file_name().unwrap_or_default().as_encoded_bytes());
-        self.add(head);
+        let data = data_start.min(length)..length;
+        self.add(file.path().file_name().unwrap_or_default().as_encoded_bytes());
+        self.add_range(file, 0..data.start, &mut buffer)?;
         if whole || data.len() <= SAMPLES * SAMPLE_BYTES {
-            return self.add(data);
+            return self.add_range(file, data, &mut buffer);
         }
-        self.add_samples(data);
-        for range in tensors {
-            // The header has been checked: every range lies within the file.
-            let tensor = &bytes[range];
-            self.add(&tensor[..tensor.len().min(EDGE_BYTES)]);
-            self.add(&tensor[tensor.len().saturating_sub(EDGE_BYTES)..]);
-        }
-    }
-
-    /// Adds the length of the data and samples of it; the data are longer than one sample.
-    fn add_samples(&mut self, data: &[u8]) {
         self.0.update((data.len() as u64).to_le_bytes());
         let last_start = data.len() - SAMPLE_BYTES;
         for sample in 0..SAMPLES {
             // In 128 bits, because the product may not fit into 32 or 64.
-            let start = (last_start as u128 * sample as u128 / (SAMPLES as u128 - 1)) as usize;
-            self.0.update(&data[start..start + SAMPLE_BYTES]);
+            let start = data.start + (last_start as u128 * sample as u128 / (SAMPLES as u128 - 1)) as usize;
+            self.update(file, start..start + SAMPLE_BYTES, &mut buffer)?;
         }
+        for Range { start, end } in tensors {
+            // The header has been checked: every range lies within the file.
+            self.add_range(file, start..end.min(start + EDGE_BYTES), &mut buffer)?;
+            self.add_range(file, start.max(end.saturating_sub(EDGE_BYTES))..end, &mut buffer)?;
+        }
+        Ok(())
+    }
+
+    /// Adds bytes of a file as one part.
+    fn add_range(&mut self, file: &WeightFile, range: Range<usize>, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
+        self.0.update((range.len() as u64).to_le_bytes());
+        self.update(file, range, buffer)
+    }
+
+    fn update(&mut self, file: &WeightFile, range: Range<usize>, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
+        for start in range.clone().step_by(READ_BYTES) {
+            let piece = start..range.end.min(start + READ_BYTES);
+            let bytes = file.read(piece, buffer).map_err(|source| CheckpointError::io(file.path(), source))?;
+            self.0.update(bytes);
+        }
+        Ok(())
     }
 
     pub(crate) fn finish(self) -> String {
@@ -89,6 +106,8 @@ impl Fingerprint {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::header::Header;
 
@@ -107,7 +126,8 @@ mod tests {
     fn hash(bytes: &[u8], header: &Header, whole: bool) -> String {
         let mut fingerprint = Fingerprint::new();
         let ranges = header.tensors().values().map(|entry| entry.range.clone());
-        fingerprint.add_weight_file(Path::new("x"), bytes, header.data_start(), ranges, whole);
+        let file = WeightFile::held(Path::new("x"), bytes.to_vec().into());
+        fingerprint.add_weight_file(&file, header.data_start(), ranges, whole).expect("is in memory");
         fingerprint.finish()
     }
 

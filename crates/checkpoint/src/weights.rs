@@ -348,24 +348,29 @@ impl Weights {
     }
 
     /// Adds what identifies the weights to a fingerprint.
-    pub(crate) fn add_to(&self, fingerprint: &mut Fingerprint) {
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read.
+    pub(crate) fn add_to(&self, fingerprint: &mut Fingerprint) -> Result<(), CheckpointError> {
         match &self.source {
             Source::Files(weights) => {
                 let total: u64 = weights.files_with_headers().map(|(file, _)| file.bytes().len() as u64).sum();
                 for (file, header) in weights.files_with_headers() {
                     let tensors = header.tensors().values().map(|entry| entry.range.clone());
                     let whole = total <= WHOLE_BYTES;
-                    fingerprint.add_weight_file(file.path(), file.bytes(), header.data_start(), tensors, whole);
+                    fingerprint.add_weight_file(file, header.data_start(), tensors, whole)?;
                 }
             }
             Source::Gguf(weights) => {
                 let total: u64 = weights.files().map(|(file, ..)| file.bytes().len() as u64).sum();
                 for (file, start, tensors) in weights.files() {
-                    fingerprint.add_weight_file(file.path(), file.bytes(), start, tensors, total <= WHOLE_BYTES);
+                    fingerprint.add_weight_file(file, start, tensors, total <= WHOLE_BYTES)?;
                 }
             }
             Source::Random { weights, .. } => weights.add_to(fingerprint),
         }
+        Ok(())
     }
 
     /// The file that a message about a tensor should name.

@@ -54,6 +54,8 @@ fn a_file_that_is_cut_after_it_was_opened_is_an_error_that_names_file_and_tensor
             assert!(message.contains(part), "no {part:?} in: {message}");
         }
     }
+    let message = checkpoint.identity().unwrap_err().to_string();
+    assert!(message.contains("model.safetensors"), "{message}");
     // What is still there is still read.
     assert_eq!(weights.read_rows_f32(EMBEDDING, &shape, &[0, last_row - 1]).unwrap()[..24], whole[..24]);
 }
