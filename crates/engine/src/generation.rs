@@ -318,7 +318,8 @@ impl Generation {
             let token = match choice(answer.tokens.len()) {
                 Some(choice) if choice.lead < NEAR_TIE => {
                     forest.stats.near_ties += 1;
-                    Plain::settle(forest.decoder.clone(), path, prompt, &answer.tokens, options)?
+                    let (text, key) = ([&prompt.tokens[..], &answer.tokens].concat(), prompt.key(answer.tokens.len()));
+                    Plain::settle(forest.decoder.clone(), path, prompt.span(), &text, options, key)?
                 }
                 choice => choice.map(|choice| choice.token),
             };

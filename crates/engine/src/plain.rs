@@ -8,16 +8,21 @@ use neuro_path::{LayerPath, Visit};
 
 use crate::generation::{Answer, GenerateOptions, NEAR_TIE, Prompt, StopReason, advance};
 use crate::likelihood::Scored;
-use crate::sampling::choose;
+use crate::sampling::{ChoiceKey, choose};
 use crate::softmax::log_probabilities;
 use crate::{EngineError, Result};
 
-/// A text along a path, and the states of what was read so far. Nothing is read twice.
+/// A text along a path, and the states of what was read so far. Nothing is read twice but where two tokens are too close to
+/// call, or a text outgrows a length behind which all its positions are turned otherwise (LongRoPE, dynamic RoPE).
 pub struct Plain {
     decoder: Arc<Decoder>,
+    path: LayerPath,
     visits: Vec<Visit>,
     state: State,
-    read: usize,
+    /// What was read.
+    tokens: Vec<u32>,
+    /// What comes behind it and was not read: the newest token of an answer.
+    unread: Vec<u32>,
     span: usize,
 }
 
@@ -32,10 +37,15 @@ impl Plain {
             return Err(EngineError::DepthMismatch { expected, found });
         }
         let visits = path.visits();
-        let mut state = State::new(visits.len());
+        let state = Self::state(visits.len());
+        Ok(Self { decoder, path: path.clone(), visits, state, tokens: Vec::new(), unread: Vec::new(), span })
+    }
+
+    fn state(visits: usize) -> State {
+        let mut state = State::new(visits);
         // Tokens only ever come behind the newest.
         state.slots.iter_mut().for_each(Slot::never_rewound);
-        Ok(Self { decoder, visits, state, read: 0, span })
+        state
     }
 
     /// Bytes that the states of what was read take.
@@ -45,20 +55,21 @@ impl Plain {
 
     /// Tokens read so far.
     pub fn len(&self) -> usize {
-        self.read
+        self.tokens.len()
     }
 
     /// Whether nothing was read.
     pub fn is_empty(&self) -> bool {
-        self.read == 0
+        self.tokens.is_empty()
     }
 
     /// Reads on and gives the residual stream behind the path, `(tokens, hidden)`.
     fn resid(&mut self, tokens: &[u32]) -> Result<Tensor> {
-        let resid = self.decoder.embed_at(tokens, self.read..self.read + tokens.len())?;
-        let batch = Batch::next(self.read, tokens.len(), self.span);
+        let read = self.tokens.len();
+        let resid = self.decoder.embed_at(tokens, read..read + tokens.len())?;
+        let batch = Batch::next(read, tokens.len(), self.span);
         let resid = self.decoder.run(resid, &batch, &self.visits, &mut self.state.slots, &mut ())?;
-        self.read += tokens.len();
+        self.tokens.extend(tokens);
         Ok(resid)
     }
 
@@ -82,26 +93,53 @@ impl Plain {
         prompt: &Prompt,
         options: &GenerateOptions<'_>,
     ) -> Result<Answer> {
-        let mut text = Self::new(decoder, path, prompt.span())?;
+        Self::new(decoder, path, prompt.span())?.reply(prompt, options)
+    }
+
+    /// The answer to a prompt that comes behind all that was read and answered before: a conversation's next turn. Only the
+    /// prompt and the answer are run.
+    ///
+    /// # Errors
+    /// When the prompt is empty or the decoder fails.
+    pub fn reply(&mut self, prompt: &Prompt, options: &GenerateOptions<'_>) -> Result<Answer> {
+        if prompt.tokens.is_empty() {
+            return Err(EngineError::EmptyPrompt { index: 0 });
+        }
         let mut answer = Answer { tokens: Vec::new(), stop: StopReason::Length, sweeps: 0 };
+        self.unread.extend(&prompt.tokens);
         if prompt.limit == 0 {
             return Ok(answer);
         }
-        let mut logits = text.read(&prompt.tokens)?;
+        let mut next = std::mem::take(&mut self.unread);
+        let span = self.tokens.len() + next.len() + prompt.limit;
+        if span > self.span {
+            if !self.is_empty() && self.decoder.shared_span(span) != self.decoder.shared_span(self.span) {
+                next.splice(0..0, std::mem::take(&mut self.tokens));
+                self.state = Self::state(self.visits.len());
+            }
+            self.span = span;
+        }
         loop {
+            let logits = self.read(&next)?;
             answer.sweeps += 1;
-            let chosen = match choose(&logits, options.suppress, &options.rule, prompt.key(answer.tokens.len())) {
+            let key = prompt.key(answer.tokens.len());
+            let chosen = match choose(&logits, options.suppress, &options.rule, key) {
                 Some(choice) if choice.lead < NEAR_TIE => {
-                    Self::settle(text.decoder.clone(), path, prompt, &answer.tokens, options)?
+                    Self::settle(self.decoder.clone(), &self.path, self.span, &self.tokens, options, key)?
                 }
                 choice => choice.map(|choice| choice.token),
             };
-            if let Some(stop) = advance(&mut answer.tokens, chosen, prompt.limit, 0, options) {
+            let stop = advance(&mut answer.tokens, chosen, prompt.limit, 0, options);
+            let newest = answer.tokens.last().copied();
+            if let Some(stop) = stop {
+                // An end-of-text token is no part of the answer: whether the text goes on with it, the next prompt says.
+                if stop != StopReason::EndOfText && chosen.is_some() {
+                    self.unread.extend(newest);
+                }
                 answer.stop = stop;
                 return Ok(answer);
             }
-            let newest = answer.tokens.len() - 1;
-            logits = text.read(&answer.tokens[newest..])?;
+            next = newest.into_iter().collect();
         }
     }
 
@@ -122,18 +160,17 @@ impl Plain {
         Ok(logprobs)
     }
 
-    /// The token behind a prompt and what was answered so far, where two are too close to call: the whole text is read
-    /// alone, from its beginning and in one pass, and that decides. It depends on nothing but path and text.
+    /// The token behind a text, where two are too close to call: the whole text is read alone, from its beginning and in one
+    /// pass, and that decides. It depends on nothing but path, text and the length that it is planned to reach.
     pub(crate) fn settle(
         decoder: Arc<Decoder>,
         path: &LayerPath,
-        prompt: &Prompt,
-        answered: &[u32],
+        span: usize,
+        text: &[u32],
         options: &GenerateOptions<'_>,
+        key: ChoiceKey,
     ) -> Result<Option<u32>> {
-        let mut text = Self::new(decoder, path, prompt.span())?;
-        let logits = text.read(&[&prompt.tokens, answered].concat())?;
-        let choice = choose(&logits, options.suppress, &options.rule, prompt.key(answered.len()));
-        Ok(choice.map(|choice| choice.token))
+        let logits = Self::new(decoder, path, span)?.read(text)?;
+        Ok(choose(&logits, options.suppress, &options.rule, key).map(|choice| choice.token))
     }
 }

@@ -176,6 +176,30 @@ fn a_long_conversation_keeps_few_recurrent_states() {
 
 /// The whole triangle at once, one by one, and backwards.
 #[test]
+fn a_conversation_goes_on_where_it_was() {
+    for name in FIXTURES {
+        let decoder = decoder(name);
+        let depth = decoder.config().num_layers();
+        let path = Block::new(0, depth - 1, depth).unwrap().path(depth).unwrap();
+        let mut said: Vec<u32> = Vec::new();
+        let mut text = Plain::new(decoder.clone(), &path, 0).unwrap();
+        for (turn, tokens) in [&[3, 1, 4][..], &[1, 5], &[9, 2, 6, 5]].into_iter().enumerate() {
+            said.extend(tokens);
+            let whole = Plain::answer(decoder.clone(), &path, &prompt(&said, 6), &options()).unwrap();
+            let answer = text.reply(&prompt(tokens, 6), &options()).unwrap();
+            assert_eq!(answer, whole, "{name}, turn {turn}");
+            said.extend(&answer.tokens);
+            assert_eq!(text.len(), said.len() - 1, "{name}: the newest token waits for the next turn");
+        }
+        // A prompt that wants no answer is read with the next.
+        text.reply(&prompt(&[7], 0), &options()).unwrap();
+        said.extend([7, 8]);
+        let whole = Plain::answer(decoder.clone(), &path, &prompt(&said, 2), &options()).unwrap();
+        assert_eq!(text.reply(&prompt(&[8], 2), &options()).unwrap(), whole, "{name}");
+    }
+}
+
+#[test]
 fn results_do_not_depend_on_grouping_or_order() {
     for name in FIXTURES {
         let decoder = decoder(name);
