@@ -85,7 +85,12 @@ impl Fingerprint {
     }
 
     /// Adds bytes of a file as one part.
-    fn add_range(&mut self, file: &WeightFile, range: Range<usize>, buffer: &mut Vec<u8>) -> Result<(), CheckpointError> {
+    fn add_range(
+        &mut self,
+        file: &WeightFile,
+        range: Range<usize>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), CheckpointError> {
         self.0.update((range.len() as u64).to_le_bytes());
         self.update(file, range, buffer)
     }

@@ -20,8 +20,9 @@ use crate::sampling::{Choice, ChoiceKey, Rule, choose};
 use crate::tokens::TokenTrie;
 use crate::{EngineError, Result, Stats};
 
-/// A choice whose lead, in logits, is smaller than this is too close to call: floating-point order could decide it. The
-/// text is then read once more, alone and in one pass, and that decides, in this way and in the plain one.
+/// A choice whose lead, in logits, is smaller than this is too close to call where floating-point order could decide it. The
+/// text is then read once more, alone and in one pass, and that decides, in this way and in the plain one. Where rows come
+/// out alike in any company ([`Decoder::rows_are_alike`]) that would give the same token, so it is not done.
 pub const NEAR_TIE: f64 = 3e-4;
 /// What a sweep costs beside its rows, in rows: reading weights from memory takes a processor as long as the products of 40
 /// (Q8_0) to 50 (f32) rows, by the rates of docs/log.md (12 to 14 GB/s, 900 and 300 GFLOP/s), and threads have to meet.
@@ -107,6 +108,11 @@ pub struct Answer {
     pub stop: StopReason,
     /// Walks over the path that it took.
     pub sweeps: usize,
+}
+
+/// Whether a choice is too close to call: see [`NEAR_TIE`].
+pub(crate) fn is_near_tie(decoder: &Decoder, choice: &Choice) -> bool {
+    choice.lead < NEAR_TIE && !decoder.rows_are_alike()
 }
 
 /// Takes one chosen token into an answer; says why the answer ends, if it does.
@@ -295,7 +301,7 @@ impl Generation {
         for (index, line) in lines.iter_mut().enumerate().filter(|(_, line)| !line.is_done) {
             line.answer.sweeps += 1;
             let choice = |position: usize| chosen.get(&(index, position as u32)).copied().flatten();
-            self.follow(line, &paths[line.path], choice, options)?;
+            self.follow(line, &paths[line.path], choice, options, watch)?;
         }
         Ok(())
     }
@@ -307,6 +313,7 @@ impl Generation {
         path: &LayerPath,
         choice: impl Fn(usize) -> Option<Choice>,
         options: &GenerateOptions<'_>,
+        watch: &mut Watch<'_>,
     ) -> Result<()> {
         let Self { forest, prompts, drafts, .. } = self;
         let prompt = &prompts[line.prompt];
@@ -316,7 +323,10 @@ impl Generation {
         for ahead in 0..=draft.len() {
             let answer = &mut line.answer;
             let token = match choice(answer.tokens.len()) {
-                Some(choice) if choice.lead < NEAR_TIE => {
+                Some(choice) if is_near_tie(&forest.decoder, &choice) => {
+                    if !watch(0) {
+                        return Err(EngineError::Interrupted);
+                    }
                     forest.stats.near_ties += 1;
                     let (text, key) = ([&prompt.tokens[..], &answer.tokens].concat(), prompt.key(answer.tokens.len()));
                     Plain::settle(forest.decoder.clone(), path, prompt.span(), &text, options, key)?

@@ -6,7 +6,7 @@ use candle_core::Tensor;
 use neuro_model::{Batch, Decoder, Slot, State};
 use neuro_path::{LayerPath, Visit};
 
-use crate::generation::{Answer, GenerateOptions, NEAR_TIE, Prompt, StopReason, advance};
+use crate::generation::{Answer, GenerateOptions, Prompt, StopReason, advance, is_near_tie};
 use crate::likelihood::Scored;
 use crate::sampling::{ChoiceKey, choose};
 use crate::softmax::log_probabilities;
@@ -124,7 +124,7 @@ impl Plain {
             answer.sweeps += 1;
             let key = prompt.key(answer.tokens.len());
             let chosen = match choose(&logits, options.suppress, &options.rule, key) {
-                Some(choice) if choice.lead < NEAR_TIE => {
+                Some(choice) if is_near_tie(&self.decoder, &choice) => {
                     Self::settle(self.decoder.clone(), &self.path, self.span, &self.tokens, options, key)?
                 }
                 choice => choice.map(|choice| choice.token),

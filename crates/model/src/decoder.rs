@@ -9,6 +9,7 @@ use neuro_path::Visit;
 use crate::batch::Batch;
 use crate::ends::{Embedding, Head};
 use crate::layer::DecoderLayer;
+use crate::linear::Linear;
 use crate::memory::device_memory;
 use crate::rope::Rope;
 use crate::sizes::WeightBytes;
@@ -25,6 +26,8 @@ pub struct Decoder {
     device: Device,
     ropes: Vec<Arc<Rope>>,
     weights: Residence,
+    /// See [`Decoder::rows_are_alike`].
+    alike: bool,
 }
 
 /// Where the weights are while the decoder runs.
@@ -158,7 +161,8 @@ impl Decoder {
         let layers = layers(&source, config, &ropes, Kernels::Fused)?;
         let head = Arc::new(Head::load(&source, config, Kernels::Fused, None)?);
         let weights = Residence::Held { embedding: Embedding::OnDisk(checkpoint.clone()), layers, head };
-        Ok(Self { config: config.clone(), device: device.clone(), ropes, weights })
+        let alike = are_alike(config, device, weight_type);
+        Ok(Self { config: config.clone(), device: device.clone(), ropes, weights, alike })
     }
 
     /// Leaves the weights on disk: each is read when it is needed and forgotten soon after. At most two layers, or a layer
@@ -167,7 +171,8 @@ impl Decoder {
         let config = checkpoint.config.clone();
         let ropes = ropes(&config, Kernels::Fused);
         let weights = Residence::Streamed(Stream::new(checkpoint.clone(), device, weight_type));
-        Self { config, device: device.clone(), ropes, weights }
+        let alike = are_alike(&config, device, weight_type);
+        Self { config, device: device.clone(), ropes, weights, alike }
     }
 
     /// Builds a decoder of parameters from anywhere. With [`Kernels::Differentiable`] gradients flow back to them.
@@ -185,7 +190,8 @@ impl Decoder {
         let layers = layers(source, config, &ropes, kernels)?;
         let head = Arc::new(Head::load(source, config, kernels, embedding.tokens())?);
         let weights = Residence::Held { embedding, layers, head };
-        Ok(Self { config: config.clone(), device: device.clone(), ropes, weights })
+        // Parameters from anywhere may be held by others too, and are then multiplied as the tensor library does.
+        Ok(Self { config: config.clone(), device: device.clone(), ropes, weights, alike: false })
     }
 
     /// The description that the decoder was built by.
@@ -203,6 +209,13 @@ impl Decoder {
             _ => 0,
         };
         self.config.layers.iter().map(of).max().unwrap_or(0)
+    }
+
+    /// Whether a row comes out the same, bit for bit, whatever rows run beside it and however many tokens of its text are read
+    /// at once. So it is where kernels of our own compute everything; the tensor library's take sums in an order that
+    /// depends on how many rows there are.
+    pub fn rows_are_alike(&self) -> bool {
+        self.alike
     }
 
     /// Where it is computed.
@@ -224,6 +237,16 @@ impl Decoder {
         let Residence::Held { embedding, layers, head } = &self.weights else { return 0 };
         DecoderLayer::bytes_of_all(layers) + embedding.bytes() + head.bytes()
     }
+}
+
+/// See [`Decoder::rows_are_alike`].
+fn are_alike(config: &DecoderConfig, device: &Device, weight_type: WeightType) -> bool {
+    // The gate of an expert that all rows take is the tensor library's product.
+    let is_gated = |layer: &LayerConfig| {
+        let shared = layer.mlp.experts.as_ref().and_then(|experts| experts.shared.as_ref());
+        shared.is_some_and(|shared| shared.gated)
+    };
+    device.is_cpu() && Linear::is_packed_as(weight_type) && !config.layers.iter().any(is_gated)
 }
 
 fn layers(
