@@ -12,11 +12,12 @@ import datetime
 import os
 import platform
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 from settings import DECODE_BLOCKS, DEPTH, PEER_BLOCKS, PLAIN_BLOCKS, REPOSITORY, WORK, stratified, write_json
-from sides import THREADS, Llama, Missing, Ours, Rys, prompts, talk
+from sides import THREADS, Failed, Llama, Missing, Ours, Rys, prompts, talk
 from table import table
 
 PARTS = {
@@ -49,10 +50,10 @@ PEER_TYPES = {"float32": 1, "bfloat16": 6}
 DECODE_ROUNDS = 3
 # What a screening may take of all layer-tokens; few questions need more, and get it.
 SCREEN = 0.2
-# Growth with depth at the middle number of questions, and with questions at the middle depth.
+# Growth with depth at one number of questions, and with questions at the middle depth.
 GROWTH_TYPE = "q8_0"
-GROWTH_DEPTHS = (8, 16, 32)
-GROWTH_QUESTIONS = (2, 4, 8)
+GROWTH_DEPTHS, AT_QUESTIONS = (8, 16, 32), 4
+GROWTH_QUESTIONS = (2, 4, 8, 16)
 
 
 class Run:
@@ -73,16 +74,22 @@ class Run:
             "quick": quick,
             "paths": self.paths,
             "skipped": {},
+            "failed": {},
             "measurements": [],
         }
 
     def add(self, side, name, measure, *arguments, **options):
-        """Takes one measurement; what cannot be measured is named and left out."""
+        """Takes one measurement; what cannot be measured, and what fails, is named and left out."""
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
         try:
             numbers = measure(*arguments, **options)
         except Missing as missing:
             self.skip(f"{side} {name}", missing)
+            return
+        except Failed as failed:
+            talk(f"failed: {side} {name}: {failed}")
+            self.results["failed"][f"{side} {name}"] = str(failed)
+            write_json(self.file, self.results)
             return
         talk(f"{side} {name}: {numbers['seconds']:.2f} s" if 'seconds' in numbers else f"{side} {name}")
         self.results["measurements"].append({"side": side, "name": name, "load_before": load, **numbers})
@@ -153,7 +160,7 @@ def of_triangle(depth, paths):
 def growth(run, ours):
     """Part e: the triangle by log-probability, deeper and with more questions."""
     depths, counts = (GROWTH_DEPTHS, GROWTH_QUESTIONS) if not run.quick else ((2, 4, 6), (1, 2, 4))
-    cells = [(depth, counts[1]) for depth in depths] + [(depths[1], count) for count in counts]
+    cells = [(depth, AT_QUESTIONS) for depth in depths] + [(depths[1], count) for count in counts]
     for depth, count in dict.fromkeys(cells):
         name = f"{GROWTH_TYPE} {depth} layers, {count} questions"
         blocks = None if run.quick else of_triangle(depth, run.paths)
@@ -202,7 +209,9 @@ def main():
     parts = arguments.parts or list(COMPARISON)
     WORK.mkdir(parents=True, exist_ok=True)
     run = Run(arguments.out, parts, arguments.quick, arguments.paths)
-    prompts_file = prompts()
+    prompts_file, missing = prompts()
+    if missing:
+        run.skip("the author's questions, in whose place there are random tokens", missing)
     ours = Ours(prompts_file)
     if set(parts) - set("efg"):
         compare(run, parts, ours, prompts_file)
@@ -213,6 +222,8 @@ def main():
     if "g" in parts:
         phantom(run, ours)
     print(table(run.results))
+    if run.results["failed"]:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,16 @@ from pathlib import Path
 from settings import CACHE, DECODE_TOKENS, DEPTH, REPOSITORY, SEED, SHAPE, TARGET, WORK, layers, write_json
 
 BENCH = Path(__file__).resolve().parent
-THREADS = os.cpu_count() or 1
+# Processors that this process may use: as many threads for every side.
+THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Missing(Exception):
-    """An input that is not there; says which and how to get it."""
+    """An input that is not there, or a peer that does not run; says which and how to get it."""
+
+
+class Failed(Exception):
+    """A measurement of ours that ended with an error."""
 
 
 def talk(text):
@@ -59,22 +64,25 @@ def bare_checkpoint(depth):
 
 
 def prompts():
-    """The file of prompts that every side reads: the author's questions, or random tokens of the same counts."""
+    """The file of prompts that every side reads, and what is missing for the author's questions, in whose place there are
+    then random tokens of the same counts."""
     try:
-        inputs = (environment("transformers"), checkpoint(), ["--rys", rys_checkout()])
         file = WORK / "prompts.json"
+        python(environment("transformers"), "make_prompts.py", checkpoint(), file, "--rys", rys_checkout())
+        return file, None
     except Missing as missing:
         talk(f"prompts are random tokens: without {missing}")
-        inputs, file = (sys.executable, WORK, []), WORK / "prompts-random.json"
-    interpreter, folder, options = inputs
-    python(interpreter, "make_prompts.py", folder, file, *options)
-    return file
+        file = WORK / "prompts-random.json"
+        python(sys.executable, "make_prompts.py", WORK, file)
+        return file, str(missing)
 
 
 def python(interpreter, script, *arguments):
-    """Runs a script of this folder to its end; its stdout is thrown away, its complaints are shown."""
+    """Runs a script of this folder to its end; its stdout is thrown away."""
     command = [str(part) for part in (interpreter, BENCH / script, *arguments)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    if done.returncode != 0:
+        raise Missing(f"what {script} makes: {done.stderr.strip()[-500:]}")
 
 
 class Ours:
@@ -135,9 +143,17 @@ class Ours:
 
     def ask(self, request):
         """One measurement in a process of its own."""
-        done = subprocess.run([self.program], input=json.dumps(request), text=True, capture_output=True, check=False)
+        threads = {name: str(THREADS) for name in ("RAYON_NUM_THREADS", "CANDLE_NUM_THREADS")}
+        done = subprocess.run(
+            [self.program],
+            input=json.dumps(request),
+            env=os.environ | threads,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
         if done.returncode != 0:
-            raise Missing(f"our own measurement: {done.stderr.strip()}")
+            raise Failed(done.stderr.strip()[-500:] or f"ended with {done.returncode}")
         return json.loads(done.stdout)
 
 
@@ -174,19 +190,24 @@ class Rys:
         self.measure((0, 0))
 
     def measure(self, block):
-        self.process.stdin.write("{},{}\n".format(*block))
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write("{},{}\n".format(*block))
+            self.process.stdin.flush()
+        except OSError:
+            raise self.ended() from None
         return self.reply()
 
     def reply(self):
         line = self.process.stdout.readline()
         if not line:
-            raise Missing(f"the author's worker ended; see {self.log}")
+            raise self.ended()
         return json.loads(line)
 
+    def ended(self):
+        return Missing(f"the author's worker, which ended; see {self.log}")
+
     def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+        self.process.communicate()
 
 
 class Llama:

@@ -202,7 +202,7 @@ def part_e(results):
     ]
     header = ["", "layer-tokens", "s", "µs per layer-token", "against the median"]
     title = f"e. Growth against the count of layer-tokens (wanted: within {WANTED['growth']:.0%})"
-    return rows(title, header, lines)
+    return rows(title, header, lines) + [f"Dearest ÷ cheapest layer-token: {max(cost) / min(cost):.2f}.", ""]
 
 
 def fastest(results, side, block, what):
@@ -275,6 +275,7 @@ def table(results):
     for name in results["parts"]:
         lines += parts[name](results)
     lines += [f"Skipped: {what}, for want of {why}" for what, why in results["skipped"].items()]
+    lines += [f"Failed: {what}: {why}" for what, why in results.get("failed", {}).items()]
     return "\n".join(lines)
 
 
