@@ -121,7 +121,7 @@ fn advice(cause: &(dyn Error + 'static)) -> Option<&'static str> {
         }
         (_, Some(ModelError::Checkpoint(error))) => checkpoint_advice(error),
         (Some(ScanError::Screen { .. }), _) => Some(
-            "`--questions 64` is usually enough; of few layers the best blocks are a large part: `--screen=0.4` allows more",
+            "`--questions 64` is usually enough; of few layers the best blocks are a large part: give `--screen=PART` what they take",
         ),
         _ => None,
     }

@@ -177,7 +177,7 @@ fn a_dry_screening_says_its_stages() {
     ----- stdout -----
     ----- stderr -----
     error: probe `phantom`: 8 questions are too few to screen 79 paths: a first look at all of them and all questions for the best 0.1 of them take 0.34 of the full scan, expected at most 0.20; ask more questions, or scan without screening
-    hint: `--questions 64` is usually enough; of few layers the best blocks are a large part: `--screen=0.4` allows more
+    hint: `--questions 64` is usually enough; of few layers the best blocks are a large part: give `--screen=PART` what they take
     ");
     assert_eq!(Place::new().output(&["scan", "--screen=1.5"]).status.code(), Some(2));
 }

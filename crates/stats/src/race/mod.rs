@@ -106,7 +106,9 @@ impl Race {
         let RaceOptions { keep, budget, .. } = race.options;
         let stages = race.costs.iter().enumerate().map(|(stage, costs)| {
             let others = costs.iter().skip(1).sum::<f64>();
-            costs[0] + if stage == 0 { others } else { keep * others }
+            // One stays to the end, whichever.
+            let dearest = costs.iter().skip(1).copied().fold(0.0, f64::max);
+            costs[0] + if stage == 0 { others } else { (keep * others).max(dearest) }
         });
         let needed = stages.sum::<f64>() / race.full_cost;
         if needed > budget {
@@ -225,13 +227,19 @@ impl Race {
         let sums: Vec<Vec<f64>> = stages.iter().map(sums).collect();
         let paths = (self.seen.len() - 1) as f64;
         let now = ranking.len() as f64;
-        let last = (self.options.keep * self.options.finalists * paths).min(now);
+        let last = (self.options.keep * self.options.finalists * paths).max(1.0).min(now);
         let passing = |x: f64, look: usize| {
             // Multiplied out: `powi` may round differently elsewhere, and a replay must decide alike.
             let fraction = last + (now - last) * (0..look).fold(1.0, |power, _| power * x);
             (fraction.ceil() as usize).min(ranking.len())
         };
-        let total = |x: f64| -> f64 { sums.iter().enumerate().map(|(look, sums)| sums[passing(x, look + 1)]).sum() };
+        // Who is left in the end is not known: at least one of these, perhaps the dearest.
+        let dearest = |costs: &Vec<f64>| ranking.iter().map(|&(path, _)| costs[path]).fold(0.0, f64::max);
+        let least: Vec<f64> = std::iter::once(0.0).chain(stages.iter().skip(1).map(dearest)).collect();
+        let total = |x: f64| -> f64 {
+            let look = |(look, (sums, &least)): (usize, (&Vec<f64>, &f64))| sums[passing(x, look + 1)].max(least);
+            sums.iter().zip(&least).enumerate().map(look).sum()
+        };
         if sums.len() == 1 || total(0.0) > left {
             let whole = |count: usize| sums.iter().map(|sums| sums[count]).sum::<f64>();
             return (1..=ranking.len()).take_while(|&count| whole(count) <= left).count();

@@ -53,7 +53,8 @@ pub enum RaceError {
     /// The plan cannot be kept.
     #[error(
         "{questions} questions are too few to screen {paths} paths: a first look at all of them and all questions for the best {keep} of \
-         them take {needed:.2} of the full scan, expected at most {budget:.2}; ask more questions, or scan without screening"
+         them take {:.2} of the full scan, expected at most {budget:.2}; ask more questions, or scan without screening",
+        (needed * 100.0).ceil() / 100.0
     )]
     Budget {
         /// Number of paths.
