@@ -25,13 +25,17 @@ impl Portion {
     }
 }
 
+/// The plan by which questions and paths are cut: the run's own, so that a resumed run cuts alike. Less memory than the run began
+/// with is honoured where it is asked for: grouping changes nothing but floating-point order.
+pub(crate) fn followed<'a>(plan: &'a Plan, recorder: &'a Recorder) -> &'a neuro_record::Plan {
+    let (stored, own) = (&recorder.info().plan, &plan.info.plan);
+    if plan.memory_is_asked && own.memory_bytes < stored.memory_bytes { own } else { stored }
+}
+
 /// The portions of each probe by the run's own plan, which may be an older one than this process would make. Nothing is
 /// screened, so its questions are asked in their own order.
 pub(crate) fn stored_portions(plan: &Plan, recorder: &Recorder) -> Result<Vec<Vec<Portion>>> {
-    let (stored, own) = (&recorder.info().plan, &plan.info.plan);
-    // Less memory than the run began with is honoured where it is asked for: grouping changes nothing but floating-point order.
-    let asked_for_less = plan.memory_is_asked && own.memory_bytes < stored.memory_bytes;
-    let stored = if asked_for_less { own } else { stored };
+    let stored = followed(plan, recorder);
     let mut all = Vec::with_capacity(plan.probes.len());
     for (index, probe) in plan.probes.iter().enumerate() {
         let refuse = |what, expected| ScanError::StoredPlan { what, probe: probe.name().to_owned(), expected };

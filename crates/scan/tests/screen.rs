@@ -39,6 +39,8 @@ struct Heard<'a> {
     last: Progress,
     falls: bool,
     stop: Option<&'a AtomicBool>,
+    /// Portions that the baseline was measured in.
+    portions: usize,
 }
 
 impl Observer for Heard<'_> {
@@ -47,6 +49,7 @@ impl Observer for Heard<'_> {
         self.falls |=
             known && (progress.work_done < self.last.work_done || progress.fraction() < self.last.fraction() - 1e-12);
         self.last = progress.clone();
+        self.portions += usize::from(progress.path == "0..4");
         if let Some(flag) = self.stop.filter(|_| !progress.path.is_empty()) {
             flag.store(true, Ordering::Relaxed);
         }
@@ -159,6 +162,34 @@ fn interrupted_after_every_portion_it_decides_and_ends_the_same() {
         let other = neuro_scan::plan(&subject, &other).unwrap();
         let error = run(&subject, &other, halting.path(), &mut (), &GO).unwrap_err().to_string();
         assert!(error.contains("screen: found "), "{error}");
+    }
+}
+
+/// Less memory than the run began with is honoured where it is asked for: what is left is cut as that plan would be.
+#[test]
+fn resumed_with_less_memory_it_keeps_to_that() {
+    let model = Model::plain().with(&json!({"num_hidden_layers": 5}));
+    let subject = model.open();
+    let base = ScanRequest { screen: Some(0.5), ..with_phantom(request(&["phantom:likelihood"], 40)) };
+    let (roomy, tight) = (plan(&subject, &base).unwrap(), plan(&subject, &tight(&subject, &base)).unwrap());
+    let (expected, _) = scan(&subject, &roomy);
+    let first_portion_then = |next: &Plan| {
+        let (out, flag) = (tempfile::tempdir().unwrap(), AtomicBool::new(false));
+        let mut first = Heard { stop: Some(&flag), ..Heard::default() };
+        assert!(run(&subject, &roomy, out.path(), &mut first, &flag).unwrap().interrupted);
+        let mut heard = Heard::default();
+        let data = run(&subject, next, out.path(), &mut heard, &GO).unwrap().data;
+        assert_eq!((first.portions, heard.last.work_done), (1, heard.last.work_total));
+        (data, heard.portions)
+    };
+    let ((same, few), (less, many)) = (first_portion_then(&roomy), first_portion_then(&tight));
+    assert_eq!(samples(&same), samples(&expected));
+    // The one is cut into its stages only.
+    assert!(few > 0 && many > 2 * few, "{many} and {few}");
+    assert_eq!(less.samples.len(), expected.samples.len());
+    for (a, b) in samples(&less).iter().zip(&samples(&expected)) {
+        assert_eq!((&a.path, &a.question), (&b.path, &b.question));
+        assert!((a.score - b.score).abs() < 1e-6, "{} {}", a.path, a.question);
     }
 }
 

@@ -6,12 +6,12 @@ use neuro_stats::{Race, Stage};
 use super::{Experiment, Ongoing};
 use crate::memory::Costs;
 use crate::plan::cut_all;
-use crate::portion::Portion;
+use crate::portion::{Portion, followed};
 use crate::screen::{race, stage_portions};
 use crate::work::{Volume, trunk_layers, unit_work};
 use crate::{Result, ScanError, Subject};
 
-/// What the portions of every stage are cut by: the stored run's, so that a resumed run cuts alike.
+/// What the portions of every stage are cut by.
 struct Cutting {
     costs: Costs,
     budget: u64,
@@ -21,8 +21,8 @@ impl Experiment<'_> {
     /// Lets the paths of each probe race; `false` when interrupted.
     pub(super) fn screen(&mut self, subject: &Subject) -> Result<bool> {
         let plan = self.plan;
-        let stored = &self.recorder.info().plan;
-        let (budget, held) = (stored.memory_bytes, stored.held_bytes);
+        let followed = followed(plan, &self.recorder);
+        let (budget, held) = (followed.memory_bytes, followed.held_bytes);
         let costs = if (budget, held) == (plan.info.plan.memory_bytes, plan.info.plan.held_bytes) {
             plan.costs
         } else {
