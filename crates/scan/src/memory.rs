@@ -131,7 +131,7 @@ impl Costs {
     }
 
     /// Bytes of the trunk of the prompts.
-    fn trunk(&self, volume: Volume, scoring: Scoring) -> u64 {
+    pub(crate) fn trunk(&self, volume: Volume, scoring: Scoring) -> u64 {
         let streams = (self.trunk + 1).saturating_mul(self.resid).saturating_mul(volume.read);
         let kept = match scoring {
             Scoring::Likelihood => 0,

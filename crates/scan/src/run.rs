@@ -1,5 +1,6 @@
 //! Carrying a plan out, portion by portion, in an order that a resumed run repeats.
 
+mod room;
 mod screened;
 
 use std::path::Path;
@@ -10,7 +11,7 @@ use neuro_engine::EngineError;
 use neuro_path::LayerPath;
 use neuro_record::{Row, RunData, Screened};
 
-use crate::memory::has_room;
+use crate::memory::{Costs, has_room};
 use crate::observer::{Observer, Progress};
 use crate::portion::{Portion, stored_portions};
 use crate::recorder::Recorder;
@@ -70,7 +71,9 @@ fn carry_out(
         observer,
         interrupted,
         begin: Instant::now(),
-        is_short: false,
+        costs: plan.costs,
+        residence: plan.residence,
+        said: Vec::new(),
     };
     let complete =
         if plan.info.screen.is_some() { experiment.screen(subject)? } else { experiment.ask_all(subject)? };
@@ -111,8 +114,11 @@ pub(crate) struct Experiment<'a> {
     interrupted: &'a AtomicBool,
     progress: Progress,
     begin: Instant,
-    /// Whether it was said that memory is short.
-    is_short: bool,
+    /// What the plan costs in this process, and where its weights are: its own, unless less memory is free.
+    costs: Costs,
+    residence: Residence,
+    /// Notes that are said once.
+    said: Vec<&'static str>,
 }
 
 impl Experiment<'_> {
@@ -180,40 +186,53 @@ impl Experiment<'_> {
         Self: 'a,
     {
         let (plan, probe) = (self.plan, ongoing.probe);
-        for same in portions.chunk_by(|a, b| a.questions == b.questions) {
-            if same.iter().any(|portion| self.is_open(probe, portion)) {
+        for chunk in portions.chunk_by(|a, b| a.questions == b.questions) {
+            if chunk.iter().any(|portion| self.is_open(probe, portion)) {
                 if self.stop() {
                     return Ok(false);
                 }
                 if ongoing.asking.is_none() {
+                    self.find_room_for_weights(subject, probe);
                     self.load(subject)?;
-                    ongoing.asking = Some(Asking::new(subject, &plan.probes[probe], plan.sampling, plan.residence)?);
+                    ongoing.asking = Some(Asking::new(subject, &plan.probes[probe], plan.sampling, self.residence)?);
                 }
             }
-            let mut session: Option<Session<'_>> = None;
-            for portion in same {
-                let open = self.is_open(probe, portion);
-                if let (true, Some(asking)) = (open, &ongoing.asking) {
-                    if self.stop() {
-                        return Ok(false);
-                    }
-                    let session = match &mut session {
-                        Some(session) => session,
-                        empty => match self.session(asking, probe, portion, &mut ongoing.shares)? {
-                            Some(session) => empty.insert(session),
-                            None => return Ok(false),
-                        },
-                    };
-                    if !self.portion(session, probe, portion, &mut ongoing.shares)? {
-                        return Ok(false);
-                    }
+            let parts = self.find_room_for_questions(subject, ongoing, chunk);
+            for part in parts.chunk_by(|a, b| a.questions == b.questions) {
+                if !self.part(ongoing, part)? {
+                    return Ok(false);
                 }
-                // Also where nothing was open: a process may have been killed between the samples and their row.
-                for &path in &portion.paths {
-                    let written = self.finish(ongoing, path, plan.order[probe].len())?;
-                    if open || written {
-                        self.report(probe, path);
-                    }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The same for portions of the same questions, which share a trunk.
+    fn part(&mut self, ongoing: &mut Ongoing<'_>, portions: &[Portion]) -> Result<bool> {
+        let (plan, probe) = (self.plan, ongoing.probe);
+        let mut session: Option<Session<'_>> = None;
+        for portion in portions {
+            let open = self.is_open(probe, portion);
+            if let (true, Some(asking)) = (open, &ongoing.asking) {
+                if self.stop() {
+                    return Ok(false);
+                }
+                let session = match &mut session {
+                    Some(session) => session,
+                    empty => match self.session(asking, probe, portion, &mut ongoing.shares)? {
+                        Some(session) => empty.insert(session),
+                        None => return Ok(false),
+                    },
+                };
+                if !self.portion(session, probe, portion, &mut ongoing.shares)? {
+                    return Ok(false);
+                }
+            }
+            // Also where nothing was open: a process may have been killed between the samples and their row.
+            for &path in &portion.paths {
+                let written = self.finish(ongoing, path, plan.order[probe].len())?;
+                if open || written {
+                    self.report(probe, path);
                 }
             }
         }
@@ -226,10 +245,10 @@ impl Experiment<'_> {
 
     /// Reads the weights where nobody has; the time that takes is no measure of the work to come.
     fn load(&mut self, subject: &Subject) -> Result<()> {
-        if self.plan.residence == Residence::Held && !subject.is_loaded() {
+        if self.residence == Residence::Held && !subject.is_loaded() {
             self.observer.note("reading the weights");
             let begin = Instant::now();
-            subject.decoder_with(self.plan.residence)?;
+            subject.decoder_with(self.residence)?;
             self.begin += begin.elapsed();
         }
         Ok(())
@@ -277,9 +296,9 @@ impl Experiment<'_> {
         let (begun, work) = (self.progress.work_done, portion.work(&plan.paths));
         let paths: Vec<LayerPath> = portion.paths.iter().map(|&path| plan.paths[path].clone()).collect();
         let has_room = |bytes| has_room(session.device(), bytes);
-        let (parts, fits) = plan.costs.parts(&paths, portion.volume, plan.probes[probe].scoring(), &has_room);
-        if !fits && !std::mem::replace(&mut self.is_short, true) {
-            self.observer.note("less memory is free than a path needs; it is tried all the same");
+        let (parts, fits) = self.costs.parts(&paths, portion.volume, plan.probes[probe].scoring(), &has_room);
+        if !fits {
+            self.say_once(room::NO_ROOM_FOR_PATH);
         }
         let mut watch = |layer_tokens: u64| {
             // The head counts as a layer more, which is only done in the end.

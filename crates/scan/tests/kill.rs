@@ -10,21 +10,31 @@ use std::time::{Duration, Instant};
 
 use common::{Model, open, request, rows, samples, with_phantom};
 use neuro_record::{RUN_FILE, RunData};
-use neuro_scan::{Plan, Subject, plan, run};
+use neuro_scan::{Plan, ScanRequest, Subject, plan, run};
+use serde_json::json;
 
 const MODEL: &str = "NEURO_SCAN_TEST_MODEL";
 const OUT: &str = "NEURO_SCAN_TEST_OUT";
 const MEMORY: &str = "NEURO_SCAN_TEST_MEMORY";
+/// Questions of one probe, which are then all asked at once.
+const QUESTIONS: &str = "NEURO_SCAN_TEST_QUESTIONS";
 /// Kills.
 const KILLS: usize = 24;
 /// Kills, at least, of a process that had measured something and not everything.
 const AT_WORK: usize = 3;
 
 fn planned(subject: &Subject) -> Plan {
+    if let Ok(questions) = std::env::var(QUESTIONS) {
+        return many(subject, questions.parse().unwrap());
+    }
     let memory_bytes = std::env::var(MEMORY).ok().map(|bytes| bytes.parse().unwrap());
     let mut request = with_phantom(request(&["math:likelihood", "phantom"], 2));
     request.memory_bytes = memory_bytes.or(request.memory_bytes);
     plan(subject, &request).unwrap()
+}
+
+fn many(subject: &Subject, questions: usize) -> Plan {
+    plan(subject, &ScanRequest { memory_bytes: Some(1 << 40), ..request(&["math:likelihood"], questions) }).unwrap()
 }
 
 /// The process that is killed: this test alone, started by the one below. Does nothing in an ordinary test run.
@@ -127,6 +137,17 @@ fn killed_at_random_moments_it_ends_as_if_it_had_not_been() {
     assert!(at_work >= AT_WORK, "{at_work} of {kills} kills met a process between its first sample and its last");
 }
 
+/// A process that may have so much memory and no more, mapped files and what is only set aside included.
+#[cfg(target_os = "linux")]
+fn limited(model: &Path, out: &Path, kibibytes: u64) -> Command {
+    let mut child = Command::new("sh");
+    child.args(["-c", "ulimit -v $0; exec \"$@\"", &kibibytes.to_string()]);
+    child.arg(std::env::current_exe().unwrap()).args(["--exact", "scan_in_a_process_of_its_own"]);
+    child.env(MODEL, model).env(OUT, out).env("RAYON_NUM_THREADS", "1");
+    child.stdout(Stdio::null()).stderr(Stdio::null());
+    child
+}
+
 /// A process that may have so little memory that it dies of it, at another place each time, and then with another
 /// budget: what it has measured stays, and the first process's plan is followed.
 #[cfg(target_os = "linux")]
@@ -140,13 +161,10 @@ fn starved_of_memory_it_goes_on_where_it_was() {
     let mut kibibytes = 16_000;
     let mut deaths = 0;
     loop {
-        let mut child = Command::new("sh");
-        child.args(["-c", "ulimit -v $0; exec \"$@\"", &kibibytes.to_string()]);
-        child.arg(std::env::current_exe().unwrap()).args(["--exact", "scan_in_a_process_of_its_own"]);
+        let mut child = limited(model.dir.path(), &starved, kibibytes);
         // Budgets that the plan of another run would differ by.
         child.env(MEMORY, if deaths % 2 == 0 { "2000000000" } else { "60000000" });
-        child.env(MODEL, model.dir.path()).env(OUT, &starved).env("RAYON_NUM_THREADS", "1");
-        if child.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success() {
+        if child.status().unwrap().success() {
             break;
         }
         deaths += 1;
@@ -156,4 +174,45 @@ fn starved_of_memory_it_goes_on_where_it_was() {
     assert!(deaths > 3, "{deaths} processes died for want of memory, fewer than expected");
     let data = RunData::read(&starved).unwrap();
     assert_eq!((rows(&data), samples(&data)), (rows(&expected), samples(&expected)));
+}
+
+/// A run that was killed in a trunk for which there is no room, and by a plan that has no smaller one: the same command measures
+/// it in parts, as often as it is killed.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_trunk_that_has_no_room_is_run_in_parts() {
+    const ASKED: usize = 300;
+    // Much to keep of every token, and little to compute.
+    let model = Model::plain().with(&json!({
+        "hidden_size": 2048, "intermediate_size": 16, "head_dim": 8, "num_hidden_layers": 2, "initializer_range": 0.05,
+    }));
+    let folder = tempfile::tempdir().unwrap();
+    let [straight, starved] = ["straight", "starved"].map(|name| folder.path().join(name));
+    let subject = model.open();
+    let plan = many(&subject, ASKED);
+    let expected = run(&subject, &plan, &straight, &mut (), &AtomicBool::new(false)).unwrap().data;
+    assert!(run(&subject, &plan, &starved, &mut (), &AtomicBool::new(true)).unwrap().interrupted);
+    assert_eq!(plan.info().plan.chunks, [[[0, ASKED]]]);
+    // Three residual streams of every token.
+    let trunk = plan.summary().probes[0].distinct_tokens * 3 * 2048 * 4;
+    let start = || {
+        let mut child = limited(model.dir.path(), &starved, trunk / 1024 * 9 / 10);
+        child.env(QUESTIONS, ASKED.to_string()).spawn().unwrap()
+    };
+    let mut child = start();
+    while recorded(&starved) == 0 {
+        assert!(child.try_wait().unwrap().is_none(), "it died, or had room for everything");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = recorded(&starved);
+    assert!(before < expected.samples.len() / 2, "{before} samples at once are no part");
+    assert!(start().wait().unwrap().success());
+    let data = RunData::read(&starved).unwrap();
+    assert_eq!((data.rows.len(), data.samples.len()), (4, 4 * ASKED));
+    for (a, b) in samples(&data).iter().zip(&samples(&expected)) {
+        assert_eq!((&a.path, &a.question), (&b.path, &b.question));
+        assert!((a.score - b.score).abs() < 1e-6, "{} {}", a.path, a.question);
+    }
 }
