@@ -156,6 +156,10 @@ pub struct Plan {
     /// What the process that made the plan held of it before, in bytes.
     #[serde(default)]
     pub held_bytes: u64,
+    /// Of each probe on which the baseline in f32 finds no room in `memory_bytes`, so that the effect of the weights' type is not
+    /// measured: bytes that it needs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub reference_needs: BTreeMap<String, u64>,
 }
 
 /// A race of paths over questions: everybody answers the first ones, the best go on, and the finalists answer all. From

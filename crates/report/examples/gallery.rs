@@ -211,6 +211,7 @@ fn run(model: &str, maps: &[BlockMap]) -> RunData {
                 groups: Vec::new(),
                 memory_bytes: 4 << 30,
                 held_bytes: 0,
+                reference_needs: BTreeMap::new(),
             },
             screen: None,
             phantom: (model == "phantom").then(|| Planted { block: [4, 8], group: "k2".to_owned() }),

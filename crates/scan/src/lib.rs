@@ -38,6 +38,7 @@ pub use estimate::estimate;
 pub use neuro_model::{Device, WeightType};
 pub use observer::{Observer, Progress};
 pub use plan::{Plan, plan};
+pub use reference::{ReferenceLeftOut, ReferenceSummary};
 pub use request::{DEFAULT_PROBE, DEFAULT_QUESTIONS, PHANTOM_PROBE, Paths, SCREENED_QUESTIONS, SCREENING, ScanRequest};
 pub use run::{Outcome, measure, run};
 pub use subject::{OpenOptions, Residence, Subject, open_text};

@@ -70,9 +70,9 @@ impl Costs {
         Self::with_weights(subject, paths, residence, subject.weight_type())
     }
 
-    /// Those of a path whose weights are streamed as f32, whatever the subject's own are.
-    pub(crate) fn of_reference(subject: &Subject, path: &LayerPath) -> Self {
-        Self::with_weights(subject, std::slice::from_ref(path), Residence::Streamed, WeightType::F32)
+    /// Those of a path whose weights are in f32, whatever the subject's own are.
+    pub(crate) fn of_reference(subject: &Subject, path: &LayerPath, residence: Residence) -> Self {
+        Self::with_weights(subject, std::slice::from_ref(path), residence, WeightType::F32)
     }
 
     fn with_weights(subject: &Subject, paths: &[LayerPath], residence: Residence, weight_type: WeightType) -> Self {

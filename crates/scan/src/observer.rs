@@ -33,11 +33,11 @@ pub struct Progress {
     pub rows_total: usize,
     /// Work that needs no more doing, resumed work included.
     pub work_done: u64,
-    /// Of that, what an earlier process did.
+    /// Of that, what was done before `elapsed` begins: by an earlier process, or with weights of another type.
     pub work_resumed: u64,
     /// Work of the whole plan.
     pub work_total: u64,
-    /// Time since this process began to measure.
+    /// Time since this process began to measure; since it went on to f32, where the baseline is measured once more.
     pub elapsed: Duration,
     /// Probe of the unit just done; empty at the start.
     pub probe: String,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use neuro_checkpoint::default_budget;
 use neuro_engine::Sampling;
-use neuro_model::{WeightBytes, WeightType, device_memory};
+use neuro_model::{WeightBytes, device_memory};
 use neuro_path::{Block, LayerPath};
 use neuro_probe::Probe;
 use neuro_record::{PlannedPaths, ProbeInfo, RunInfo, SCHEMA, SOURCE, settings_hash};
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::memory::{Costs, cut};
 use crate::prompt::{Asked, ask};
+use crate::reference::{self, Reference};
 use crate::{Paths, Residence, Result, ScanError, ScanRequest, Subject, notes, screen, turn};
 
 /// What will be measured: the content of `run.json`, and the questions as tokens.
@@ -35,8 +36,8 @@ pub struct Plan {
     /// How answers are drawn, where a probe asks for draws.
     pub(crate) sampling: Sampling,
     pub(crate) costs: Costs,
-    /// What the baseline in f32 costs, where the run's weights are quantised and the baseline is planned.
-    pub(crate) reference: Option<Costs>,
+    /// How the baseline is measured in f32; none where the run's weights are not quantised, or nobody asks.
+    pub(crate) reference: Option<Reference>,
     /// Where the weights are while the plan is carried out.
     pub(crate) residence: Residence,
     /// Whether the memory budget was asked for, and not taken from the machine.
@@ -93,7 +94,17 @@ pub(crate) fn plan_probes(subject: &Subject, request: &ScanRequest, probes: Vec<
         Some(screen) => screen.probes[index].order.clone(),
         None => (0..asked.len()).collect(),
     };
-    let order = planned.asked.iter().enumerate().map(order).collect();
+    let order: Vec<Vec<usize>> = planned.asked.iter().enumerate().map(order).collect();
+    let reference = match request.type_effect {
+        true => {
+            let (probes, asked, base) = (&planned.probes, &planned.asked, cut.costs.base());
+            let planned =
+                reference::Planned { probes, asked, order: &order, paths: &paths, budget: memory_bytes, base };
+            Reference::new(subject, &planned)?
+        }
+        false => None,
+    };
+    let reference_needs = reference.as_ref().map(|reference| reference.needs(&planned.probes)).unwrap_or_default();
     // A screening cuts each stage when it knows who goes on.
     let (chunks, groups) =
         if screen.is_some() { (Vec::new(), Vec::new()) } else { (cut.chunks.clone(), cut.groups.clone()) };
@@ -121,12 +132,17 @@ pub(crate) fn plan_probes(subject: &Subject, request: &ScanRequest, probes: Vec<
         probes: planned.probes.iter().map(probe_info).collect(),
         seed: request.seed,
         settings,
-        plan: neuro_record::Plan { paths: stored_paths, chunks, groups, memory_bytes, held_bytes: cut.costs.base() },
+        plan: neuro_record::Plan {
+            paths: stored_paths,
+            chunks,
+            groups,
+            memory_bytes,
+            held_bytes: cut.costs.base(),
+            reference_needs,
+        },
         screen,
         phantom: request.planted.clone(),
     };
-    let baseline = paths.iter().find(|path| path.is_baseline() && subject.weight_type() != WeightType::F32);
-    let reference = baseline.map(|baseline| Costs::of_reference(subject, baseline).with_base(cut.costs.base()));
     let plan = Plan {
         info,
         probes: planned.probes,

@@ -127,9 +127,11 @@ impl Recorder {
         self.probes[probe].reference[question]
     }
 
-    /// Adds the baseline's samples of unquantised weights and returns when they are safe.
-    pub(crate) fn add_reference(&mut self, probe: usize, samples: Vec<Sample>) -> Result<()> {
+    /// Adds the baseline's samples of unquantised weights and returns when they are safe. Those that are there already are
+    /// left out.
+    pub(crate) fn add_reference(&mut self, probe: usize, mut samples: Vec<Sample>) -> Result<()> {
         let kept = &mut self.probes[probe];
+        samples.retain(|sample| kept.questions.get(&sample.question).is_none_or(|&place| !kept.reference[place]));
         if let Some(writer) = &mut self.writer {
             writer.append_reference(&kept.name, &samples)?;
         }

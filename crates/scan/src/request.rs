@@ -51,6 +51,8 @@ pub struct ScanRequest {
     /// Lets paths race over the questions of each probe, so that only the best answer all of them: the most that it may
     /// take of the full scan's layer-tokens, above 0 and up to 1, usually [`SCREENING`]. `None`: all answer everything.
     pub screen: Option<f64>,
+    /// Whether the baseline is measured once more in f32 where the weights are quantised: what their type does.
+    pub type_effect: bool,
     /// Seed of the questions.
     pub seed: u64,
     /// What the questions are for.
@@ -75,6 +77,7 @@ impl Default for ScanRequest {
             files: BTreeMap::new(),
             questions: None,
             screen: None,
+            type_effect: true,
             seed: 0,
             role: Role::Search,
             memory_bytes: None,

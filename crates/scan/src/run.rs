@@ -111,9 +111,9 @@ pub(crate) struct Experiment<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) recorder: Recorder,
     pub(crate) observer: &'a mut dyn Observer,
-    interrupted: &'a AtomicBool,
-    progress: Progress,
-    begin: Instant,
+    pub(crate) interrupted: &'a AtomicBool,
+    pub(crate) progress: Progress,
+    pub(crate) begin: Instant,
     /// What the plan costs in this process, and where its weights are: its own, unless less memory is free.
     costs: Costs,
     residence: Residence,
@@ -171,6 +171,9 @@ impl Experiment<'_> {
 
     /// Tells how far earlier processes came.
     fn begin_work(&mut self) {
+        let (total, done) = self.reference_tally();
+        self.progress.work_total += total;
+        self.progress.work_done += done;
         self.progress.work_resumed = self.progress.work_done;
         self.progress.rows_done = self.recorder.rows();
         if self.progress.work_done > 0 {
@@ -347,7 +350,7 @@ impl Experiment<'_> {
         Ok(true)
     }
 
-    fn report(&mut self, probe: usize, path: usize) {
+    pub(crate) fn report(&mut self, probe: usize, path: usize) {
         self.progress.elapsed = self.begin.elapsed();
         self.plan.probes[probe].name().clone_into(&mut self.progress.probe);
         self.progress.path.clone_from(&self.plan.printed[path]);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::error::size;
 use crate::prompt::Asked;
 use crate::work::{Volume, decoding_work, group_visits, group_walks, trunk_layers};
-use crate::{Plan, Residence, screen};
+use crate::{Plan, ReferenceSummary, Residence, screen};
 
 /// What a plan comes to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,6 +41,8 @@ pub struct PlanSummary {
     pub memory_bytes: u64,
     /// What the largest chunk is expected to use of it.
     pub memory_needed_bytes: u64,
+    /// The baseline once more in f32; none where no weights are quantised.
+    pub reference: Option<ReferenceSummary>,
     /// Remarks that every row will carry.
     pub notes: Vec<String>,
     /// Expected time, where it was estimated.
@@ -96,7 +98,6 @@ impl Plan {
                 for &[start, end] in groups {
                     needed = needed.max(self.costs.needed(&self.paths[start..end], volume, probe.scoring()));
                 }
-                needed = needed.max(self.reference_needed(index, [start, end]));
                 let paths = self.paths.iter().map(|path| decoding_work(path, volume));
                 decoded = decoded.saturating_add(paths.sum());
             }
@@ -120,6 +121,8 @@ impl Plan {
             }
         }
         let whole = probes.iter().map(|probe| probe.layer_tokens).sum::<u64>();
+        let (reference, most) = self.reference_summary().unzip();
+        let needed = needed.max(most.unwrap_or(0));
         let part = self.info.screen.as_ref().map(|screen| screen.budget);
         PlanSummary {
             model: self.info.model.id.clone(),
@@ -135,6 +138,7 @@ impl Plan {
             decoded_layer_tokens_at_most: decoded,
             memory_bytes: self.info.plan.memory_bytes,
             memory_needed_bytes: needed,
+            reference,
             notes,
             estimated_seconds: None,
         }
@@ -176,6 +180,9 @@ impl fmt::Display for PlanSummary {
                 let more = if *decoded > 0 { ", more for decoding" } else { "" };
                 writeln!(f, "reads         {read} of weights in {sweeps} {walks} over the layers{more}")?;
             }
+        }
+        if let Some(reference) = &self.reference {
+            write!(f, "{reference}")?;
         }
         writeln!(f, "memory        {} of {}", size(self.memory_needed_bytes), size(self.memory_bytes))?;
         if let Some(seconds) = self.estimated_seconds {

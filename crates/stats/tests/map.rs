@@ -44,6 +44,7 @@ fn empty_run() -> RunData {
             groups: Vec::new(),
             memory_bytes: 0,
             held_bytes: 0,
+            reference_needs: BTreeMap::new(),
         },
         screen: None,
         phantom: Some(Planted { block: [1, 5], group: "k=2".to_owned() }),

@@ -41,6 +41,7 @@ pub(crate) fn info() -> RunInfo {
             groups: Vec::new(),
             memory_bytes: 1 << 30,
             held_bytes: 0,
+            reference_needs: BTreeMap::new(),
         },
         screen: None,
         phantom: None,

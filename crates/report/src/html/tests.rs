@@ -55,6 +55,7 @@ fn data(model: &str, layers: usize) -> RunData {
             groups: Vec::new(),
             memory_bytes: 1024,
             held_bytes: 0,
+            reference_needs: BTreeMap::new(),
         },
         screen: None,
         phantom: Some(Planted { block: [1, 5], group: "k2".to_owned() }),

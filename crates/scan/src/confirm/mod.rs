@@ -257,6 +257,8 @@ fn plan_of(subject: &Subject, request: &ConfirmRequest, paths: &[LayerPath], pro
         seed: request.seed(),
         role: Role::Confirm,
         memory_bytes: request.memory_bytes,
+        // Paths of one type are compared with each other.
+        type_effect: false,
         ..ScanRequest::default()
     };
     plan_probes(subject, &scan, probes)

@@ -239,7 +239,14 @@ impl Source<'_> {
             probes: self.probes.iter().map(probe).collect(),
             seed: 0,
             settings: BTreeMap::from([(IMPORTED.to_owned(), imported)]),
-            plan: Plan { paths, chunks: Vec::new(), groups: Vec::new(), memory_bytes: 0, held_bytes: 0 },
+            plan: Plan {
+                paths,
+                chunks: Vec::new(),
+                groups: Vec::new(),
+                memory_bytes: 0,
+                held_bytes: 0,
+                reference_needs: BTreeMap::new(),
+            },
             screen: None,
             phantom: None,
         }
