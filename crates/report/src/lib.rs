@@ -34,5 +34,5 @@ pub use shrinkage::{Shrinkage, svg_shrinkage};
 pub use svg::{svg_heatmap, svg_null_map};
 pub use table::{csv_table, top_table};
 pub use terminal::{style::ColorLevel, terminal_heatmap};
-pub use type_effect::type_effect_lines;
+pub use type_effect::{TypeEffectMissing, type_effect_lines, type_effect_missing};
 pub use verdict::verdict;

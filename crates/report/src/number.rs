@@ -51,6 +51,17 @@ pub(crate) fn count(value: usize) -> String {
     text
 }
 
+/// A number of bytes: `1.5 GiB`.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (bytes as f64, 0);
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
 /// `1 question`, `288 questions`.
 pub(crate) fn counted(value: usize, noun: &str) -> String {
     format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })
@@ -114,5 +125,6 @@ mod tests {
         assert_eq!(count(3241), "3,241");
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(counted(1, "question"), "1 question");
+        assert_eq!((size(1023), size(1536)), ("1023 bytes".to_owned(), "1.5 KiB".to_owned()));
     }
 }

@@ -1,6 +1,6 @@
 //! How finely the numbers of one map are written, and what they allow to be said.
 
-use neuro_stats::{BlockMap, Cell, Dropped, Interval};
+use neuro_stats::{BlockMap, Cell, Delta, Dropped, Interval};
 
 use crate::number::{count, counted, score, shows_nothing, signed};
 
@@ -73,6 +73,14 @@ impl Precision {
         // Scores lie in [0, 1]; only a damaged run has a larger delta, and it must not fill the screen with digits.
         let unit = if exponent > 0 { 1 - exponent } else { (1 - exponent).max(2) };
         Self { decimals: usize::try_from(1 - exponent).unwrap_or_default().max(3), unit }
+    }
+
+    /// For one delta and its interval, of which the largest number shows two digits; with at least so many decimals.
+    pub(crate) fn of_delta(delta: &Delta, least: usize) -> Self {
+        let bounds = delta.interval.iter().flat_map(|bounds| [bounds.low, bounds.high]);
+        let largest = bounds.chain([delta.mean]).fold(0.0_f64, |a, b| a.max(b.abs()));
+        let shown = if largest < ROUNDING { 0 } else { usize::try_from(1 - exponent(largest)).unwrap_or_default() };
+        Self { decimals: shown.clamp(least, MOST_DECIMALS.max(least)), unit: 2 }
     }
 
     /// A delta: `+0.750`, or `+0.00052` in a map of small ones.
