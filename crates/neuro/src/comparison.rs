@@ -1,12 +1,13 @@
 //! Single paths beside the baseline, as a table and as one JSON document. Numbers come from `stats`.
 
 use neuro_record::{Row, RunData};
+use neuro_report::type_effect_lines;
 use neuro_stats::{Delta, RowDelta, row_deltas};
 use serde_json::{Value, json};
 
 use crate::printer::{DIM, styled};
 use crate::remarks;
-use crate::results::{JSON_SCHEMA, interval, planned_rows};
+use crate::results::{JSON_SCHEMA, interval, planned_rows, type_effects, type_effects_missing};
 
 /// The rows of a run, each with its delta to the baseline's row on the same probe.
 #[derive(Debug)]
@@ -59,6 +60,9 @@ impl<'a> Comparison<'a> {
                 table.push_str(&format!("{}\n", styled(DIM, format!("groups of {}: {}", row.path, groups.join(", ")))));
             }
         }
+        for effect in type_effect_lines(self.data) {
+            table.push_str(&format!("{effect}\n"));
+        }
         for note in remarks::notes(self.data) {
             table.push_str(&format!("{}\n", styled(DIM, note)));
         }
@@ -85,6 +89,9 @@ impl<'a> Comparison<'a> {
             "run": run,
             "complete": self.data.rows.len() == planned_rows(self.data),
             "results": results.collect::<Vec<_>>(),
+            "compute": info.compute,
+            "type_effect": type_effects(self.data),
+            "type_effect_missing": type_effects_missing(self.data),
             "rows": self.data.rows,
         })
     }

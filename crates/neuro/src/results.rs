@@ -3,7 +3,7 @@
 use anyhow::Context;
 use neuro_path::{Block, triangle};
 use neuro_record::{PlannedPaths, RunData};
-use neuro_report::{csv_table, headline, terminal_heatmap, top_table, type_effect_lines, verdict};
+use neuro_report::{csv_table, headline, terminal_heatmap, top_table, type_effect_lines, type_effect_missing, verdict};
 use neuro_stats::{
     BlockMap, Cell, Interval, PlantedVerdict, SWAPS, combined_map, overhead, planted_verdict, type_effect,
 };
@@ -168,6 +168,7 @@ impl<'a> Results<'a> {
             "chance": chance(map),
             "compute": info.compute,
             "type_effect": type_effects(self.data),
+            "type_effect_missing": type_effects_missing(self.data),
             "planted": self.planted.as_ref().map(|verdict| json!({
                 "block": pair(verdict.planted),
                 "best": pair(verdict.best),
@@ -199,7 +200,7 @@ pub(crate) fn planned_rows(data: &RunData) -> usize {
 }
 
 /// For each probe what quantised weights do to the baseline's score; empty where nothing was quantised.
-fn type_effects(data: &RunData) -> Vec<Value> {
+pub(crate) fn type_effects(data: &RunData) -> Vec<Value> {
     let effect = |probe: &neuro_record::ProbeInfo| {
         let effect = type_effect(data, &probe.name)?;
         Some(json!({
@@ -213,6 +214,17 @@ fn type_effects(data: &RunData) -> Vec<Value> {
         }))
     };
     data.info.probes.iter().filter_map(effect).collect()
+}
+
+/// The probes on which that is not known; with what the baseline in f32 needs where the memory budget has no room for it,
+/// else it is not measured yet.
+pub(crate) fn type_effects_missing(data: &RunData) -> Vec<Value> {
+    let budget = data.info.plan.memory_bytes;
+    let missing = type_effect_missing(data).into_iter().map(|missing| {
+        let memory = missing.needed_bytes.map(|_| budget);
+        json!({ "probe": missing.probe, "needed_bytes": missing.needed_bytes, "memory_bytes": memory })
+    });
+    missing.collect()
 }
 
 /// `[low, high]`, or null.

@@ -9,6 +9,7 @@ use crate::error::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::model::{Model, parse_path};
 use crate::printer::Printer;
+use crate::results::planned_rows;
 
 /// Measures the path; into a run directory only where one is named.
 ///
@@ -28,14 +29,20 @@ pub(crate) fn run(args: &ProbeArgs, printer: &Printer) -> anyhow::Result<()> {
         None => neuro_scan::measure(&subject, &plan, &mut watcher, interrupt.flag())?,
     };
     drop(watcher);
-    if outcome.interrupted {
+    let stop = || -> anyhow::Result<()> {
         let resume = args.measure.out.as_ref().map(|_| this_command());
-        return Err(Interrupted { resume }.into());
+        if outcome.interrupted { Err(Interrupted { resume }.into()) } else { Ok(()) }
+    };
+    // What is measured last, the effect of the weights' type, may be missing.
+    if outcome.interrupted && outcome.data.rows.len() < planned_rows(&outcome.data) {
+        return stop();
     }
     let comparison = Comparison::new(&outcome.data);
     if args.json {
         let run = args.measure.out.as_ref().map(|folder| folder.display().to_string());
-        return printer.json(&comparison.json(run.as_deref()));
+        printer.json(&comparison.json(run.as_deref()))?;
+    } else {
+        printer.data(&comparison.table())?;
     }
-    printer.data(&comparison.table())
+    stop()
 }

@@ -15,7 +15,7 @@ use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::results::{JSON_SCHEMA, Results};
+use crate::results::{JSON_SCHEMA, Results, planned_rows};
 use crate::values::{MemorySize, Questions};
 
 /// Best blocks that are listed behind a scan.
@@ -42,18 +42,24 @@ pub(crate) fn run(args: &ScanArgs, printer: &Printer) -> anyhow::Result<()> {
     let mut watcher = Watcher::new(printer, subject.name());
     let outcome = neuro_scan::run(&subject, &plan, &folder, &mut watcher, interrupt.flag())?;
     drop(watcher);
-    if outcome.interrupted {
-        return Err(Interrupted { resume: Some(this_command()) }.into());
+    let stop = || -> anyhow::Result<()> {
+        if outcome.interrupted { Err(Interrupted { resume: Some(this_command()) }.into()) } else { Ok(()) }
+    };
+    // Without the effect of the weights' type, which is measured last, a run has all that can be drawn.
+    if outcome.interrupted && outcome.data.rows.len() < planned_rows(&outcome.data) {
+        return stop();
     }
 
     let results = Results::new(&outcome.data, None, None)?;
     let files = write_pictures(&folder, &outcome.data, &results)?;
     let run = folder.display().to_string();
     if args.json {
-        return printer.json(&results.json(&run, TOP, &files));
+        printer.json(&results.json(&run, TOP, &files))?;
+        return stop();
     }
     results.print(printer, TOP)?;
     printer.note(format_args!("\nwritten to {run}: {}", files.join(", ")));
+    stop()?;
     next_steps(args, request.phantom.is_some(), &run, &results, printer);
     Ok(())
 }
