@@ -60,7 +60,7 @@ pub use error::ModelError;
 pub use layer::DecoderLayer;
 pub use memory::device_memory;
 pub use peak::{MatmulPeak, measure_matmul_peak};
-pub use sizes::{WeightBytes, product_scratch_bytes};
+pub use sizes::{WeightBytes, product_scratch_bytes, scratch_threads};
 pub use source::{Kernels, ParameterSource, WeightType};
 pub use state::{
     STATE_ROWS, Slot, State, recurrent_state_bytes, slot_bytes_per_token, slot_room, state_bytes_per_token,

@@ -120,6 +120,9 @@ fn advice(cause: &(dyn Error + 'static)) -> Option<&'static str> {
             checkpoint_advice(error)
         }
         (_, Some(ModelError::Checkpoint(error))) => checkpoint_advice(error),
+        (Some(ScanError::Memory { needs, .. }), _) if needs.is_f32 && needs.weights > needs.least / 2 => {
+            Some("weights are most of it: `--quantize q8_0` holds them in about a quarter")
+        }
         (Some(ScanError::Screen { .. }), _) => Some(
             "`--questions 64` is usually enough; of few layers the best blocks are a large part: give `--screen=PART` what they take",
         ),

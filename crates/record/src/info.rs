@@ -153,7 +153,8 @@ pub struct Plan {
     pub groups: Vec<Vec<[usize; 2]>>,
     /// Memory that the states may use, in bytes.
     pub memory_bytes: u64,
-    /// What the process that made the plan held of it before, in bytes.
+    /// What the process that made the plan counted of it as held whatever runs, in bytes: what it held before, what its threads
+    /// keep, samples and report.
     #[serde(default)]
     pub held_bytes: u64,
     /// Of each probe on which the baseline in f32 finds no room in `memory_bytes`, so that the effect of the weights' type is not

@@ -39,6 +39,7 @@ fn main() {
     let base = anonymous();
     let plan = plan(&subject, &request).unwrap();
     let summary = plan.summary();
+    let needed = summary.memory_needed_bytes.unwrap();
     let (peak, done) = (AtomicU64::new(0), AtomicBool::new(false));
     let (begin, [faults, ticks, system]) = (Instant::now(), counters());
     std::thread::scope(|scope| {
@@ -58,12 +59,12 @@ fn main() {
          {} × {} portions, {:.1} s, {} minor faults, system {:.3} of the processor time",
         probe.name,
         base / MIB,
-        summary.memory_needed_bytes / MIB,
+        needed / MIB,
         peak / MIB,
         peak as f64 / summary.memory_bytes as f64,
-        peak as f64 / summary.memory_needed_bytes as f64,
-        probe.chunks,
-        probe.groups,
+        peak as f64 / needed as f64,
+        probe.chunks.unwrap(),
+        probe.groups.unwrap(),
         begin.elapsed().as_secs_f64(),
         now[0] - faults,
         (now[2] - system) / (now[1] - ticks + now[2] - system).max(1.0),

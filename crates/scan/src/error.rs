@@ -1,3 +1,5 @@
+use std::fmt;
+
 use neuro_checkpoint::CheckpointError;
 use neuro_engine::EngineError;
 use neuro_model::ModelError;
@@ -116,20 +118,14 @@ pub enum ScanError {
         problem: String,
     },
     /// A single question does not fit into the memory budget.
-    #[error(
-        "probe `{probe}`, question `{question}` needs about {} of memory for its states, but the budget is {}; \
-         raise --memory",
-        size(*.needed), size(*.budget)
-    )]
+    #[error("probe `{probe}`, question `{question}` {needs}")]
     Memory {
         /// The probe.
         probe: String,
         /// The question.
         question: String,
-        /// Bytes that it needs.
-        needed: u64,
-        /// Bytes that it may use.
-        budget: u64,
+        /// What it needs.
+        needs: MemoryNeeds,
     },
     /// The portions stored in a run do not cover what is asked.
     #[error(
@@ -282,6 +278,35 @@ pub enum ScanError {
     },
 }
 
+/// What a question needs of memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryNeeds {
+    /// The smallest budget that is enough.
+    pub least: u64,
+    /// Of it, what is taken while the question runs, weights included.
+    pub running: u64,
+    /// Of that, the weights: all of them, or, where they are streamed, the layers that are there at once.
+    pub weights: u64,
+    /// Whether the weights are held in f32.
+    pub is_f32: bool,
+    /// The budget.
+    pub budget: u64,
+}
+
+impl fmt::Display for MemoryNeeds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let &Self { least, running, weights, budget, .. } = self;
+        let [budget, states, held] = [budget, running.saturating_sub(weights), least.saturating_sub(running)].map(size);
+        write!(
+            f,
+            "needs more memory than the budget of {budget}: {} for weights, {states} for states, ",
+            size(weights)
+        )?;
+        // Rounded up, so that what is read here is enough.
+        write!(f, "{held} for the process and what is measured; give at least --memory {}", size_up(least))
+    }
+}
+
 fn confirmations_words(count: usize) -> String {
     if count == 1 {
         "an earlier confirmation of this run".to_owned()
@@ -300,23 +325,36 @@ fn used_up_advice(left: usize) -> String {
 
 /// A number of bytes for people: `1.5 GiB`.
 pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let (value, unit) = scaled(bytes);
+    if unit == 0 { format!("{bytes} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// The same rounded up, and without a space, as a flag takes it: `1.5GiB`.
+pub(crate) fn size_up(bytes: u64) -> String {
+    let (value, unit) = scaled(bytes);
+    if unit == 0 { format!("{bytes}") } else { format!("{:.1}{}", (value * 10.0).ceil() / 10.0, UNITS[unit]) }
+}
+
+const UNITS: [&str; 5] = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+
+fn scaled(bytes: u64) -> (f64, usize) {
     let (mut value, mut unit) = (bytes as f64, 0);
     while value >= 1024.0 && unit + 1 < UNITS.len() {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{bytes} bytes") } else { format!("{value:.1} {}", UNITS[unit]) }
+    (value, unit)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use super::{size, size_up};
 
     #[test]
     fn sizes_are_for_people() {
         assert_eq!(size(1023), "1023 bytes");
         assert_eq!(size(1536), "1.5 KiB");
+        assert_eq!(["1000", "1.5KiB", "1.6KiB"], [1000, 1536, 1537].map(size_up).each_ref().map(String::as_str));
         assert_eq!(size(2 << 30), "2.0 GiB");
         assert_eq!(size(u64::MAX), "16777216.0 TiB");
     }

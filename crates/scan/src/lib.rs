@@ -33,7 +33,7 @@ pub use confirm::{
     CONFIRM_QUESTIONS, CONTROLS, ConfirmOutcome, ConfirmPlan, ConfirmRequest, DRAWS, FINALISTS, GUARD_QUESTIONS,
     GUARDS, SHAM_ORDER, SHAM_PLACE, confirm, confirm_plan,
 };
-pub use error::ScanError;
+pub use error::{MemoryNeeds, ScanError};
 pub use estimate::estimate;
 pub use neuro_model::{Device, WeightType};
 pub use observer::{Observer, Progress};

@@ -1,8 +1,6 @@
 //! What questions and paths will take in memory, before anything is run.
 
-use std::sync::OnceLock;
-
-use neuro_checkpoint::{DecoderConfig, LayerConfig, Memory};
+use neuro_checkpoint::{DecoderConfig, LayerConfig};
 use neuro_engine::{HEAD_ROWS, tile_rows};
 use neuro_model::{
     Device, STATE_ROWS, WeightBytes, WeightType, device_memory, product_scratch_bytes, recurrent_state_bytes,
@@ -15,16 +13,12 @@ use crate::work::{Volume, own_visits, trunk_layers};
 use crate::{Residence, Subject};
 
 mod cut;
+mod held;
 mod passing;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use cut::cut;
-
-/// What the process holds before is counted in steps of this size, so that equal scans are planned alike.
-const BASE_STEP: u64 = 16 << 20;
-/// Memory that the allocator keeps beside what is in use.
-const SLACK: u64 = 32 << 20;
 
 /// What questions and paths cost in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +46,10 @@ pub(crate) struct Costs {
     /// All paths that are planned.
     paths: u64,
     weights: Weights,
-    /// What the process held before.
-    base: u64,
+    /// Whether they are held in f32.
+    is_f32: bool,
+    /// What is held whatever runs.
+    held: u64,
 }
 
 /// What weights cost in memory.
@@ -111,18 +107,27 @@ impl Costs {
                     head: bytes.layer + bytes.head + bytes.head_reading,
                 },
             },
-            base: held_before(subject),
+            is_f32: weight_type == WeightType::F32,
+            held: 0,
         }
     }
 
-    /// What the process that these costs were made in held before.
-    pub(crate) fn base(&self) -> u64 {
-        self.base
+    /// What is held whatever runs.
+    pub(crate) fn held(&self) -> u64 {
+        self.held
     }
 
-    /// The costs in a process that holds so much: what an earlier one held leads to the cuts that it made.
-    pub(crate) fn with_base(self, base: u64) -> Self {
-        Self { base, ..self }
+    /// The costs where so much is held whatever runs: what an earlier process counted leads to the cuts that it made.
+    pub(crate) fn with_held(self, held: u64) -> Self {
+        Self { held, ..self }
+    }
+
+    /// Of what is needed, the part of the weights.
+    fn of_weights(&self) -> u64 {
+        match self.weights {
+            Weights::Held { held, .. } => held,
+            Weights::Streamed { layer, head } => layer.max(head),
+        }
     }
 
     /// Whether weights are read layer by layer, which larger groups of paths then pay for together.
@@ -250,17 +255,4 @@ pub(crate) fn has_room(device: &Device, bytes: u64) -> bool {
     let free = device_memory(device).available;
     let given = |bytes: usize| !device.is_cpu() || Vec::<u8>::new().try_reserve_exact(bytes).is_ok();
     free.is_none_or(|free| bytes <= free) && usize::try_from(bytes).is_ok_and(given)
-}
-
-/// Anonymous memory of the process before its first scan, the subject's weights not counted; the same for all scans of
-/// a process, or two plans of one scan could differ. None of it lies in a GPU's own memory.
-fn held_before(subject: &Subject) -> u64 {
-    static HELD: OnceLock<u64> = OnceLock::new();
-    if subject.device().is_cuda() {
-        return 0;
-    }
-    *HELD.get_or_init(|| {
-        let held = Memory::anonymous_of_this_process().unwrap_or(0);
-        held.saturating_sub(subject.weight_bytes_held()).next_multiple_of(BASE_STEP)
-    })
 }

@@ -97,9 +97,9 @@ pub(crate) fn plan_probes(subject: &Subject, request: &ScanRequest, probes: Vec<
     let order: Vec<Vec<usize>> = planned.asked.iter().enumerate().map(order).collect();
     let reference = match request.type_effect {
         true => {
-            let (probes, asked, base) = (&planned.probes, &planned.asked, cut.costs.base());
+            let (probes, asked, held) = (&planned.probes, &planned.asked, cut.costs.held());
             let planned =
-                reference::Planned { probes, asked, order: &order, paths: &paths, budget: memory_bytes, base };
+                reference::Planned { probes, asked, order: &order, paths: &paths, budget: memory_bytes, held };
             Reference::new(subject, &planned)?
         }
         false => None,
@@ -137,7 +137,7 @@ pub(crate) fn plan_probes(subject: &Subject, request: &ScanRequest, probes: Vec<
             chunks,
             groups,
             memory_bytes,
-            held_bytes: cut.costs.base(),
+            held_bytes: cut.costs.held(),
             reference_needs,
         },
         screen,
@@ -202,7 +202,10 @@ pub(crate) struct CutAll {
 }
 
 /// Cuts all probes with the weights in memory, or, where they leave no room there, with weights that are streamed. `held`
-/// is what the process held before whose cuts are repeated.
+/// is what the process counted as held whatever runs whose cuts are repeated.
+///
+/// # Errors
+/// [`ScanError::Memory`] with the smallest budget that holds every probe.
 pub(crate) fn cut_all(
     subject: &Subject,
     probes: &[Probe],
@@ -213,19 +216,22 @@ pub(crate) fn cut_all(
 ) -> Result<CutAll> {
     let attempt = |residence: Residence| {
         let costs = Costs::new(subject, paths, residence);
-        let costs = held.map_or(costs, |held| costs.with_base(held));
-        let cuts = probes
-            .iter()
-            .zip(asked)
-            .map(|(probe, asked)| cut(probe, asked, paths, &costs, budget))
-            .collect::<Result<Vec<_>>>()?;
-        let (chunks, groups) = cuts.into_iter().map(|cut| (cut.chunks, cut.groups)).unzip();
+        let costs = costs.with_held(held.unwrap_or_else(|| costs.held_of(subject, probes, asked, paths)));
+        let cuts = probes.iter().zip(asked).map(|(probe, asked)| cut(probe, asked, paths, &costs, budget));
+        let (cuts, refused): (Vec<_>, Vec<_>) = cuts.partition(Result::is_ok);
+        if let Some(most) = refused.into_iter().filter_map(Result::err).max_by_key(budget_needed) {
+            return Err(most);
+        }
+        let (chunks, groups) = cuts.into_iter().flatten().map(|cut| (cut.chunks, cut.groups)).unzip();
         Ok(CutAll { chunks, groups, costs, residence })
     };
-    match attempt(Residence::Held) {
-        Err(ScanError::Memory { .. }) => attempt(Residence::Streamed),
-        result => result,
-    }
+    attempt(Residence::Held).or_else(|held| {
+        attempt(Residence::Streamed).map_err(|streamed| std::cmp::min_by_key(streamed, held, budget_needed))
+    })
+}
+
+fn budget_needed(error: &ScanError) -> u64 {
+    if let ScanError::Memory { needs, .. } = error { needs.least } else { u64::MAX }
 }
 
 fn probe_info(probe: &Probe) -> ProbeInfo {

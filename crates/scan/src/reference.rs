@@ -55,8 +55,8 @@ pub(crate) struct Planned<'a> {
     pub(crate) order: &'a [Vec<usize>],
     pub(crate) paths: &'a [LayerPath],
     pub(crate) budget: u64,
-    /// What the process held before.
-    pub(crate) base: u64,
+    /// What is held whatever runs.
+    pub(crate) held: u64,
 }
 
 impl Reference {
@@ -68,7 +68,7 @@ impl Reference {
         let baseline = planned.paths.iter().position(LayerPath::is_baseline);
         let Some(baseline) = baseline.filter(|_| subject.weight_type() != WeightType::F32) else { return Ok(None) };
         let attempt = |residence: Residence| -> Result<Self> {
-            let costs = Costs::of_reference(subject, &planned.paths[baseline], residence).with_base(planned.base);
+            let costs = Costs::of_reference(subject, &planned.paths[baseline], residence).with_held(planned.held);
             let parts = (0..planned.probes.len()).map(|probe| planned.parts(probe, baseline, &costs, residence));
             let (parts, weights) = (parts.collect::<Result<_>>()?, WeightBytes::of(subject.config(), WeightType::F32));
             Ok(Self { baseline, residence, weights, parts, costs })
@@ -101,7 +101,7 @@ impl Planned<'_> {
         let asked: Vec<Asked> = self.order[probe].iter().map(|&at| self.asked[probe][at].clone()).collect();
         let path = std::slice::from_ref(&self.paths[baseline]);
         let chunks = match cut(&self.probes[probe], &asked, path, costs, self.budget) {
-            Err(ScanError::Memory { needed, .. }) => return Ok(Parts::LeftOut(needed)),
+            Err(ScanError::Memory { needs, .. }) => return Ok(Parts::LeftOut(needs.least)),
             cut => cut?.chunks,
         };
         Ok(Parts::Measured(match residence {

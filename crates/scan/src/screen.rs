@@ -115,10 +115,10 @@ pub(crate) fn stage_portions(
     let questions = plan.probes[probe].questions();
     let cut = cut(&plan.probes[probe], &asked, &paths, costs, budget).map_err(|error| match error {
         // Counted from the stage's first question.
-        ScanError::Memory { probe, question, needed, budget } => {
+        ScanError::Memory { probe, question, needs } => {
             let place = questions.iter().position(|other| other.id == question);
             let question = place.and_then(|place| order.get(place)).map_or(question, |&own| questions[own].id.clone());
-            ScanError::Memory { probe, question, needed, budget }
+            ScanError::Memory { probe, question, needs }
         }
         error => error,
     })?;

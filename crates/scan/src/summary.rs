@@ -1,5 +1,6 @@
 //! The plan for people and for `--dry-run --json`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde::Serialize;
 
 use crate::error::size;
 use crate::prompt::Asked;
-use crate::work::{Volume, decoding_work, group_visits, group_walks, trunk_layers};
+use crate::work::{Volume, decoding_walks, decoding_work, group_visits, group_walks, trunk_layers};
 use crate::{Plan, ReferenceSummary, Residence, screen};
 
 /// What a plan comes to.
@@ -25,8 +26,11 @@ pub struct PlanSummary {
     pub streamed: bool,
     /// Bytes of weights, in that type, that the walks for prompts and scored keys read, from memory or from disk: of each walk
     /// the layers that something waits for, and behind each group of paths the head. Decoding comes on top, and what is read
-    /// from disk ahead of its use.
-    pub weights_bytes_read: u64,
+    /// from disk ahead of its use. None before a screening, whose stages are cut when it is known who goes on.
+    pub weights_bytes_read: Option<u64>,
+    /// Those that decoding reads on top if some answer of every group runs to its limit and every draft fails; texts that are
+    /// read once more, because two tokens are too close to call, not counted. None before a screening.
+    pub decoded_weights_bytes_read_at_most: Option<u64>,
     /// Number of paths.
     pub paths: usize,
     /// Each probe's part.
@@ -39,8 +43,9 @@ pub struct PlanSummary {
     pub decoded_layer_tokens_at_most: u64,
     /// Memory that the process may use beside mapped files, in bytes.
     pub memory_bytes: u64,
-    /// What the largest chunk is expected to use of it.
-    pub memory_needed_bytes: u64,
+    /// What is expected to be used of it: what is held whatever runs, and the largest group of paths over a chunk. None before
+    /// a screening, which keeps the budget all the same.
+    pub memory_needed_bytes: Option<u64>,
     /// The baseline once more in f32; none where no weights are quantised.
     pub reference: Option<ReferenceSummary>,
     /// Remarks that every row will carry.
@@ -58,18 +63,18 @@ pub struct ProbeSummary {
     pub questions: usize,
     /// Questions that a path has seen at the end of each stage of a screening; empty without one.
     pub stages: Vec<usize>,
-    /// Number of chunks that they are asked in.
-    pub chunks: usize,
-    /// Number of groups in which paths are run over each chunk.
-    pub groups: usize,
+    /// Number of chunks that they are asked in; none before a screening.
+    pub chunks: Option<usize>,
+    /// Number of groups in which paths are run over each chunk; none before a screening.
+    pub groups: Option<usize>,
     /// Tokens of all prompts and scored keys.
     pub tokens: usize,
     /// Of these, what a visit runs: what prompts begin with alike counts once in a chunk.
     pub distinct_tokens: u64,
     /// Layer-tokens, trunks included, without decoding.
     pub layer_tokens: u64,
-    /// Walks over the layer stack for prompts and scored keys.
-    pub sweeps: u64,
+    /// Walks over the layer stack for prompts and scored keys; none before a screening.
+    pub sweeps: Option<u64>,
 }
 
 impl Plan {
@@ -78,7 +83,8 @@ impl Plan {
         let layers = self.info.model.layers;
         let trunk = trunk_layers(&self.paths) as u64;
         let mut needed = 0;
-        let mut read = 0_u64;
+        let (mut read, mut read_decoding) = (0_u64, 0_u64);
+        let unscreened = self.info.screen.is_none();
         let layer_bytes = |layer: &usize| self.weights.layers.get(*layer).copied().unwrap_or(0);
         let mut decoded = 0_u64;
         let mut probes = Vec::with_capacity(self.probes.len());
@@ -91,8 +97,15 @@ impl Plan {
             let of_trunk: u64 = (0..trunk as usize).map(|layer| layer_bytes(&layer)).sum();
             let of_heads = groups.len() as u64 * self.weights.head;
             read = read.saturating_add((chunks.len() as u64).saturating_mul(of_trunk + of_walks + of_heads));
+            let sum = |walks: Vec<BTreeSet<usize>>| walks.iter().flatten().map(layer_bytes).sum::<u64>();
+            let of_token = groups.iter().map(|&[start, end]| sum(decoding_walks(&self.paths[start..end])));
+            let of_token = of_token.sum::<u64>() + of_heads;
             for &[start, end] in chunks {
-                let volume = Volume::of(&self.asked[index][start..end]);
+                let asked = &self.asked[index][start..end];
+                let volume = Volume::of(asked);
+                // The first token is read from what is behind the prompt.
+                let sweeps = asked.iter().map(|asked| asked.limit.saturating_sub(1)).max().unwrap_or(0) as u64;
+                read_decoding = read_decoding.saturating_add(sweeps.saturating_mul(of_token));
                 distinct_tokens += volume.read;
                 layer_tokens += (trunk + visits).saturating_mul(volume.read);
                 for &[start, end] in groups {
@@ -106,12 +119,12 @@ impl Plan {
                 questions: self.asked[index].len(),
                 // A plan holds only races that can be run.
                 stages: screen::race(self, index).ok().flatten().as_ref().map(screen::looks).unwrap_or_default(),
-                chunks: chunks.len(),
-                groups: groups.len(),
+                chunks: unscreened.then_some(chunks.len()),
+                groups: unscreened.then_some(groups.len()),
                 tokens: self.asked[index].iter().map(Asked::tokens).sum(),
                 distinct_tokens,
                 layer_tokens,
-                sweeps: (chunks.len() * (usize::from(trunk > 0) + walks.len())) as u64,
+                sweeps: unscreened.then_some((chunks.len() * (usize::from(trunk > 0) + walks.len())) as u64),
             });
         }
         let mut notes: Vec<String> = Vec::new();
@@ -130,14 +143,15 @@ impl Plan {
             compute: self.info.compute.clone(),
             weights_bytes: self.weights.held,
             streamed: self.residence == Residence::Streamed,
-            weights_bytes_read: read,
+            weights_bytes_read: unscreened.then_some(read),
+            decoded_weights_bytes_read_at_most: unscreened.then_some(read_decoding),
             paths: self.paths.len(),
             layer_tokens: whole,
             screened_layer_tokens_at_most: part.map(|part| (part * whole.saturating_add(decoded) as f64).ceil() as u64),
             probes,
             decoded_layer_tokens_at_most: decoded,
             memory_bytes: self.info.plan.memory_bytes,
-            memory_needed_bytes: needed,
+            memory_needed_bytes: unscreened.then(|| self.costs.least_budget(needed)),
             reference,
             notes,
             estimated_seconds: None,
@@ -154,12 +168,12 @@ impl fmt::Display for PlanSummary {
         writeln!(f, "paths         {paths}")?;
         for ProbeSummary { name, questions, stages, chunks, groups, tokens, distinct_tokens, .. } in &self.probes {
             let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-            let (chunks, groups) = (counted(*chunks, "chunk"), counted(*groups, "group"));
             writeln!(
                 f,
                 "probe         {name}: {questions} questions, {tokens} tokens, of them {distinct_tokens} distinct"
             )?;
-            if stages.is_empty() {
+            if let (Some(chunks), Some(groups)) = (*chunks, *groups) {
+                let (chunks, groups) = (counted(chunks, "chunk"), counted(groups, "group"));
                 writeln!(f, "              {chunks} of questions × {groups} of paths")?;
             } else {
                 let ends: Vec<String> = stages.iter().map(usize::to_string).collect();
@@ -171,20 +185,26 @@ impl fmt::Display for PlanSummary {
             write!(f, ", and at most {decoded} for decoding")?;
         }
         writeln!(f)?;
-        match self.screened_layer_tokens_at_most {
+        if let Some(screened) = self.screened_layer_tokens_at_most {
             // How many walks its stages take is known when they are cut.
-            Some(screened) => writeln!(f, "screened      at most {screened} layer-tokens of these")?,
-            None => {
-                let sweeps: u64 = self.probes.iter().map(|probe| probe.sweeps).sum();
-                let (read, walks) = (size(self.weights_bytes_read), if sweeps == 1 { "walk" } else { "walks" });
-                let more = if *decoded > 0 { ", more for decoding" } else { "" };
-                writeln!(f, "reads         {read} of weights in {sweeps} {walks} over the layers{more}")?;
+            writeln!(f, "screened      at most {screened} layer-tokens of these")?;
+        }
+        if let Some(read) = self.weights_bytes_read {
+            let sweeps: u64 = self.probes.iter().filter_map(|probe| probe.sweeps).sum();
+            let (read, walks) = (size(read), if sweeps == 1 { "walk" } else { "walks" });
+            write!(f, "reads         {read} of weights in {sweeps} {walks} over the layers")?;
+            if let Some(more) = self.decoded_weights_bytes_read_at_most.filter(|&more| more > 0) {
+                write!(f, ", and at most {} for decoding", size(more))?;
             }
+            writeln!(f)?;
+        }
+        match self.memory_needed_bytes {
+            Some(needed) => writeln!(f, "memory        {} of {}", size(needed), size(self.memory_bytes))?,
+            None => writeln!(f, "memory        at most {}", size(self.memory_bytes))?,
         }
         if let Some(reference) = &self.reference {
             write!(f, "{reference}")?;
         }
-        writeln!(f, "memory        {} of {}", size(self.memory_needed_bytes), size(self.memory_bytes))?;
         if let Some(seconds) = self.estimated_seconds {
             writeln!(f, "time          about {}", span(seconds))?;
         }

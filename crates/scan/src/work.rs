@@ -65,10 +65,19 @@ pub(crate) fn group_visits(paths: &[LayerPath]) -> u64 {
 /// Walks over the layer stack that a group of paths takes behind the trunk, one and one more for each step back: the layers
 /// of each, whose weights are read once for all paths that wait there.
 pub(crate) fn group_walks(paths: &[LayerPath]) -> Vec<BTreeSet<usize>> {
+    walks_from(paths, shared_visits)
+}
+
+/// Those that one more token of each path takes, which runs through the trunk's layers as well.
+pub(crate) fn decoding_walks(paths: &[LayerPath]) -> Vec<BTreeSet<usize>> {
+    walks_from(paths, |_| 0)
+}
+
+fn walks_from(paths: &[LayerPath], first_visit: impl Fn(&LayerPath) -> usize) -> Vec<BTreeSet<usize>> {
     let mut walks: Vec<BTreeSet<usize>> = Vec::new();
     for path in paths {
         let (mut walk, mut last) = (0, None);
-        for &layer in &path.layers()[shared_visits(path)..] {
+        for &layer in &path.layers()[first_visit(path)..] {
             walk += usize::from(last.is_none_or(|last| layer <= last));
             last = Some(layer);
             walks.resize(walks.len().max(walk), BTreeSet::new());
@@ -110,6 +119,7 @@ mod tests {
         let layers = |walks: Vec<BTreeSet<usize>>| walks.into_iter().map(Vec::from_iter).collect::<Vec<_>>();
         assert_eq!(layers(group_walks(&paths)), [Vec::from_iter(0..depth)]);
         assert!(group_walks(&paths[..1]).is_empty());
+        assert_eq!(layers(decoding_walks(&paths[..1])), [Vec::from_iter(0..depth)]);
         let path = |text: &str| LayerPath::parse(text, depth).unwrap();
         assert_eq!(layers(group_walks(&[path("0..5,2..3x2")])), [[2, 3], [2, 3]]);
         assert_eq!(layers(group_walks(&[path("0..5,3..5"), path("0..4,1,1,5")])), [vec![1, 3, 4, 5], vec![1, 5]]);

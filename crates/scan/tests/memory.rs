@@ -14,7 +14,7 @@ use common::{Model, binding, request, samples, tight, with_phantom};
 use meter::peak;
 use neuro_path::Block;
 use neuro_record::{RunData, Sample};
-use neuro_scan::{OpenOptions, Paths, Plan, ScanRequest, Subject, WeightType, estimate, plan, run};
+use neuro_scan::{OpenOptions, Paths, Plan, ScanRequest, Subject, WeightType, estimate, measure, plan, run};
 use serde_json::json;
 
 /// Model, type and budget of a scan, and where it goes.
@@ -88,4 +88,47 @@ fn any_budget_is_kept_and_gives_the_same_results() {
             assert!(pairs.into_iter().all(|(a, b)| (a - b).abs() < 1e-6), "{}: {}", kind.name(), a.path);
         }
     }
+}
+
+/// Attention keeps in each thread what it has packed of one head of a long text: here four times what a usual one has.
+fn wide_heads() -> Model {
+    let model = Model::plain().with(&json!({
+        "hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 1,
+        "num_key_value_heads": 1, "head_dim": 512, "max_position_embeddings": 4096,
+    }));
+    model.store(|_, _| {});
+    model
+}
+
+/// The process that is measured, as above.
+#[test]
+fn scan_on_many_threads() {
+    let Ok(model) = std::env::var(SCAN[0]) else { return };
+    let text: String = (0..4000).map(|word| format!("{} ", word * word % 9973)).collect();
+    let asked = ScanRequest {
+        files: [("own.txt".to_owned(), text.into_bytes().into())].into(),
+        ..request(&["text=own.txt"], 12)
+    };
+    let ((budget, needed), peak) = peak(|| {
+        let subject = open(Path::new(&model), WeightType::F32);
+        let plan = plan(&subject, &tight(&subject, &asked)).unwrap();
+        let data = measure(&subject, &plan, &mut (), &AtomicBool::new(false)).unwrap().data;
+        assert_eq!(data.samples.len(), 4 * 12);
+        (plan.info().plan.memory_bytes, plan.summary().memory_needed_bytes.unwrap())
+    });
+    println!("64 threads, {} MiB: said {}, peak {:?}", budget / MIB, needed / MIB, peak.map(|peak| peak / MIB));
+    assert!(
+        needed <= budget && peak.is_none_or(|peak| peak <= budget / 10 * 11),
+        "{peak:?} of {budget}, said {needed}"
+    );
+}
+
+#[test]
+fn a_budget_is_kept_on_many_threads() {
+    let model = wide_heads();
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "scan_on_many_threads", "--nocapture"]).env(SCAN[0], model.dir.path());
+    let output = child.env("RAYON_NUM_THREADS", "64").output().unwrap();
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

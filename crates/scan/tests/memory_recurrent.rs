@@ -35,7 +35,7 @@ fn hybrid() -> Model {
 fn scan(subject: &Subject, request: &ScanRequest) -> (RunData, u64) {
     let plan = plan(subject, request).unwrap();
     let data = measure(subject, &plan, &mut (), &AtomicBool::new(false)).unwrap().data;
-    (data, plan.summary().memory_needed_bytes)
+    (data, plan.summary().memory_needed_bytes.unwrap())
 }
 
 #[test]

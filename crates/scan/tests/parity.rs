@@ -6,10 +6,10 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
-use common::{Model, request, samples, tight};
+use common::{Model, needs, request, samples};
 use neuro_probe::Terminator;
 use neuro_record::RunData;
-use neuro_scan::{Plan, ScanRequest, Subject, measure, plan};
+use neuro_scan::{MemoryNeeds, Plan, ScanRequest, Subject, measure, plan};
 use neuro_text::{Message, RenderOptions};
 
 static GO: AtomicBool = AtomicBool::new(false);
@@ -120,14 +120,14 @@ fn no_budget_changes_scores_or_texts() {
     let mut random = 0x9e37_79b9_7f4a_7c15_u64;
     for probe in ["math:likelihood", "math"] {
         let (_, whole) = measured(&subject, probe, 5, None);
-        let least = tight(&subject, &request(&[probe], 5)).memory_bytes.unwrap();
+        let MemoryNeeds { least, running, .. } = needs(&subject, &request(&[probe], 5));
         let mut cuts = BTreeSet::new();
         for round in 0..8 {
             // xorshift64, Marsaglia 2003
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            let budget = if round == 0 { least } else { least + random % least };
+            let budget = if round == 0 { least } else { least + random % (2 * running) };
             let (plan, parts) = measured(&subject, probe, 5, Some(budget));
             let stored = &plan.info().plan;
             assert!(round > 0 || stored.chunks[0].len() > 2);

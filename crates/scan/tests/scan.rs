@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::atomic::AtomicBool;
 
-use common::{Model, request, rows, samples};
+use common::{Model, needs, request, rows, samples};
 use neuro_path::LayerPath;
 use neuro_record::RunData;
 use neuro_scan::{Observer, Paths, Progress, ScanError, ScanRequest, estimate, measure, plan, run};
@@ -134,7 +134,7 @@ fn what_cannot_be_measured_is_refused_with_advice() {
     let refused = |request: &ScanRequest| plan(&subject, request).unwrap_err().to_string();
     let base = request(&["math:likelihood"], 2);
     let error = refused(&ScanRequest { memory_bytes: Some(1000), ..base.clone() });
-    assert!(error.contains("question `") && error.contains("the budget is 1000 bytes; raise --memory"), "{error}");
+    assert!(error.contains("question `") && error.contains("than the budget of 1000 bytes: "), "{error}");
     let error = refused(&request(&["math", "math"], 1));
     assert!(error.contains("`math` is asked for twice"), "{error}");
     let foreign = Paths::List(vec![LayerPath::baseline(5).unwrap()]);
@@ -161,6 +161,19 @@ fn what_cannot_be_measured_is_refused_with_advice() {
     assert!(error.contains("question `") && error.contains("the model knows 50"), "{error}");
 }
 
+/// Of several probes the one that needs most decides, and the dry run says what the refusal says.
+#[test]
+fn the_budget_that_a_refusal_names_is_enough_and_a_byte_less_is_not() {
+    let model = Model::plain();
+    let subject = model.open();
+    let base = request(&["math:likelihood", "math"], 3);
+    let with = |bytes| plan(&subject, &ScanRequest { memory_bytes: Some(bytes), ..base.clone() });
+    let least = needs(&subject, &base).least;
+    assert!(with(least).unwrap().summary().memory_needed_bytes.unwrap() <= least);
+    let error = with(least - 1).unwrap_err();
+    assert!(matches!(error, ScanError::Memory { needs, .. } if needs.least == least), "{error}");
+}
+
 #[test]
 fn a_model_too_deep_for_a_map_gets_single_paths_only() {
     let model = Model::plain().with(&json!({"num_hidden_layers": 257}));
@@ -183,8 +196,11 @@ fn a_dry_run_says_what_will_be_done() {
     // Trunk 4 layers, blocks 4·5·9/6 = 30. The last token of each key is predicted, never read, and all begin alike.
     assert_eq!(summary.probes[0].layer_tokens, 34 * summary.probes[0].distinct_tokens);
     assert!(summary.probes[0].distinct_tokens < summary.probes[0].tokens as u64 - 5);
-    assert_eq!((summary.probes[0].chunks, summary.probes[0].groups, summary.probes[0].sweeps), (1, 2, 2));
-    assert!(summary.decoded_layer_tokens_at_most > 0 && summary.memory_needed_bytes > 0);
+    assert_eq!(
+        (summary.probes[0].chunks, summary.probes[0].groups, summary.probes[0].sweeps),
+        (Some(1), Some(2), Some(2))
+    );
+    assert!(summary.decoded_layer_tokens_at_most > 0 && summary.memory_needed_bytes > Some(0));
     assert!(!subject.is_loaded());
     summary.estimated_seconds = Some(estimate(&subject, &plan).unwrap().as_secs_f64());
     assert!(summary.estimated_seconds.unwrap() > 0.0);

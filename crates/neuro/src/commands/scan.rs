@@ -49,6 +49,8 @@ pub(crate) fn run(args: &ScanArgs, printer: &Printer) -> anyhow::Result<()> {
     if outcome.interrupted && outcome.data.rows.len() < planned_rows(&outcome.data) {
         return stop();
     }
+    // The report is made in the memory that the weights had.
+    drop((subject, plan));
 
     let results = Results::new(&outcome.data, None, None)?;
     let files = write_pictures(&folder, &outcome.data, &results)?;

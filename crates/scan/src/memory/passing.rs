@@ -6,10 +6,6 @@ use neuro_probe::Scoring;
 use super::{Costs, Weights};
 use crate::work::Volume;
 
-/// Threads whose scratch is counted, and what attention packs in each: at most so much, or else one head's part of the
-/// longest text.
-const THREADS: u64 = 16;
-const PACKED: u64 = 1 << 20;
 /// What a generated token takes as text: its node, its place among the nodes, and what came behind it.
 const TEXT: u64 = 200;
 /// Generated tokens that are remembered at most.
@@ -34,10 +30,8 @@ impl Costs {
                 (sweep.max(self.settling(visits, volume)), texts)
             }
         };
-        let scratch = self.visit.saturating_mul(volume.longest).min(PACKED);
-        let scratch = THREADS.saturating_mul(scratch.max(self.head_dim.saturating_mul(volume.longest)));
         // The state is what threads work on.
-        let layer = layer.saturating_add(scratch).saturating_add(self.state);
+        let layer = layer.saturating_add(self.state);
         let (layer, head) = match self.weights {
             Weights::Held { .. } => (layer, self.logits),
             Weights::Streamed { layer: weights, head } => {

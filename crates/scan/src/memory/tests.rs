@@ -1,6 +1,6 @@
 use neuro_probe::{Count, Probe, ProbeRequest};
 
-use super::cut::cut;
+use super::cut::{cut, greediest};
 use super::*;
 use crate::ScanError;
 use crate::prompt::{Asked, Part};
@@ -19,7 +19,8 @@ const COSTS: Costs = Costs {
     trunk: 2,
     paths: 4,
     weights: Weights::Held { held: 0, reading: 0 },
-    base: 0,
+    is_f32: true,
+    held: 0,
 };
 
 fn probe(questions: usize) -> Probe {
@@ -42,16 +43,15 @@ fn questions_fill_a_chunk_and_paths_a_group() {
     let volume = Volume::of(&asked[..1]);
     assert_eq!(COSTS.needed(&paths[..1], volume, Scoring::Likelihood), 1000 + trunk);
     assert_eq!(COSTS.needed(&paths[..2], volume, Scoring::Likelihood), 1000 + trunk + own);
-    // Half of so little is the process's.
-    let cut = |room: u64| cut(&probe, &asked, &paths, &COSTS, room.saturating_mul(2));
+    let cut = |room: u64| cut(&probe, &asked, &paths, &COSTS, COSTS.least_budget(room));
     let question = trunk + own;
     assert_eq!(cut(1000 + 2 * question).unwrap().chunks, [[0, 2], [2, 4], [4, 5]]);
     let error = cut(1000 + question - 1).unwrap_err();
-    assert!(matches!(error, ScanError::Memory { needed: 2319, budget: 2318, .. }), "{error}");
+    assert!(matches!(error, ScanError::Memory { needs, .. } if needs.running == 1000 + question), "{error}");
     // Room for a second path over all questions.
     let roomy = cut(1000 + 5 * (question + own)).unwrap();
     assert_eq!((roomy.chunks, roomy.groups), (vec![[0, 5]], vec![[0, 1], [1, 3], [3, 4]]));
-    assert_eq!(cut(u64::MAX).unwrap().groups, [[0, 1], [1, 4]]);
+    assert_eq!(cut(1 << 40).unwrap().groups, [[0, 1], [1, 4]]);
 }
 
 /// Where nothing is kept behind a layer, states are those of a tile's flows, whatever the number of paths and texts; where
@@ -86,10 +86,10 @@ fn texts_that_are_read_once_more_count() {
         let costs = Costs { visit, resid: 0, logits: 0, ..COSTS };
         costs.group(std::slice::from_ref(&path), volume, scoring) - costs.of(&path, volume, scoring)
     };
-    // Beside what each of 16 threads packs: a flow's slot before and after growing, or eight visits' slots of the whole text.
-    assert_eq!(passing(100, Scoring::Likelihood), 16 * 1020 * 100 + 3 * 1000 * 100);
+    // A flow's slot before and after growing, or eight visits' slots of the whole text.
+    assert_eq!(passing(100, Scoring::Likelihood), 3 * 1000 * 100);
     let texts = 4 * 20 * 200;
-    assert_eq!(passing(100, Scoring::Generation), 16 * 1020 * 100 + 8 * 1020 * 100 + texts);
+    assert_eq!(passing(100, Scoring::Generation), 8 * 1020 * 100 + texts);
 }
 
 #[test]
@@ -103,4 +103,45 @@ fn a_group_without_room_is_halved_until_there_is() {
     assert_eq!(parts(1000 + 80), ((0..7).map(|path| [path, path + 1]).collect(), true));
     assert_eq!(parts(1000), ((0..7).map(|path| [path, path + 1]).collect(), false));
     assert!(has_room(&Device::Cpu, 1 << 20) && !has_room(&Device::Cpu, u64::MAX));
+}
+
+/// What the refusal says is enough, and not a byte less; and it says the same whatever budget was given.
+#[test]
+fn the_budget_that_is_asked_for_is_the_smallest_that_is_enough() {
+    for held in [0, 1, 6, 7, 8, 1000, 48 << 20, 500 << 20] {
+        let costs = COSTS.with_held(held);
+        for running in [1, 7, 8, 9, 999, 1 << 20, (224 << 20) - 1, 224 << 20, (224 << 20) + 1, 5 << 30] {
+            let least = costs.least_budget(running);
+            assert!(costs.room(least) >= running && costs.room(least - 1) < running, "{held} {running} {least}");
+        }
+        let paths: Vec<LayerPath> = neuro_path::triangle(2).map(|block| block.path(2).unwrap()).collect();
+        // The second question has the longest prompt.
+        let mut asked = asked(3);
+        asked[1].parts[0].prompt = vec![7; 90];
+        let cut = |budget: u64| cut(&probe(3), &asked, &paths, &costs, budget);
+        let refused = |budget: u64| match cut(budget).unwrap_err() {
+            ScanError::Memory { question, needs, .. } => (question, needs.least),
+            error => panic!("{error}"),
+        };
+        let (question, least) = refused(1);
+        assert_eq!(question, probe(3).questions()[1].id);
+        assert_eq!(refused(least - 1), (question, least));
+        assert_eq!(cut(least).unwrap().chunks, [[0, 1], [1, 2], [2, 3]]);
+    }
+}
+
+/// A path may be the longest without having most visits of its own: a text that is read once more runs through all of them.
+#[test]
+fn no_path_that_needs_most_goes_unseen() {
+    let path = |text: &str| LayerPath::parse(text, 8).unwrap();
+    let paths = [path("0..7"), path("1..7"), path("0..7,4..7"), path("0..7,6..7")];
+    assert_eq!(greediest(&paths), [&paths[1], &paths[2]]);
+    let costs = Costs { visit: 100, logits: 0, resid: 0, ..COSTS };
+    let asked = [Asked { parts: vec![Part { prompt: vec![1; 100], continuation: Vec::new() }], limit: 1 }];
+    let needed = |path: &LayerPath| costs.needed(std::slice::from_ref(path), Volume::of(&asked), Scoring::Generation);
+    let most = paths.iter().map(needed).max().unwrap();
+    let probe = Probe::build("math", &ProbeRequest { count: Count::Some(1), ..ProbeRequest::default() }).unwrap();
+    assert!(cut(&probe, &asked, &paths, &costs, costs.least_budget(most)).is_ok());
+    let error = cut(&probe, &asked, &paths, &costs, costs.least_budget(most) - 1).unwrap_err();
+    assert!(matches!(error, ScanError::Memory { needs, .. } if needs.running == most), "{error}");
 }

@@ -31,7 +31,7 @@ impl Experiment<'_> {
         if !has_room(subject.device(), needed) {
             self.say_once(STREAMED);
             self.residence = Residence::Streamed;
-            self.costs = Costs::new(subject, &plan.paths, self.residence).with_base(self.costs.base());
+            self.costs = Costs::new(subject, &plan.paths, self.residence).with_held(self.costs.held());
         }
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use neuro_checkpoint::Checkpoint;
 use neuro_probe::{Count, PhantomWorld};
 use neuro_record::{Row, RunData, Sample};
-use neuro_scan::{OpenOptions, ScanRequest, Subject};
+use neuro_scan::{MemoryNeeds, OpenOptions, ScanRequest, Subject};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -112,11 +112,15 @@ pub fn with_phantom(request: ScanRequest) -> ScanRequest {
 
 /// The request with so little memory that its questions come in several chunks and its paths in several groups.
 pub fn tight(subject: &Subject, base: &ScanRequest) -> ScanRequest {
-    let with = |bytes| ScanRequest { memory_bytes: Some(bytes), ..base.clone() };
-    match neuro_scan::plan(subject, &with(1)) {
-        // What the first question needs, and a little more: some have longer prompts. Twice as much, because half of so
-        // little goes to what the process holds anyhow.
-        Err(neuro_scan::ScanError::Memory { needed, .. }) => with(needed * 11 / 5),
+    // What the greediest question needs, and a little more.
+    let needs = needs(subject, base);
+    ScanRequest { memory_bytes: Some(needs.least + needs.running / 8), ..base.clone() }
+}
+
+/// What the greediest question of the request needs of memory.
+pub fn needs(subject: &Subject, base: &ScanRequest) -> MemoryNeeds {
+    match neuro_scan::plan(subject, &ScanRequest { memory_bytes: Some(1), ..base.clone() }) {
+        Err(neuro_scan::ScanError::Memory { needs, .. }) => needs,
         _ => panic!("a byte of memory is enough"),
     }
 }
@@ -125,8 +129,7 @@ pub fn tight(subject: &Subject, base: &ScanRequest) -> ScanRequest {
 pub fn binding(subject: &Subject, base: &ScanRequest) -> ScanRequest {
     let with = |bytes| ScanRequest { memory_bytes: Some(bytes), ..base.clone() };
     let plan = neuro_scan::plan(subject, &with(1 << 40)).unwrap();
-    // Beside what is planned: what the process holds before, and what an allocator keeps.
-    with(plan.summary().memory_needed_bytes + plan.info().plan.held_bytes + (32 << 20))
+    with(plan.summary().memory_needed_bytes.unwrap())
 }
 
 /// Rows without what may differ between two runs, in an order of their own.
