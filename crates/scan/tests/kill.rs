@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{Model, open, request, rows, samples, with_phantom};
 use neuro_record::{RUN_FILE, RunData};
-use neuro_scan::{Paths, Plan, ScanRequest, Subject, plan, run};
+use neuro_scan::{Observer, Paths, Plan, Progress, ScanRequest, Subject, plan, run};
 use serde_json::json;
 
 const MODEL: &str = "NEURO_SCAN_TEST_MODEL";
@@ -40,14 +40,26 @@ fn roomy(subject: &Subject, questions: usize) -> Plan {
     plan(subject, &ScanRequest { memory_bytes: Some(1 << 40), paths, ..base }).unwrap()
 }
 
+/// How far a scan is.
+#[derive(Default)]
+struct Last(Progress);
+
+impl Observer for Last {
+    fn progress(&mut self, progress: &Progress) {
+        self.0 = progress.clone();
+    }
+}
+
 /// The process that is killed: this test alone, started by the one below. Does nothing in an ordinary test run.
 #[test]
 fn scan_in_a_process_of_its_own() {
     let (Ok(model), Ok(out)) = (std::env::var(MODEL), std::env::var(OUT)) else { return };
     let subject = open(Path::new(&model));
     let plan = planned(&subject);
-    let outcome = run(&subject, &plan, Path::new(&out), &mut (), &AtomicBool::new(false)).unwrap();
+    let mut last = Last::default();
+    let outcome = run(&subject, &plan, Path::new(&out), &mut last, &AtomicBool::new(false)).unwrap();
     assert!(!outcome.interrupted);
+    assert_eq!((last.0.work_done, last.0.rows_done), (last.0.work_total, last.0.rows_total));
 }
 
 fn start(model: &Path, out: &Path) -> Child {
