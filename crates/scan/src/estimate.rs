@@ -25,7 +25,7 @@ struct Look {
 }
 
 /// Measures, for each probe, the trunk and a few paths of middle length on a few questions, and multiplies up. Reads the
-/// weights first, whose time does not count. For a screening at most its budget's part of that. Rough: larger batches run faster, and answers differ in length.
+/// weights first, whose time does not count. The baseline in f32 comes on top. For a screening at most its budget's part of that. Rough: larger batches run faster, and answers differ in length.
 ///
 /// # Errors
 /// When the weights are refused or a measured path fails.
@@ -80,6 +80,7 @@ pub fn estimate(subject: &Subject, plan: &Plan) -> Result<Duration> {
         let part = plan.info.screen.as_ref().map_or(1.0, |screen| screen.budget);
         seconds += part * (trunk + look.paths.as_secs_f64() * all / seen);
     }
+    seconds += plan.reference_seconds(subject)?;
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 

@@ -5,6 +5,7 @@
 //! every token.
 
 mod carry_out;
+mod look;
 mod summary;
 
 use std::collections::BTreeMap;

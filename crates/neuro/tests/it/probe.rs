@@ -37,7 +37,7 @@ fn json_has_one_shape() {
     let keys = |value: &serde_json::Value| {
         value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(" "))
     };
-    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete results rows");
+    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete results compute type_effect type_effect_missing rows");
     insta::assert_snapshot!(keys(&document["results"][0]).unwrap_or_default(), @"path probe score delta interval overhead");
 }
 

@@ -81,7 +81,7 @@ fn json_has_one_shape() {
     let keys = |value: &serde_json::Value| {
         value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(" "))
     };
-    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete probe group questions screened baseline best headline verdict chance compute type_effect planted maps rows files");
+    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete probe group questions screened baseline best headline verdict chance compute type_effect type_effect_missing planted maps rows files");
     insta::assert_snapshot!(keys(&document["best"][0]).unwrap_or_default(), @"block path score delta interval corrected_p corrected_for overhead");
     insta::assert_snapshot!(keys(&document["maps"][0]).unwrap_or_default(), @"probe group questions screened baseline best chance");
 }
@@ -288,6 +288,11 @@ fn answers_that_cannot_be_read_are_told() {
     assert!(text.contains("no answer could be read on any path"), "{text}");
 }
 
+/// The text as if its lines had no end.
+fn unwrapped(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// A folder with a model of two layers whose tokens are single characters; with random weights it answers with noise.
 fn spelling_model(place: &Place) -> &'static str {
     let folder = place.path().join("speller");
@@ -318,6 +323,124 @@ fn spelling_model(place: &Place) -> &'static str {
         }),
     );
     "speller"
+}
+
+#[test]
+fn the_effect_of_the_weights_type_is_shown() {
+    let place = Place::new();
+    let model = spelling_model(&place);
+    let flags = ["--random-weights", "3", "--quantize", "q8_0", "--questions", "4"];
+    let scan = [&["scan", model, "--out", "run"][..], &flags].concat();
+    let begins = "Q8_0 against f32 on math:likelihood, baseline: score 0.";
+    let page = |run: &str| std::fs::read_to_string(place.path().join(run).join("report.html")).expect("a page");
+    for text in [place.run(&scan), place.run(&["show", "run"])] {
+        assert!(unwrapped(&text).contains(begins) && unwrapped(&text).contains(" on 4 questions "), "{text}");
+    }
+    assert!(page("run").contains(&format!("<dt>effect of the weights' type</dt><dd>{begins}").replace('\'', "&#39;")));
+    let document = place.json(&[&scan[..], &["--json"]].concat());
+    assert_eq!(document["type_effect"][0]["questions"], 4);
+    assert_eq!(document["type_effect_missing"], serde_json::json!([]));
+
+    let probe = [&["probe", model, "--path", "(0,1)"][..], &flags].concat();
+    assert_output!(place.run(&probe), @r"
+    exit code: 0
+    ----- stdout -----
+    probe            path    score   delta  interval  n  unparsed  cut off  overhead
+    math:likelihood  0..1    0.01…       -         -  4         0        0    +0.0 %
+    math:likelihood  0,0..1  0.01…  -0.00…         -  4         0        0   +50.0 %
+    groups of 0..1: cube root 0.01… (1), product 0.01… (1), quotient 0.01… (1), square root 0.01… (1)
+    groups of 0,0..1: cube root 0.01… (1), product 0.01… (1), quotient 0.01… (1), square root 0.01… (1)
+    Q8_0 against f32 on math:likelihood, baseline: score 0.01…, was 0.01…; -0.00… on 4 questions
+    ----- stderr -----
+    reading the weights
+    reading [size] of weights in f32
+    measuring what Q8_0 does to the score: the baseline once more in f32, on 4 questions of math:likelihood
+    ");
+    let document = place.json(&[&probe[..], &["--json"]].concat());
+    assert_eq!((&document["compute"], &document["type_effect"][0]["questions"]), (&"Q8_0".into(), &4.into()));
+    let whole = place.run(&["probe", model, "--random-weights", "3", "--questions", "4"]);
+    assert!(!whole.contains("against f32"), "{whole}");
+    assert_output!(place.run(&[&["scan", model, "--memory", "2GiB", "--dry-run"][..], &flags].concat()), @r"
+    exit code: 0
+    ----- stdout -----
+    model         speller, 2 layers, [size] of weights as Q8_0, in memory
+    paths         4
+    probe         math:likelihood: 4 questions, 649 tokens, of them 275 distinct
+                  1 chunk of questions × 2 groups of paths
+    layer-tokens  1925
+    reads         [size] of weights in 2 walks over the layers
+    reference     the baseline once more in f32: 550 layer-tokens
+                  [size] of weights in memory, once the run's own are let go
+    memory        [size] of 2.0 GiB
+    time          about [time]
+    ----- stderr -----
+    ");
+}
+
+/// The head is most of the model, so that there are budgets with room for it in Q8_0 and not in f32.
+#[test]
+fn an_effect_without_room_is_named_with_its_reason() {
+    let place = Place::new();
+    let model = spelling_model(&place);
+    let config = place.path().join(model).join("config.json");
+    let written = std::fs::read(&config).expect("a file");
+    let mut written: serde_json::Value = serde_json::from_slice(&written).expect("a document");
+    (written["vocab_size"], written["hidden_size"]) = (150_000.into(), 64.into());
+    std::fs::write(&config, written.to_string()).expect("a file");
+    let scan = |memory: u64, more: &[&'static str]| {
+        let memory = format!("{memory}MiB");
+        let flags =
+            ["scan", model, "--random-weights", "3", "--quantize", "q8_0", "--questions", "2", "--memory", &memory];
+        place.output(&[&flags[..], more].concat())
+    };
+    let enough = (40..400).step_by(8).find(|&memory| scan(memory, &["--dry-run"]).status.success());
+    let enough = enough.expect("a budget that holds the run");
+    let dry = place.transcript(&scan(enough, &["--dry-run"]));
+    assert!(dry.contains("reference     not measured on math:likelihood: the baseline in f32 needs "), "{dry}");
+    let text = place.transcript(&scan(enough, &["--out", "run"]));
+    let reason = "Q8_0 against f32 on math:likelihood, baseline: not measured; it needs ";
+    let page = std::fs::read_to_string(place.path().join("run").join("report.html")).expect("a page");
+    for text in [text, place.run(&["show", "run"]), page] {
+        let text = unwrapped(&text);
+        assert!(text.contains(reason) && text.contains(&format!("the memory budget was {enough}.0 MiB")), "{text}");
+    }
+    let missing = &place.json(&["show", "run", "--json"])["type_effect_missing"][0];
+    assert_eq!((&missing["probe"], &missing["memory_bytes"]), (&"math:likelihood".into(), &(enough << 20).into()));
+    assert!(missing["needed_bytes"].as_u64() > missing["memory_bytes"].as_u64(), "{missing}");
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_in_the_last_pass_leaves_a_drawn_run() {
+    use std::io::{BufRead, BufReader, Read};
+    let place = Place::new();
+    let model = spelling_model(&place);
+    let flags = ["--random-weights", "3", "--quantize", "q8_0", "--probe", "math", "--questions", "64", "--out", "run"];
+    let scan = [&["scan", model][..], &flags].concat();
+    let mut child =
+        place.command(&scan).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+    let mut talk = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains("the baseline once more in f32") {
+        line.clear();
+        assert!(talk.read_line(&mut line).expect("text") > 0, "the scan ended before its last pass");
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    let mut rest = String::new();
+    talk.read_to_string(&mut rest).expect("text");
+    let output = child.wait_with_output().expect("the binary ends");
+    assert_eq!(output.status.code(), Some(130), "{rest}");
+    assert!(rest.contains("interrupted; nothing is lost"), "{rest}");
+    let text = String::from_utf8(output.stdout).expect("text");
+    let is_open = |text: &str| {
+        let text = unwrapped(text);
+        text.contains("baseline: not measured yet") || text.contains(" of 64 questions")
+    };
+    let page = std::fs::read_to_string(place.path().join("run").join("report.html")).expect("a page");
+    assert!(is_open(&text) && is_open(&page), "{text}");
+    let document = place.json(&[&scan[..], &["--json"]].concat());
+    assert_eq!((&document["complete"], &document["type_effect"][0]["questions"]), (&true.into(), &64.into()));
 }
 
 #[test]

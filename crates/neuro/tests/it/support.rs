@@ -116,7 +116,7 @@ macro_rules! filters {
             (r"neuro\.exe", "neuro"),
             (r"about .*", "about [time]"),
             // Weights are packed for the processor at hand.
-            (r"\b\d+\.\d MiB (of weights|of 2\.0 GiB)", "[size] $1"),
+            (r"\b\d+\.\d [KMG]iB (of weights|of 2\.0 GiB)", "[size] $1"),
             (r"\b[\d.]+ \w+ as (Q8_0|Q4_K)\b", "[size] as $1"),
             (r"[^:\n]+\(os error \d+\)", " [system error]"),
             (r"\b[0-9a-f]{12,64}\b", "[hash]"),

@@ -96,7 +96,7 @@ impl Experiment<'_> {
         let (checkpoint, device) = (subject.shared_checkpoint(), subject.device());
         let bytes = reference.weights.held;
         let decoder = if reference.residence == Residence::Held && has_room(device, bytes) {
-            self.observer.note(&format!("reading the weights in f32, {}", size(bytes)));
+            self.observer.note(&format!("reading {} of weights in f32", size(bytes)));
             Decoder::load_as(&checkpoint, device, WeightType::F32)?
         } else {
             let short = if reference.residence == Residence::Held { "the machine" } else { "the memory budget" };
