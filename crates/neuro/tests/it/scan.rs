@@ -121,7 +121,7 @@ fn a_dry_run_writes_nothing() {
     probe         phantom: 64 questions, 256 tokens, of them 242 distinct
                   1 chunk of questions × 11 groups of paths
     layer-tokens  160204, and at most 83968 for decoding
-    reads         [size] of weights in 11 walks over the layers, more for decoding
+    reads         [size] of weights in 11 walks over the layers
     memory        [size] of 2.0 GiB
     time          about [time]
     ----- stderr -----
@@ -131,6 +131,17 @@ fn a_dry_run_writes_nothing() {
     assert_eq!(document["schema"], 1);
     assert_eq!(document["paths"], 79);
     assert!(document["estimated_seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
+}
+
+#[test]
+fn the_memory_that_a_refusal_asks_for_is_enough() {
+    let place = Place::new();
+    let dry = |memory: &str| place.run(&["scan", "--questions", "64", "--dry-run", "--memory", memory]);
+    let refused = dry("1MiB");
+    assert!(refused.contains("needs more memory than the budget of 1.0 MiB: "), "{refused}");
+    let least = refused.split("give at least --memory ").nth(1).and_then(|text| text.split_whitespace().next());
+    let planned = dry(least.expect("a size"));
+    assert!(planned.contains("exit code: 0") && planned.contains("\nmemory  "), "{planned}");
 }
 
 #[test]
@@ -168,10 +179,17 @@ fn a_dry_screening_says_its_stages() {
                   stages end at 3, 7, 16, 36, 96 questions, each with fewer paths
     layer-tokens  234348, and at most 125952 for decoding
     screened      at most 72060 layer-tokens of these
-    memory        [size] of 2.0 GiB
+    memory        at most 2.0 GiB
     time          about [time]
     ----- stderr -----
     ");
+    let unknown = Place::new().json(&["scan", "--screen", "--questions", "96", "--dry-run", "--json"]);
+    for field in ["weights_bytes_read", "decoded_weights_bytes_read_at_most", "memory_needed_bytes"] {
+        assert_eq!(unknown.get(field), Some(&serde_json::Value::Null), "{field}");
+    }
+    for field in ["chunks", "groups", "sweeps"] {
+        assert_eq!(unknown["probes"][0].get(field), Some(&serde_json::Value::Null), "{field}");
+    }
     assert_output!(Place::new().run(&["scan", "--screen", "--questions", "8"]), @r"
     exit code: 1
     ----- stdout -----

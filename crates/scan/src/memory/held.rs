@@ -14,7 +14,7 @@ use crate::Subject;
 use crate::prompt::Asked;
 
 /// What the process holds before is counted in steps of this size, so that equal scans are planned alike.
-const BASE_STEP: u64 = 16 << 20;
+const BASE_STEP: u64 = 8 << 20;
 /// What attention packs in a thread: at most so much, or else one head's part of the longest text.
 const PACKED: u64 = 1 << 20;
 /// And its scores of one token: of eight queries at once, with the token's place.
