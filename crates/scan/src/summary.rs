@@ -198,12 +198,12 @@ impl fmt::Display for PlanSummary {
             }
             writeln!(f)?;
         }
+        if let Some(reference) = &self.reference {
+            write!(f, "{reference}")?;
+        }
         match self.memory_needed_bytes {
             Some(needed) => writeln!(f, "memory        {} of {}", size(needed), size(self.memory_bytes))?,
             None => writeln!(f, "memory        at most {}", size(self.memory_bytes))?,
-        }
-        if let Some(reference) = &self.reference {
-            write!(f, "{reference}")?;
         }
         if let Some(seconds) = self.estimated_seconds {
             writeln!(f, "time          about {}", span(seconds))?;
