@@ -29,7 +29,7 @@ pub struct PlanSummary {
     /// from disk ahead of its use. None before a screening, whose stages are cut when it is known who goes on.
     pub weights_bytes_read: Option<u64>,
     /// Those that decoding reads on top if some answer of every group runs to its limit and every draft fails; texts that are
-    /// read once more, because two tokens are too close to call, not counted. None before a screening.
+    /// read once more, because two tokens are too close to call, and what is read ahead not counted. None before a screening.
     pub decoded_weights_bytes_read_at_most: Option<u64>,
     /// Number of paths.
     pub paths: usize,
