@@ -1,8 +1,6 @@
 //! Where a decoder says that rows are alike in any company, the engine is the plain way bit for bit; elsewhere what is too
 //! close to call is read once more.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 mod common;
 
 use std::sync::Arc;
