@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, IsTerminal, Read};
 
 use anyhow::Context;
-use neuro_engine::{Answer, GenerateOptions, Plain, Prompt, StopReason, is_looping};
+use neuro_engine::{Answer, GenerateOptions, Plain, Prompt, Rule, StopReason, is_looping};
 use neuro_scan::Subject;
 use neuro_text::{Detokenizer, Message};
 use serde_json::json;
@@ -40,6 +40,11 @@ pub(crate) fn run(args: &AskArgs, printer: &Printer) -> anyhow::Result<()> {
     let end_tokens = subject.end_tokens();
     let suppress = &subject.checkpoint().generation.suppress_tokens;
     let rule = args.sampling.rule(&subject.checkpoint().generation);
+    let penalty = subject.checkpoint().generation.repetition_penalty.filter(|&penalty| penalty != 1.0);
+    if let (Rule::Sample(_), Some(penalty)) = (&rule, penalty) {
+        printer
+            .warning(format_args!("the model's settings ask for repetition_penalty {penalty}, which is not applied"));
+    }
     let options = GenerateOptions { eos: &end_tokens, suppress, rule, stop: &watch };
     let read = Prompt { tokens, limit: args.max_tokens, question: 0, draw: 0 };
     let answer = Plain::answer(subject.decoder()?, &path, &read, &options)?;

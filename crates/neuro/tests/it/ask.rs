@@ -1,3 +1,4 @@
+use crate::scan::spelling_model;
 use crate::support::{Place, assert_output, fixture};
 
 #[test]
@@ -40,6 +41,22 @@ fn answers_can_be_drawn() {
     assert_eq!(ask(&["--temperature", "0"])["tokens"], greedy["tokens"]);
     assert_eq!(ask(&["--sample", "--top-k", "1"])["tokens"], greedy["tokens"]);
     assert_eq!(drawn("1")["sampling"]["top_p"], 1.0);
+}
+
+/// What a model's settings ask for and drawing does not do is said.
+#[test]
+fn settings_that_are_not_applied_are_named() {
+    let place = Place::new();
+    let model = spelling_model(&place);
+    let settings = r#"{"do_sample": true, "repetition_penalty": 1.25}"#;
+    std::fs::write(place.path().join(model).join("generation_config.json"), settings).expect("a file");
+    let ask = |flags: &[&str]| {
+        let arguments = ["ask", model, "a", "--random-weights", "3", "--max-tokens", "1"];
+        place.run(&[&arguments[..], flags].concat())
+    };
+    let warning = "warning: the model's settings ask for repetition_penalty 1.25, which is not applied";
+    assert!(ask(&["--sample"]).contains(warning));
+    assert!(!ask(&[]).contains("warning"));
 }
 
 /// The answers of quantised weights come from the same questions; the phantom is sure of its own.

@@ -312,7 +312,7 @@ fn unwrapped(text: &str) -> String {
 }
 
 /// A folder with a model of two layers whose tokens are single characters; with random weights it answers with noise.
-fn spelling_model(place: &Place) -> &'static str {
+pub(crate) fn spelling_model(place: &Place) -> &'static str {
     let folder = place.path().join("speller");
     std::fs::create_dir(&folder).expect("a folder");
     let write = |name: &str, value: &serde_json::Value| {
