@@ -100,7 +100,7 @@ impl Plain {
     /// prompt and the answer are run.
     ///
     /// # Errors
-    /// When the prompt is empty or the decoder fails.
+    /// When the prompt is empty, or the decoder fails: the conversation cannot go on behind that.
     pub fn reply(&mut self, prompt: &Prompt, options: &GenerateOptions<'_>) -> Result<Answer> {
         if prompt.tokens.is_empty() {
             return Err(EngineError::EmptyPrompt { index: 0 });

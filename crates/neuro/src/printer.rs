@@ -38,7 +38,7 @@ pub(crate) struct OutputClosed;
 
 /// A JSON text whose strings lose nothing where escape sequences are stripped: JSON need not escape the delete character, with
 /// which stripping does away.
-fn visible(json: &str) -> String {
+fn escaped(json: &str) -> String {
     json.replace('\u{7f}', "\\u007f")
 }
 
@@ -78,7 +78,7 @@ impl Printer {
     /// As [`Printer::data`].
     pub(crate) fn json(&self, document: &serde_json::Value) -> anyhow::Result<()> {
         let text = if io::stdout().is_terminal() { format!("{document:#}") } else { document.to_string() };
-        self.line(visible(&text))
+        self.line(escaped(&text))
     }
 
     /// Says something on stderr. Whether anybody listens does not matter.
@@ -150,10 +150,11 @@ mod tests {
         let ordinary = color_level(ColorChoice::Always, "", "screen-256color");
         assert!(matches!(ordinary, ColorLevel::Ansi256));
     }
+
     #[test]
     fn json_loses_nothing_where_colours_are_stripped() {
         let document = serde_json::json!({ "answer": "1\u{7f}t \u{1b}[1m\u{9b}é\n" });
-        let text = visible(&document.to_string());
+        let text = escaped(&document.to_string());
         let stripped = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(serde_json::from_str::<serde_json::Value>(&stripped).expect("is JSON"), document);
     }
