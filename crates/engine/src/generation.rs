@@ -211,14 +211,16 @@ impl Generation {
             answer: Answer { tokens: Vec::new(), stop: StopReason::Length, sweeps: 0 },
             is_done: self.prompts[prompt].limit == 0,
         };
-        let lines = (0..paths.len()).flat_map(|path| (0..self.prompts.len()).map(move |prompt| (path, prompt)));
+        // Prompt by prompt: rows of the trunk that see the same keys and values then stand next to each other.
+        let lines = (0..self.prompts.len()).flat_map(|prompt| (0..paths.len()).map(move |path| (path, prompt)));
         let mut lines: Vec<Line> = lines.map(|(path, prompt)| line(path, prompt)).collect();
         while lines.iter().any(|line| !line.is_done) {
             self.round(paths, &ends, &mut lines, options, watch)?;
         }
         self.drafts.bound(&mut self.forest.tokens, self.prompt_nodes, REMEMBERED);
-        let mut answers = lines.into_iter().map(|line| line.answer);
-        Ok(paths.iter().map(|_| answers.by_ref().take(self.prompts.len()).collect()).collect())
+        let mut answers: Vec<Vec<Answer>> = paths.iter().map(|_| Vec::with_capacity(self.prompts.len())).collect();
+        lines.into_iter().for_each(|line| answers[line.path].push(line.answer));
+        Ok(answers)
     }
 
     /// Whether answers are drafted from what other paths said, as they are otherwise. Drafts save sweeps and never change a
@@ -291,7 +293,7 @@ impl Generation {
             let choice = |&(_, key): &(usize, ChoiceKey)| choose(logits, suppress, &rule, key);
             readers[row].iter().map(choice).collect()
         };
-        let choices = read_logits(&self.forest.decoder, &Tensor::cat(&resid, 0)?, read)?;
+        let choices = read_logits(&self.forest.decoder, &Tensor::cat(&resid, 0)?, &mut Vec::new(), read)?;
         let mut chosen: HashMap<(usize, u32), Option<Choice>> = HashMap::new();
         for (readers, choices) in readers.iter().zip(choices) {
             for (&(line, key), choice) in readers.iter().zip(choices) {

@@ -93,12 +93,12 @@ impl Likelihood {
                 tokens.push(*token);
             }
         }
-        let mut all = Vec::with_capacity(paths.len());
+        let (mut all, mut buffer) = (Vec::with_capacity(paths.len()), Vec::new());
         // Paths together fill the head's tiles.
         for group in resid.chunks(crate::head::HEAD_ROWS.div_ceil(self.asked.len())) {
             let rows = Tensor::cat(group, 0)?;
             let read = |row: usize, logits: &[f32]| log_probabilities(logits, &wanted[row % self.asked.len()]);
-            let found = read_logits(&self.forest.decoder, &rows, read)?;
+            let found = read_logits(&self.forest.decoder, &rows, &mut buffer, read)?;
             for found in found.chunks(self.asked.len()) {
                 let one = |&(node, token): &(u32, u32)| {
                     let place = place(&node);

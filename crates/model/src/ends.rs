@@ -6,7 +6,7 @@ use candle_core::{Device, Tensor};
 use neuro_checkpoint::{Checkpoint, DecoderConfig, POSITIONS};
 
 use crate::kernels::cap::scale_and_cap;
-use crate::kernels::values::change;
+use crate::kernels::values::{Values, change};
 use crate::linear::{Input, Linear};
 use crate::norm::Norm;
 use crate::source::{Kernels, ParameterSource};
@@ -131,11 +131,7 @@ impl Head {
     /// When the device fails.
     pub fn logits(&self, resid: &Tensor) -> Result<Tensor> {
         let logits = self.lm_head.apply(&Input::normed(Some(&self.norm), resid))?;
-        if self.scale == 1.0 && self.softcap.is_none() {
-            return Ok(logits);
-        }
-        let cap = |values: &mut [f32]| scale_and_cap(values, self.scale as f32, self.softcap.map(|cap| cap as f32));
-        if self.kernels == Kernels::Fused && change(&logits, cap)? {
+        if self.is_plain() || self.kernels == Kernels::Fused && change(&logits, |values| self.cap(values))? {
             return Ok(logits);
         }
         let logits = (logits * self.scale)?;
@@ -143,6 +139,37 @@ impl Head {
             Some(cap) => ((logits / cap)?.tanh()? * cap)?,
             None => logits,
         })
+    }
+
+    /// The same for who reads them once: gives what `read` makes of the logits, `(rows, vocab)` in row-major order. A product of
+    /// our own writes them into `buffer`, over what is there; used again, that spares the system some ten thousand pages
+    /// each time, which come filled with zeros.
+    ///
+    /// # Errors
+    /// When the device fails.
+    pub fn read_logits<T>(&self, resid: &Tensor, buffer: &mut Vec<f32>, read: impl FnOnce(&[f32]) -> T) -> Result<T> {
+        if self.kernels == Kernels::Fused
+            && self.lm_head.write(&Input::normed(Some(&self.norm), resid), None, buffer)?
+        {
+            if !self.is_plain() {
+                self.cap(buffer);
+            }
+            return Ok(read(buffer));
+        }
+        let logits = self.logits(resid)?.contiguous()?;
+        Ok(match Values::of(&logits) {
+            Some(values) => read(values.get()),
+            None => read(&logits.flatten_all()?.to_vec1::<f32>()?),
+        })
+    }
+
+    /// Whether logits are what comes out of the product.
+    fn is_plain(&self) -> bool {
+        self.scale == 1.0 && self.softcap.is_none()
+    }
+
+    fn cap(&self, logits: &mut [f32]) {
+        scale_and_cap(logits, self.scale as f32, self.softcap.map(|cap| cap as f32));
     }
 
     /// Bytes held, without what is the embedding's.

@@ -123,14 +123,19 @@ impl Linear {
                 let tile = if x.device().is_cpu() && !x.track_op() { Self::QUANTISED_TILE } else { usize::MAX };
                 self.tiled(x, tile, |x| spoilt(x, matmul.forward(&pad(x, padded(self.input))?)?))
             }
-            Weight::Panels(_) | Weight::Packed(_) => self.packed(x, None),
+            Weight::Panels(_) | Weight::Packed(_) => {
+                let mut out = Vec::new();
+                self.write(x, None, &mut out)?;
+                self.tensor(out)
+            }
         }
     }
 
     /// `(rows, in)` → `onto + (rows, out)`, of the shape of `onto`.
     pub(crate) fn apply_onto(&self, x: &Input<'_>, onto: &Tensor) -> Result<Tensor> {
-        match (&self.weight, Values::of(onto)) {
-            (Weight::Panels(_) | Weight::Packed(_), Some(values)) => self.packed(x, Some(values.get())),
+        let (mut out, values) = (Vec::new(), Values::of(onto));
+        match &values {
+            Some(values) if self.write(x, Some(values.get()), &mut out)? => self.tensor(out),
             _ => Ok((onto + self.apply(x)?)?),
         }
     }
@@ -162,17 +167,16 @@ impl Linear {
         as_many(outs.into_iter().zip(all).map(|(out, linear)| linear.tensor(out)).collect::<Result<Vec<_>>>()?)
     }
 
-    /// Multiplies with a kernel of our own, and adds the bias and `onto`, `(rows, out)`.
-    fn packed(&self, x: &Input<'_>, onto: Option<&[f32]>) -> Result<Tensor> {
+    /// `(rows, in)` → `onto + (rows, out)` over what is in `out`, with a kernel of our own; `false`, and nothing done, without.
+    pub(crate) fn write(&self, x: &Input<'_>, onto: Option<&[f32]>, out: &mut Vec<f32>) -> Result<bool> {
         let bias = bias_of(&self.bias)?;
         let added = Added { bias: bias.as_ref().map(Values::get), rows: onto };
-        let outs = match &self.weight {
-            Weight::Panels(matrix) => product::multiply(x.groups(matrix, self.input)?, &[(matrix, added)]),
-            Weight::Packed(matrix) => product::multiply(x.rounded(matrix, self.input)?, &[(matrix, added)]),
-            Weight::Dense(_) | Weight::Quantised(..) => Vec::new(),
-        };
-        let [out] = as_many(outs)?;
-        self.tensor(out)
+        match &self.weight {
+            Weight::Panels(matrix) => product::write(x.groups(matrix, self.input)?, &[(matrix, added)], &mut [out]),
+            Weight::Packed(matrix) => product::write(x.rounded(matrix, self.input)?, &[(matrix, added)], &mut [out]),
+            Weight::Dense(_) | Weight::Quantised(..) => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// `(rows, out)` in memory.

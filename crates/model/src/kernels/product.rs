@@ -87,14 +87,21 @@ pub(crate) struct Added<'a> {
 
 /// Products of the same rows with some weights, `(rows, in)` → `(rows, out)` each, plus what is added to them.
 pub(crate) fn multiply<P: Packed>(x: &Rows<P::Step>, weights: &[(&P, Added)]) -> Vec<Vec<f32>> {
+    let mut outs = vec![Vec::new(); weights.len()];
+    write(x, weights, &mut outs.iter_mut().collect::<Vec<_>>());
+    outs
+}
+
+/// The same, each over what is in its place of `outs`.
+pub(crate) fn write<P: Packed>(x: &Rows<P::Step>, weights: &[(&P, Added)], outs: &mut [&mut Vec<f32>]) {
     let threads = rayon::current_num_threads();
     let plan =
         |weight: &P| Plan::of(x.rows.div_ceil(P::GROUP), weight.output().div_ceil(P::PANEL), weight.costs(), threads);
     let plans: Vec<Plan> = weights.iter().map(|(weight, _)| plan(weight)).collect();
-    let mut outs: Vec<Vec<f32>> =
-        weights.iter().map(|(weight, _)| Vec::with_capacity(x.rows * weight.output())).collect();
     let mut pieces = Vec::new();
-    for (((weight, added), plan), out) in weights.iter().copied().zip(&plans).zip(&mut outs) {
+    for (((weight, added), plan), out) in weights.iter().copied().zip(&plans).zip(outs.iter_mut()) {
+        out.clear();
+        out.reserve_exact(x.rows * weight.output());
         let written = &mut out.spare_capacity_mut()[..x.rows * weight.output()];
         let cut = cut(written, weight.output(), [plan.groups * P::GROUP, plan.panels * P::PANEL]);
         pieces.extend(cut.into_iter().map(|piece| (weight, added, piece)));
@@ -108,7 +115,6 @@ pub(crate) fn multiply<P: Packed>(x: &Rows<P::Step>, weights: &[(&P, Added)]) ->
             out.set_len(x.rows * weight.output());
         }
     }
-    outs
 }
 
 /// Computes every value of a piece of `(rows, out)`.
