@@ -248,10 +248,10 @@ fn a_dry_run_says_the_stages_and_the_most_it_takes() {
     let (full, plan) = (plan(&subject, &base).unwrap().summary(), plan(&subject, &roomy(base)).unwrap());
     let summary = plan.summary();
     assert_eq!((full.probes[0].questions, full.probes[0].stages.len()), (32, 0));
-    assert_eq!((summary.probes[0].questions, &summary.probes[0].stages[..]), (64, &[2, 5, 10, 24, 64][..]));
+    assert_eq!((summary.probes[0].questions, &summary.probes[0].stages[..]), (64, &[2, 8, 64][..]));
     let most = summary.screened_layer_tokens_at_most.unwrap();
     assert!(most.abs_diff(summary.layer_tokens * 2 / 5) <= 1 && full.screened_layer_tokens_at_most.is_none());
-    assert!(summary.to_string().contains("stages end at 2, 5, 10, 24, 64 questions"), "{summary}");
+    assert!(summary.to_string().contains("stages end at 2, 8, 64 questions"), "{summary}");
     assert!(estimate(&subject, &plan).unwrap().as_secs_f64() > 0.0);
 }
 

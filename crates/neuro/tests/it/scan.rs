@@ -176,7 +176,7 @@ fn a_dry_screening_says_its_stages() {
     model         phantom, 12 layers, [size] of weights as f32, in memory
     paths         79
     probe         phantom: 96 questions, 384 tokens, of them 354 distinct
-                  stages end at 3, 7, 16, 36, 96 questions, each with fewer paths
+                  stages end at 3, 12, 36, 96 questions, each with fewer paths
     layer-tokens  234348, and at most 125952 for decoding
     screened      at most 72060 layer-tokens of these
     memory        at most 2.0 GiB

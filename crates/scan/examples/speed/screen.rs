@@ -32,11 +32,12 @@ pub(crate) fn run(
 ) -> Result<(Vec<Given>, Stats, Screened), Box<dyn Error>> {
     let blocks: Vec<_> = paths.iter().map(LayerPath::block).collect();
     let costs = |questions: Range<usize>| costs(&request.questions[questions], paths);
-    let options = |budget: f64| RaceOptions { budget, ..RaceOptions::default() };
-    let (mut race, budget) = match Race::new(costs, &blocks, request.questions.len(), options(budget)) {
+    let count = request.questions.len();
+    let options = |budget: f64| RaceOptions { budget, ..RaceOptions::default() }.suited(costs, count);
+    let (mut race, budget) = match Race::new(costs, &blocks, count, options(budget)) {
         Err(RaceError::Budget { needed, .. }) => {
             let budget = (needed * 1.000_001).min(1.0);
-            (Race::new(costs, &blocks, request.questions.len(), options(budget))?, budget)
+            (Race::new(costs, &blocks, count, options(budget))?, budget)
         }
         race => (race?, budget),
     };

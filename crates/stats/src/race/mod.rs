@@ -86,9 +86,8 @@ impl Race {
     ) -> Result<Self, RaceError> {
         check(&costs, blocks, questions, &options)?;
         let cuts = cuts(&options.looks, questions);
-        let starts = std::iter::once(0).chain(cuts.iter().copied());
         let race = Self {
-            costs: starts.zip(&cuts).map(|(start, &end)| costs(start..end)).collect(),
+            costs: of_stages(&cuts, &costs),
             full_cost: costs(0..questions).iter().sum(),
             cuts,
             neighbourhood: Neighbourhood::new(blocks),
@@ -254,6 +253,12 @@ impl Race {
         }
         passing(low, 1)
     }
+}
+
+/// What each path costs in each stage, `(stages, paths)`.
+fn of_stages(cuts: &[usize], costs: &impl Fn(Range<usize>) -> Vec<f64>) -> Vec<Vec<f64>> {
+    let starts = std::iter::once(0).chain(cuts.iter().copied());
+    starts.zip(cuts).map(|(start, &end)| costs(start..end)).collect()
 }
 
 /// Questions seen at the end of each stage.

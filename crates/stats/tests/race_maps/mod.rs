@@ -62,8 +62,14 @@ impl Map {
     }
 
     pub(crate) fn race(&self, questions: usize, options: RaceOptions) -> Result<Race, RaceError> {
+        self.race_behind(0.0, questions, options)
+    }
+
+    /// The same where a stage's questions begin alike, with the tokens of so many questions.
+    pub(crate) fn race_behind(&self, prefix: f64, questions: usize, options: RaceOptions) -> Result<Race, RaceError> {
         let blocks: Vec<Option<Block>> = self.blocks.iter().copied().map(Some).collect();
-        Race::new(self.costs(0.0), &blocks, questions, options)
+        let options = options.suited(self.costs(prefix), questions);
+        Race::new(self.costs(prefix), &blocks, questions, options)
     }
 
     /// Every cell the mean of its 3 × 3 cells: published scores of few questions are rougher than the truth.
