@@ -93,6 +93,8 @@ impl<'a> Comparison<'a> {
             "type_effect": type_effects(self.data),
             "type_effect_missing": type_effects_missing(self.data),
             "rows": self.data.rows,
+            // Filled in by the process that measured.
+            "generated": null,
         })
     }
 }

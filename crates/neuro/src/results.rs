@@ -4,6 +4,7 @@ use anyhow::Context;
 use neuro_path::{Block, triangle};
 use neuro_record::{PlannedPaths, RunData};
 use neuro_report::{csv_table, headline, terminal_heatmap, top_table, type_effect_lines, type_effect_missing, verdict};
+use neuro_scan::Generated;
 use neuro_stats::{
     BlockMap, Cell, Interval, PlantedVerdict, SWAPS, combined_map, overhead, planted_verdict, type_effect,
 };
@@ -186,6 +187,8 @@ impl<'a> Results<'a> {
             })).collect::<Vec<_>>(),
             "rows": self.data.rows,
             "files": files,
+            // Filled in by the process that measured.
+            "generated": null,
         })
     }
 }
@@ -225,6 +228,15 @@ pub(crate) fn type_effects_missing(data: &RunData) -> Vec<Value> {
         json!({ "probe": missing.probe, "needed_bytes": missing.needed_bytes, "memory_bytes": memory })
     });
     missing.collect()
+}
+
+/// How the answers came about that this process generated; null where it generated none.
+pub(crate) fn generated(generated: &Generated) -> Value {
+    generated.sweeps_per_answer().map_or(Value::Null, |sweeps| {
+        let mut fields = json!(generated);
+        fields["sweeps_per_answer"] = json!(sweeps);
+        fields
+    })
 }
 
 /// `[low, high]`, or null.

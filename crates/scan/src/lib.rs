@@ -11,6 +11,7 @@
 mod confirm;
 mod error;
 mod estimate;
+mod generated;
 mod memory;
 mod notes;
 mod observer;
@@ -35,6 +36,7 @@ pub use confirm::{
 };
 pub use error::{MemoryNeeds, ScanError};
 pub use estimate::estimate;
+pub use generated::Generated;
 pub use neuro_model::{Device, WeightType};
 pub use observer::{Observer, Progress};
 pub use plan::{Plan, plan};

@@ -16,9 +16,9 @@ use crate::observer::{Observer, Progress};
 use crate::portion::{Portion, stored_portions};
 use crate::recorder::Recorder;
 use crate::share::Shares;
-use crate::unit::{Asking, Session};
+use crate::unit::{Asking, Raw, Session};
 use crate::work::{trunk_layers, unit_work};
-use crate::{Plan, Residence, Result, ScanError, Subject, notes};
+use crate::{Generated, Plan, Residence, Result, ScanError, Subject, notes};
 
 /// What a scan leaves.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +27,8 @@ pub struct Outcome {
     pub data: RunData,
     /// Whether it ended before its plan; the same call then goes on.
     pub interrupted: bool,
+    /// How the answers came about that this process generated.
+    pub generated: Generated,
 }
 
 /// Carries the plan out in a run directory: creates it, or resumes the run that is there. Ends early, with everything
@@ -74,11 +76,13 @@ fn carry_out(
         costs: plan.costs,
         residence: plan.residence,
         said: Vec::new(),
+        generated: Generated::default(),
     };
     let complete =
         if plan.info.screen.is_some() { experiment.screen(subject)? } else { experiment.ask_all(subject)? };
     let complete = complete && experiment.reference(subject)?;
-    Ok(Outcome { data: experiment.recorder.into_data(), interrupted: !complete })
+    let Experiment { recorder, generated, .. } = experiment;
+    Ok(Outcome { data: recorder.into_data(), interrupted: !complete, generated })
 }
 
 /// One probe being asked.
@@ -119,6 +123,7 @@ pub(crate) struct Experiment<'a> {
     residence: Residence,
     /// Notes that are said once.
     said: Vec<&'static str>,
+    generated: Generated,
 }
 
 impl Experiment<'_> {
@@ -310,14 +315,18 @@ impl Experiment<'_> {
             self.observer.progress(&self.progress);
             !self.interrupted.load(Ordering::Relaxed)
         };
+        let before = session.stats();
         let raw = parts.into_iter().map(|[start, end]| session.run(&paths[start..end], &mut watch));
-        let raw = raw.collect::<std::result::Result<Vec<_>, _>>().map(|parts| parts.into_iter().flatten());
+        let raw = raw
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map(|parts| parts.into_iter().flatten().collect::<Vec<_>>());
         let raw = match raw {
             Err(EngineError::Interrupted) => return Ok(false),
             raw => raw.map_err(|source| {
                 self.failed(&plan.printed[portion.paths[0]], probe, portion.questions.clone(), source)
             })?,
         };
+        self.generated.add(raw.iter().flat_map(Raw::answers), before, session.stats());
         let time = begin.elapsed();
         for (&path, raw) in portion.paths.iter().zip(raw) {
             let own = unit_work(&plan.paths[path], portion.volume);

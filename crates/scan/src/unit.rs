@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use neuro_engine::{
-    Answer, EngineError, GenerateOptions, Generation, Likelihood, Prompt, Rule, Sampling, Scored, StopReason, Watch,
-    is_looping,
+    Answer, EngineError, GenerateOptions, Generation, Likelihood, Prompt, Rule, Sampling, Scored, Stats, StopReason,
+    Watch, is_looping,
 };
 use neuro_model::{Decoder, Device};
 use neuro_path::LayerPath;
@@ -111,10 +111,28 @@ pub(crate) enum Raw {
     Answers(Vec<Answer>),
 }
 
+impl Raw {
+    /// The generated answers.
+    pub(crate) fn answers(&self) -> &[Answer] {
+        match self {
+            Self::Logprobs(_) => &[],
+            Self::Answers(answers) => answers,
+        }
+    }
+}
+
 impl Session<'_> {
     /// Where it is computed.
     pub(crate) fn device(&self) -> &Device {
         self.asking.decoder.device()
+    }
+
+    /// What has been run so far.
+    pub(crate) fn stats(&self) -> Stats {
+        match &self.work {
+            Work::Likelihood(likelihood) => likelihood.stats(),
+            Work::Generation(generation) => generation.stats(),
+        }
     }
 
     /// Runs the trunk as far as some path shares it.

@@ -9,7 +9,7 @@ use crate::error::Interrupted;
 use crate::interrupt::Interrupt;
 use crate::model::{Model, parse_path};
 use crate::printer::Printer;
-use crate::results::planned_rows;
+use crate::results::{generated, planned_rows};
 
 /// Measures the path; into a run directory only where one is named.
 ///
@@ -40,9 +40,14 @@ pub(crate) fn run(args: &ProbeArgs, printer: &Printer) -> anyhow::Result<()> {
     let comparison = Comparison::new(&outcome.data);
     if args.json {
         let run = args.measure.out.as_ref().map(|folder| folder.display().to_string());
-        printer.json(&comparison.json(run.as_deref()))?;
+        let mut document = comparison.json(run.as_deref());
+        document["generated"] = generated(&outcome.generated);
+        printer.json(&document)?;
     } else {
         printer.data(&comparison.table())?;
+        if outcome.generated.answers > 0 {
+            printer.note(outcome.generated);
+        }
     }
     stop()
 }

@@ -15,7 +15,7 @@ use crate::interrupt::Interrupt;
 use crate::model::Model;
 use crate::printer::Printer;
 use crate::progress::Progress;
-use crate::results::{JSON_SCHEMA, Results, planned_rows};
+use crate::results::{JSON_SCHEMA, Results, generated, planned_rows};
 use crate::values::{MemorySize, Questions};
 
 /// Best blocks that are listed behind a scan.
@@ -56,11 +56,16 @@ pub(crate) fn run(args: &ScanArgs, printer: &Printer) -> anyhow::Result<()> {
     let files = write_pictures(&folder, &outcome.data, &results)?;
     let run = folder.display().to_string();
     if args.json {
-        printer.json(&results.json(&run, TOP, &files))?;
+        let mut document = results.json(&run, TOP, &files);
+        document["generated"] = generated(&outcome.generated);
+        printer.json(&document)?;
         return stop();
     }
     results.print(printer, TOP)?;
     printer.note(format_args!("\nwritten to {run}: {}", files.join(", ")));
+    if outcome.generated.answers > 0 {
+        printer.note(outcome.generated);
+    }
     stop()?;
     next_steps(args, request.phantom.is_some(), &run, &results, printer);
     Ok(())

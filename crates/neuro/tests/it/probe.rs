@@ -12,6 +12,7 @@ fn a_path_stands_beside_the_baseline() {
     groups of 0..7,4..11: 1 1.00… (24), 2 1.00… (24), 3 0.00… (24), 4 0.00… (24)
     ----- stderr -----
     reading the weights
+    192 answers of 1.0 tokens took 1.0 sweeps over their paths, on average
     ");
 }
 
@@ -37,7 +38,7 @@ fn json_has_one_shape() {
     let keys = |value: &serde_json::Value| {
         value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(" "))
     };
-    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete results compute type_effect type_effect_missing rows");
+    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete results compute type_effect type_effect_missing rows generated");
     insta::assert_snapshot!(keys(&document["results"][0]).unwrap_or_default(), @"path probe score delta interval overhead");
 }
 

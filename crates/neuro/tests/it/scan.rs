@@ -81,7 +81,7 @@ fn json_has_one_shape() {
     let keys = |value: &serde_json::Value| {
         value.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>().join(" "))
     };
-    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete probe group questions screened baseline best headline verdict chance compute type_effect type_effect_missing planted maps rows files");
+    insta::assert_snapshot!(keys(&document).unwrap_or_default(), @"schema tool model run complete probe group questions screened baseline best headline verdict chance compute type_effect type_effect_missing planted maps rows files generated");
     insta::assert_snapshot!(keys(&document["best"][0]).unwrap_or_default(), @"block path score delta interval corrected_p corrected_for overhead");
     insta::assert_snapshot!(keys(&document["maps"][0]).unwrap_or_default(), @"probe group questions screened baseline best chance");
 }
