@@ -1,15 +1,17 @@
 //! What a reader of a row must know about how its number came to be.
 
-use neuro_checkpoint::{DecoderConfig, RopeScaling};
+use neuro_checkpoint::RopeScaling;
 use neuro_engine::StopReason;
 use neuro_probe::{Probe, Scoring, Terminator};
 use neuro_record::Sample;
 
+use crate::Subject;
 use crate::prompt::Asked;
 use crate::turn::Turn;
 
 /// Remarks that hold for every path: they follow from the questions and the model.
-pub(crate) fn of_probe(config: &DecoderConfig, turn: Option<&Turn>, probe: &Probe, asked: &[Asked]) -> Vec<String> {
+pub(crate) fn of_probe(subject: &Subject, turn: Option<&Turn>, probe: &Probe, asked: &[Asked]) -> Vec<String> {
+    let config = subject.config();
     let mut notes = Vec::new();
     let above = |limit: usize| asked.iter().filter(|asked| asked.span() > limit).count();
     let trained = config.layers.iter().filter_map(|layer| match layer.attention.rope.scaling {
@@ -33,6 +35,10 @@ pub(crate) fn of_probe(config: &DecoderConfig, turn: Option<&Turn>, probe: &Prob
     let unended = turn.is_some_and(|turn| turn.end.is_none());
     if unended && probe.scoring() == Scoring::Likelihood && matches!(probe.terminator(true), Terminator::EndOfTurn) {
         notes.push("the model has no token that ends a turn; the key is scored without terminator".to_owned());
+    }
+    let penalty = subject.checkpoint().generation.repetition_penalty.filter(|&penalty| penalty != 1.0);
+    if let Some(penalty) = penalty.filter(|_| probe.draws() > 0) {
+        notes.push(format!("the model's settings ask for repetition_penalty {penalty}, which is not applied"));
     }
     notes.extend(probe.notes());
     notes

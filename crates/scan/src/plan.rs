@@ -74,7 +74,7 @@ pub(crate) fn plan_probes(subject: &Subject, request: &ScanRequest, probes: Vec<
             return Err(ScanError::ProbeTwice { probe: probe.name().to_owned() });
         }
         let asked = ask(subject, &probe)?;
-        planned.notes.push(notes::of_probe(subject.config(), turn.as_ref(), &probe, &asked));
+        planned.notes.push(notes::of_probe(subject, turn.as_ref(), &probe, &asked));
         planned.asked.push(asked);
         planned.probes.push(probe);
     }

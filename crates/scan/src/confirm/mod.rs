@@ -29,7 +29,7 @@ use neuro_record::{
 use crate::observer::Observer;
 use crate::plan::plan_probes;
 use crate::prompt::ask;
-use crate::{Paths, Plan, Result, ScanError, ScanRequest, Subject, run};
+use crate::{Paths, Plan, Residence, Result, ScanError, ScanRequest, Subject, run};
 pub use draw::{SHAM_ORDER, SHAM_PLACE};
 use earlier::Before;
 use fresh::Fresh;
@@ -71,13 +71,16 @@ pub fn confirm(
     let (request, name) = (&settled.request, settled.name.as_str());
     let (writer, fixed) = ConfirmWriter::open(out, &settled.fixed)?;
 
-    let fresh = settled.draw(subject)?;
+    let Fresh { main, side, sets } = settled.draw(subject)?;
+    let paths = parse(&fixed, subject.depth())?;
+    let prompt = ask(subject, &main)?.first().map(|asked| asked.prompt().to_vec()).unwrap_or_default();
     // What is refused is not asked, and so not entered.
-    writer.check_questions(&fresh.sets)?;
-    ledger.enter(entry(out, name, request.seed(), &fresh.sets)?)?;
+    writer.check_questions(&sets)?;
+    let (main, side) = plans_of(subject, request, &paths, main, side)?;
+    ledger.enter(entry(out, name, request.seed(), &sets)?)?;
     drop(ledger);
-    writer.write_questions(&fresh.sets)?;
-    let note = fresh.sets.earlier.as_ref().and_then(|earlier| earlier::note(earlier, name, request.seed()));
+    writer.write_questions(&sets)?;
+    let note = sets.earlier.as_ref().and_then(|earlier| earlier::note(earlier, name, request.seed()));
     if is_own_seed {
         let seed = request.seed();
         observer.note(&format!("seed {seed} follows from the run; --seed {seed} draws the same elsewhere"));
@@ -85,15 +88,13 @@ pub fn confirm(
     if let Some(note) = note {
         observer.note(&note);
     }
-    let paths = parse(&fixed, subject.depth())?;
-    let prompt = ask(subject, &fresh.main)?.first().map(|asked| asked.prompt().to_vec()).unwrap_or_default();
-    let main = plan_of(subject, request, &paths.all, vec![fresh.main])?;
     let mut done = !run(subject, &main, &out.join(MAIN_RUN), observer, interrupted)?.interrupted;
-    if done && !fresh.side.is_empty() {
-        let side = plan_of(subject, request, &paths.finalists, fresh.side)?;
+    if let (true, Some(side)) = (done, side) {
         done = !run(subject, &side, &out.join(SIDE_RUN), observer, interrupted)?.interrupted;
     }
-    if done && writer.costs()?.is_none() {
+    if done && main.residence == Residence::Streamed {
+        observer.note("paths are not timed alone: with weights from disk that would be the disk's time");
+    } else if done && writer.costs()?.is_none() {
         observer.note("timing each path alone");
         let decoder = subject.decoder_with(main.residence)?;
         match cost::costs(subject, &decoder, &paths.finalists, &prompt, interrupted)? {
@@ -249,6 +250,30 @@ fn parse(fixed: &Finalists, depth: usize) -> Result<ConfirmPaths> {
         all.push(LayerPath::parse(path, depth)?);
     }
     Ok(ConfirmPaths { finalists, all })
+}
+
+/// The plan of the confirmed probe along all paths, and of the others along the finalists. Where memory is too small for both, the
+/// refusal is the one that asks for more.
+fn plans_of(
+    subject: &Subject,
+    request: &ConfirmRequest,
+    paths: &ConfirmPaths,
+    main: Probe,
+    side: Vec<Probe>,
+) -> Result<(Plan, Option<Plan>)> {
+    let main = plan_of(subject, request, &paths.all, vec![main]);
+    let side = match side.is_empty() {
+        true => Ok(None),
+        false => plan_of(subject, request, &paths.finalists, side).map(Some),
+    };
+    match (main, side) {
+        (Err(ScanError::Memory { needs: less, .. }), Err(refusal @ ScanError::Memory { needs: more, .. }))
+            if more.least > less.least =>
+        {
+            Err(refusal)
+        }
+        (main, side) => Ok((main?, side?)),
+    }
 }
 
 fn plan_of(subject: &Subject, request: &ConfirmRequest, paths: &[LayerPath], probes: Vec<Probe>) -> Result<Plan> {

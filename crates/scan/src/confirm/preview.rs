@@ -6,7 +6,7 @@ use neuro_record::{Finalists, RunData, SkippedProbe, asked_before, finalists_has
 use neuro_stats::{Effect, POWER, Resampling, VerdictOptions};
 
 use super::search::SearchQuestions;
-use super::{ConfirmRequest, Settled, parse, plan_of, same_model};
+use super::{ConfirmRequest, Settled, parse, plans_of, same_model};
 use crate::{Plan, Result, ScanError, Subject};
 
 /// What a confirmation would do.
@@ -44,11 +44,7 @@ pub fn confirm_plan(subject: &Subject, search: &Path, request: &ConfirmRequest, 
     let Settled { request, ranking, fixed, .. } = settled;
     let visible = visible(&data, &ranking, &fixed, questions, earlier);
     let paths = parse(&fixed, subject.depth())?;
-    let side = match fresh.side.is_empty() {
-        true => None,
-        false => Some(plan_of(subject, &request, &paths.finalists, fresh.side)?),
-    };
-    let main = plan_of(subject, &request, &paths.all, vec![fresh.main])?;
+    let (main, side) = plans_of(subject, &request, &paths, fresh.main, fresh.side)?;
     Ok(ConfirmPlan { finalists: fixed, questions, main, side, skipped, earlier, visible })
 }
 
