@@ -7,6 +7,8 @@ use std::sync::Arc;
 use neuro_checkpoint::Checkpoint;
 use neuro_engine::{GenerateOptions, Prompt, Rule};
 use neuro_model::{Decoder, Device};
+use neuro_path::LayerPath;
+use proptest::prelude::*;
 
 /// Every fixture that is a checkpoint.
 pub(crate) fn fixtures() -> Vec<String> {
@@ -47,4 +49,23 @@ pub(crate) fn prompt(tokens: &[u32], limit: usize) -> Prompt {
 /// Greedy, without any end but the limit.
 pub(crate) fn options() -> GenerateOptions<'static> {
     GenerateOptions { eos: &[], suppress: &[], rule: Rule::Greedy, stop: &|_, _| None }
+}
+
+/// Blocks, several blocks, repeats, skips, reorders and damped visits of so many layers, at least four, in any mixture.
+pub(crate) fn path(depth: usize) -> impl Strategy<Value = LayerPath> {
+    let (last, before) = (depth - 1, depth - 2);
+    let block = (0..depth, 1..=depth).prop_map(|(i, j)| format!("({},{})", i.min(j - 1), j));
+    let layers = prop::collection::vec(0..depth, 1..=2 * depth);
+    // Half of the paths begin like the baseline, so that the trunk is really used.
+    let mixed = (0..=depth, layers).prop_map(|(shared, rest)| {
+        let layers: Vec<String> = (0..shared).chain(rest).map(|layer| layer.to_string()).collect();
+        format!("layers:{}", layers.join(","))
+    });
+    let other = prop::sample::select(vec![
+        format!("blocks:0,2;1,{last}"),
+        format!("0..{last},{before}..{last}x2"),
+        format!("0..{before},1{{attn=0.5}},{last}"),
+        format!("0..1,1x3{{mlp=0}},2..{last}"),
+    ]);
+    prop_oneof![3 => block, 3 => mixed, 1 => other].prop_map(move |text| LayerPath::parse(&text, depth).unwrap())
 }
