@@ -2,18 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-mod common;
-
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Model, copy_run};
 use neuro_path::LayerPath;
 use neuro_probe::{PhantomWorld, ProbeFile};
 use neuro_record::{ASKED_FILE, ConfirmData, Earlier, FINALISTS_FILE, QUESTIONS_FILE, Row, rows_hash};
 use neuro_scan::{ConfirmOutcome, ConfirmRequest, Observer, ScanError, ScanRequest, Subject, confirm, plan, run};
 use neuro_stats::{Judge, Verdict, VerdictOptions, evidence, verdict};
+
+use crate::common::{Model, copy_run};
 
 /// A complete scan of every block by eight questions.
 fn search(subject: &Subject, dir: &Path) {

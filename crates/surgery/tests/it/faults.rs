@@ -2,20 +2,19 @@
 //! each is marked.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-mod common;
-
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::checkpoint;
 use neuro_checkpoint::Checkpoint;
 use neuro_path::LayerPath;
 use neuro_surgery::gguf::{self, GgufExport};
 use neuro_surgery::hf::{self, Exported, HfExport};
 use neuro_surgery::verify::{MARK, Probe};
 use neuro_surgery::{Card, Progress, Quiet};
+
+use crate::common::checkpoint;
 
 /// Writes other numbers into the middle of a file once nearly all of it is there.
 struct Fault {

@@ -1,13 +1,12 @@
 //! Text forms: read back they are the path; what they cannot say is refused.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-mod common;
-
-use common::{checkpoint, fixture};
 use neuro_path::LayerPath;
 use neuro_surgery::SurgeryError;
 use neuro_surgery::hf::ConfigFile;
 use neuro_surgery::notation::{SidecarModel, exllamav3, mergekit, peft, sidecar};
+
+use crate::common::{checkpoint, fixture};
 
 fn path(text: &str) -> LayerPath {
     LayerPath::parse(text, 4).unwrap()

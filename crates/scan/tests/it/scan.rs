@@ -1,15 +1,14 @@
 //! A whole scan of a tiny model: what is in its rows, where it lies, and what is refused.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::sync::atomic::AtomicBool;
 
-use common::{Model, needs, request, rows, samples};
 use neuro_path::LayerPath;
 use neuro_record::RunData;
 use neuro_scan::{Observer, Paths, Progress, ScanError, ScanRequest, estimate, measure, plan, run};
 use serde_json::json;
+
+use crate::common::{Model, needs, request, rows, samples};
 
 static GO: AtomicBool = AtomicBool::new(false);
 

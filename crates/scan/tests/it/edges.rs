@@ -1,15 +1,14 @@
 //! Where numbers or lengths leave the ordinary: the row says so, and the other rows stay as they are.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::fs;
 use std::sync::atomic::AtomicBool;
 
-use common::{Model, request};
 use neuro_checkpoint::Checkpoint;
 use neuro_scan::{OpenOptions, Subject, measure, plan};
 use serde_json::{Map, json};
+
+use crate::common::{Model, request};
 
 static GO: AtomicBool = AtomicBool::new(false);
 

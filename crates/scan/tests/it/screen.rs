@@ -1,12 +1,9 @@
 //! A screening: who drops out, what the rows say, and that it resumes and measures as a full scan does.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-mod common;
-
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Model, request, rows, samples, tight, with_phantom};
 use neuro_probe::Count;
 use neuro_probe::phantom::PhantomCard;
 use neuro_record::{RunData, Screened};
@@ -16,6 +13,8 @@ use neuro_scan::{
 };
 use neuro_stats::BlockMap;
 use serde_json::json;
+
+use crate::common::{Model, request, rows, samples, tight, with_phantom};
 
 static GO: AtomicBool = AtomicBool::new(false);
 

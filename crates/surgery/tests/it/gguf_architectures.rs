@@ -2,13 +2,10 @@
 //! a path of it is the path of the folder; what GGUF cannot say is refused by reason.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{checkpoint, fixture, fixtures, logits};
 use neuro_checkpoint::{Checkpoint, GgufArchitecture, LayerConfig, NormKind, RopeScaling};
 use neuro_path::LayerPath;
 use neuro_surgery::gguf::{GgufExport, Numbers, export};
@@ -17,6 +14,8 @@ use neuro_surgery::verify::Probe;
 use neuro_surgery::{Quiet, SurgeryError};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+
+use crate::common::{checkpoint, fixture, fixtures, logits};
 
 /// A fixture with settings that llama.cpp has words for; `fixtures/gguf_architectures.py` compares the same with llama.cpp.
 #[derive(serde::Deserialize)]

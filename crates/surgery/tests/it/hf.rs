@@ -1,19 +1,18 @@
 //! Exports to folders: each is opened again and computes the path.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-mod common;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{checkpoint, fixture, fixtures, logits};
 use neuro_checkpoint::Checkpoint;
 use neuro_path::LayerPath;
 use neuro_surgery::hf::{Exported, HfExport, export};
 use neuro_surgery::verify::Probe;
 use neuro_surgery::{Card, Progress, Quiet, SurgeryError};
 use tempfile::TempDir;
+
+use crate::common::{checkpoint, fixture, fixtures, logits};
 
 struct Done {
     _place: TempDir,

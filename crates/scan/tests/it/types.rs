@@ -1,15 +1,14 @@
 //! Scans with quantised weights: what the type does to the scores is measured beside them.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use common::{Model, request, with_phantom};
 use neuro_record::{RunData, reference_file};
 use neuro_scan::{Observer, OpenOptions, Progress, ScanRequest, Subject, WeightType, measure, plan, run};
 use serde_json::json;
+
+use crate::common::{Model, request, with_phantom};
 
 static GO: AtomicBool = AtomicBool::new(false);
 

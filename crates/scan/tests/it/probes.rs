@@ -1,16 +1,15 @@
 //! Every built-in probe on a whole model: with and without a chat template, generated and by likelihood.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use common::{Model, TEMPLATE, request};
 use neuro_probe::{Count, Likelihood, PROBES, Scoring};
 use neuro_record::RunData;
 use neuro_scan::{OpenOptions, Paths, Plan, ScanError, ScanRequest, Subject, measure, plan};
+
+use crate::common::{Model, TEMPLATE, request};
 
 static GO: AtomicBool = AtomicBool::new(false);
 

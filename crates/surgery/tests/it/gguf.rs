@@ -1,12 +1,9 @@
 //! Exports to GGUF files: each is opened again and computes the path.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-mod common;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::{checkpoint, fixture, logits};
 use neuro_checkpoint::Checkpoint;
 use neuro_path::LayerPath;
 use neuro_surgery::gguf::{GgufExport, Numbers, export};
@@ -14,6 +11,8 @@ use neuro_surgery::hf::Exported;
 use neuro_surgery::verify::Probe;
 use neuro_surgery::{Progress, Quiet, SurgeryError};
 use neuro_text::Text;
+
+use crate::common::{checkpoint, fixture, logits};
 
 fn run(
     checkpoint: &Arc<Checkpoint>,

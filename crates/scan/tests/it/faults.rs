@@ -1,18 +1,17 @@
 //! What breaks while a scan runs: it ends with an error that says where, and the run goes on when it is mended.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::fs::{self, OpenOptions as FileOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use common::{Model, request, rows, samples, tight};
 use neuro_path::{Block, LayerPath};
 use neuro_record::{Row, RunData};
 use neuro_scan::{Observer, OpenOptions, Paths, ScanRequest, Subject, WeightType, measure, plan, run};
 use serde_json::{Value, json};
+
+use crate::common::{Model, request, rows, samples, tight};
 
 static GO: AtomicBool = AtomicBool::new(false);
 

@@ -2,13 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-mod common;
-
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
-use common::{Model, copy_run, needs, request, samples};
 use neuro_record::{ASKED_FILE, Plan, RunData};
 use neuro_scan::{
     ConfirmRequest, MemoryNeeds, OpenOptions, ScanError, ScanRequest, Subject, WeightType, confirm, measure, plan, run,
@@ -16,6 +13,8 @@ use neuro_scan::{
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::json;
+
+use crate::common::{Model, copy_run, needs, request, samples};
 
 /// Random models, as many budgets for each.
 const MODELS: u32 = 6;

@@ -1,15 +1,14 @@
 //! What a scan says equals what the plain way says: one path, one prompt, from its beginning.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::sync::atomic::AtomicBool;
 
-use common::{Model, request};
 use neuro_probe::Terminator;
 use neuro_record::RunData;
 use neuro_scan::{Plan, ScanRequest, Subject, measure, plan};
 use neuro_text::{Message, RenderOptions};
+
+use crate::common::{Model, request};
 
 static GO: AtomicBool = AtomicBool::new(false);
 

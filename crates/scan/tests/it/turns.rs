@@ -1,12 +1,11 @@
 //! Templates write different things around an answer; the key is scored where the model would write it.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::sync::atomic::AtomicBool;
 
-use common::{Model, request};
 use neuro_scan::{Paths, ScanRequest, measure, plan};
+
+use crate::common::{Model, request};
 
 /// The user's part of each template below, and the model's turn around it.
 fn template(user: &str, header: &str, before: &str, after: &str) -> String {

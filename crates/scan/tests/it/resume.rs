@@ -1,17 +1,16 @@
 //! A run that was interrupted, or cut in the middle of a line, ends as if nothing had happened.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use common::{Model, request, rows, samples, tight, with_phantom};
 use neuro_record::{ROWS_FILE, RUN_FILE, RunData, Sample, samples_file};
 use neuro_scan::{Observer, Plan, Progress, Subject, plan, run};
+
+use crate::common::{Model, request, rows, samples, tight, with_phantom};
 
 static GO: AtomicBool = AtomicBool::new(false);
 

@@ -1,19 +1,18 @@
 //! Exports that share files with their source.
 #![expect(clippy::unwrap_used, reason = "a helper that fails is a test that fails")]
 
-mod common;
-
 use std::fs::{self, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use common::fixture;
 use neuro_checkpoint::Checkpoint;
 use neuro_path::LayerPath;
 use neuro_surgery::hf::{Exported, HfExport, export};
 use neuro_surgery::verify::Probe;
 use neuro_surgery::{Card, Quiet};
+
+use crate::common::fixture;
 
 /// A sharded checkpoint in a folder of its own, so that it can be changed.
 fn source(place: &Path) -> PathBuf {
