@@ -17,6 +17,7 @@ use crate::source::{CheckpointSource, Kernels, ParameterSource, WeightType};
 use crate::state::{Slot, State};
 use crate::stream::Stream;
 use crate::tap::Tap;
+use crate::threads::start_threads;
 use crate::{ModelError, Result};
 
 /// A causal language model, described by its [`DecoderConfig`].
@@ -154,6 +155,7 @@ impl Decoder {
         if weight_type == WeightType::F32 && !device.is_cpu() {
             return Self::load(checkpoint, device);
         }
+        start_threads()?;
         let config = &checkpoint.config;
         checkpoint.check_memory(WeightBytes::of(config, weight_type).held, &device_memory(device))?;
         let source = CheckpointSource { checkpoint, device, weight_type };
@@ -185,6 +187,7 @@ impl Decoder {
         device: &Device,
         kernels: Kernels,
     ) -> Result<Self> {
+        start_threads()?;
         let embedding = Embedding::load(source, config)?;
         let ropes = ropes(config, kernels);
         let layers = layers(source, config, &ropes, kernels)?;

@@ -12,6 +12,10 @@ pub enum ModelError {
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
 
+    /// The system has no room for the threads that compute.
+    #[error("the threads that compute could not be started")]
+    Threads(#[source] rayon::ThreadPoolBuildError),
+
     /// A token that the embedding has no row for.
     #[error("token {token} does not exist: the model's vocabulary has {vocab} entries, 0 to {}", vocab - 1)]
     TokenOutOfRange {

@@ -51,6 +51,7 @@ mod state;
 mod stream;
 mod stretches;
 mod tap;
+mod threads;
 
 pub use batch::{Batch, Part, Segment};
 pub use candle_core::{DType, Device, Tensor};
@@ -60,12 +61,13 @@ pub use error::ModelError;
 pub use layer::DecoderLayer;
 pub use memory::device_memory;
 pub use peak::{MatmulPeak, measure_matmul_peak};
-pub use sizes::{WeightBytes, product_scratch_bytes, scratch_threads};
+pub use sizes::{WeightBytes, product_scratch_bytes};
 pub use source::{Kernels, ParameterSource, WeightType};
 pub use state::{
     STATE_ROWS, Slot, State, recurrent_state_bytes, slot_bytes_per_token, slot_room, state_bytes_per_token,
 };
 pub use tap::{Site, Tap};
+pub use threads::{scratch_threads, start_threads};
 
 /// Result of the model room.
 pub type Result<T> = std::result::Result<T, ModelError>;

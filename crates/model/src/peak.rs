@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use candle_core::{Device, Tensor};
 
 use crate::linear::Linear;
+use crate::threads::start_threads;
 use crate::{Result, WeightType};
 
 /// Rate of one product.
@@ -25,8 +26,9 @@ pub struct MatmulPeak {
 /// the best rate.
 ///
 /// # Errors
-/// When the device refuses the product.
+/// When the device refuses the product, or the system the threads that compute it.
 pub fn measure_matmul_peak(kind: WeightType, rows: usize, budget: Duration, device: &Device) -> Result<MatmulPeak> {
+    start_threads()?;
     let (input, output) = match kind {
         WeightType::F32 => (896, 4864),
         WeightType::Q8_0 | WeightType::Q4K => (1024, 4096),

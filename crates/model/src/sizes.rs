@@ -6,11 +6,6 @@ use crate::linear::{Gated, Linear};
 use crate::mlp::Mlp;
 use crate::source::WeightType;
 
-/// Threads that keep what attention packs for as long as they live: those of the pool, and the one that calls it.
-pub fn scratch_threads() -> usize {
-    rayon::current_num_threads().saturating_add(1)
-}
-
 /// Bytes that a layer's products take beside the rows that go into a layer and come out of its branches, when so many rows
 /// run through it: what its MLP makes of them between its projections, and rows in the order in which products read them.
 pub fn product_scratch_bytes(config: &DecoderConfig, weight_type: WeightType, on_cpu: bool, rows: usize) -> u64 {

@@ -120,6 +120,9 @@ fn advice(cause: &(dyn Error + 'static)) -> Option<&'static str> {
             checkpoint_advice(error)
         }
         (_, Some(ModelError::Checkpoint(error))) => checkpoint_advice(error),
+        (Some(ScanError::Model(ModelError::Threads(_))), _) | (_, Some(ModelError::Threads(_))) => {
+            Some("free memory, allow more processes, or ask for fewer threads: RAYON_NUM_THREADS=1 takes the fewest")
+        }
         (Some(ScanError::Memory { needs, .. }), _) if needs.is_f32 && needs.weights > needs.least / 2 => {
             Some("weights are most of it: `--quantize q8_0` holds them in about a quarter")
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use neuro_checkpoint::{Checkpoint, DecoderConfig, Identity};
-use neuro_model::{Decoder, Device, WeightType};
+use neuro_model::{Decoder, Device, WeightType, start_threads};
 use neuro_path::LayerPath;
 use neuro_record::ModelInfo;
 use neuro_text::{Message, Text, TextError};
@@ -89,8 +89,9 @@ impl Subject {
     /// A subject of parts that do not come from one folder, called `name`.
     ///
     /// # Errors
-    /// When the weight files cannot be read for the identity.
+    /// When the weight files cannot be read for the identity, or the threads that compute not be started.
     pub fn from_parts(name: &str, checkpoint: Checkpoint, text: Option<Text>, options: &OpenOptions) -> Result<Self> {
+        start_threads()?;
         let mut identity = checkpoint.identity()?;
         identity.id = name.to_owned();
         let (checkpoint, device) = (Arc::new(checkpoint), options.device.clone());

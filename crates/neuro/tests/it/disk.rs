@@ -1,4 +1,5 @@
-//! What kills and full disks leave: never a file or folder that passes for whole, and the same command ends the work.
+//! What kills and full disks leave: never a file or folder that passes for whole, and the same command ends the work. And what
+//! a system says that has no room for threads.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -224,10 +225,16 @@ fn what_a_killed_export_left_is_not_taken_for_that_of_another() {
 /// fails, or, as the system does it by default, kills.
 #[cfg(target_os = "linux")]
 fn limited(place: &Place, blocks: u32, kills: bool, arguments: &[&str]) -> Output {
-    let plain = place.command(arguments);
     let ignore = if kills { "" } else { "trap '' XFSZ; " };
+    behind(place, &format!("{ignore}ulimit -f {blocks}"), arguments)
+}
+
+/// The command behind what a shell does first.
+#[cfg(target_os = "linux")]
+fn behind(place: &Place, first: &str, arguments: &[&str]) -> Output {
+    let plain = place.command(arguments);
     let mut command = Command::new("sh");
-    command.arg("-c").arg(format!("ulimit -c 0; {ignore}ulimit -f {blocks}; exec \"$0\" \"$@\""));
+    command.arg("-c").arg(format!("ulimit -c 0; {first}; exec \"$0\" \"$@\""));
     command.arg(plain.get_program()).args(plain.get_args()).current_dir(place.path()).stdin(Stdio::null());
     for (name, value) in plain.get_envs() {
         match value {
@@ -325,4 +332,21 @@ fn a_full_disk_leaves_no_verdict_and_the_same_command_ends_it() {
         verdicts
     };
     assert_eq!(told(&ended["confirm"]), told(&expected["confirm"]));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn threads_that_have_no_room_are_an_error() {
+    // A thousand stacks of two MiB.
+    let output = behind(
+        &Place::new(),
+        "export RAYON_NUM_THREADS=1000 RUST_BACKTRACE=0; ulimit -v 400000",
+        &["scan", "--questions", "2", "--dry-run"],
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "error: the threads that compute could not be started: Resource temporarily unavailable (os error 11)\n\
+         hint: free memory, allow more processes, or ask for fewer threads: RAYON_NUM_THREADS=1 takes the fewest\n"
+    );
 }
