@@ -161,6 +161,8 @@ fn limited(model: &Path, out: &Path, kibibytes: u64) -> Command {
     // One arena, so that what is set aside does not depend on how many threads came to allocate.
     child.env(MODEL, model).env(OUT, out).env("RAYON_NUM_THREADS", "1").env("MALLOC_ARENA_MAX", "1");
     child.stdout(Stdio::null()).stderr(Stdio::null());
+    // Out of memory while it prints a backtrace, the standard library waits for a lock that it holds itself.
+    child.env("RUST_BACKTRACE", "0");
     child
 }
 
