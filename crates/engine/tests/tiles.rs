@@ -5,7 +5,7 @@ mod common;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
-use common::{fixture, options, path, prompt};
+use common::{fixture, options, path, prompt, rounding};
 use neuro_checkpoint::Checkpoint;
 use neuro_engine::{Generation, Likelihood, Plain, Scored, tile_rows};
 use neuro_model::{Decoder, Device, WeightType};
@@ -55,7 +55,8 @@ fn engine_is_the_plain_way_over_several_tiles() {
                 for ((path, logprobs), answers) in paths.iter().zip(logprobs).zip(answers) {
                     for (scored, found) in scored.iter().zip(logprobs) {
                         let expected = Plain::logprobs(decoder.clone(), path, scored).unwrap();
-                        let near = |(a, b): (&f64, &f64)| if is_exact { a == b } else { (a - b).abs() < 1e-4 };
+                        let near =
+                            |(a, b): (&f64, &f64)| if is_exact { a == b } else { (a - b).abs() < rounding(&decoder) };
                         prop_assert!(found.iter().zip(&expected).all(near), "{} {:?} {:?}", path, found, expected);
                     }
                     for (prompt, found) in asked.iter().zip(answers) {

@@ -15,8 +15,11 @@ use proptest::prelude::*;
 
 fn assert_equal_logits(fixture: &Fixture, path: &LayerPath, what: &str, found: &Tensor, expected: &Tensor) {
     let (name, difference) = (&fixture.name, max_difference(found, expected));
-    assert!(difference <= fixture.tolerance, "{name}, path {path}: {what} differs by {difference}");
-    assert!(same_greedy_tokens(expected, found, fixture.tolerance), "{name}, path {path}: {what} chooses other tokens");
+    assert!(difference <= fixture.rounding(), "{name}, path {path}: {what} differs by {difference}");
+    assert!(
+        same_greedy_tokens(expected, found, fixture.rounding()),
+        "{name}, path {path}: {what} chooses other tokens"
+    );
 }
 
 #[test]
