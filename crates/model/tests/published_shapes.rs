@@ -50,7 +50,10 @@ fn check(name: &str, widths: Value, layers: usize, block: &str) {
         let decoded: Tensor = decoder.logits(&[3], &LayerPath::baseline(layers).unwrap().visits()).unwrap();
         decoded.flatten_all().unwrap().to_vec1().unwrap()
     };
-    assert!(distance(&token, &baseline[..token.len()]) < 1e-4, "{name}");
+    // Where sums have another order for one token, delta nets take rounding up.
+    let is_recurrent = decoder.config().layers.iter().any(|layer| layer.delta_net.is_some());
+    let difference = distance(&token, &baseline[..token.len()]);
+    assert!(difference < if is_recurrent { 1e-3 } else { 1e-4 }, "{name}: {difference}");
 }
 
 #[test]
