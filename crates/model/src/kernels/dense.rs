@@ -18,26 +18,28 @@ use super::plan::Costs;
 use super::product::{MOST, Packed, Rows};
 use super::rows::for_rows;
 
+/// Whether a vector is one register of 32, or two of 16.
+const IS_WIDE: bool = cfg!(target_feature = "avx512f");
 /// Vectors of outputs side by side.
-const VECTORS: usize = 3;
+const VECTORS: usize = if IS_WIDE { 3 } else { 1 };
 /// Outputs of a panel, whose weights lie together.
 pub(crate) const PANEL: usize = VECTORS * LANES;
-/// Rows that are multiplied at once: their sums fill 24 of 32 registers.
-const GROUP: usize = 8;
+/// Rows that are multiplied at once: their sums fill 24 of 32 registers, or 12 of 16.
+const GROUP: usize = if IS_WIDE { 8 } else { 6 };
 /// Inputs that all rows of a piece pass by before the next have their turn: so much of a panel stays in a level-1 cache
-/// of 48 KiB, beside a group of rows.
-const DEPTH: usize = 208;
+/// of 48 KiB, or of 32, beside a group of rows.
+const DEPTH: usize = if IS_WIDE { 208 } else { 256 };
 /// Groups of rows of a piece: they stay in a core's own cache while panels pass by.
 const GROUPS: usize = 24;
 /// Panels of a piece.
-const PANELS: usize = 3;
+const PANELS: usize = 9 / VECTORS;
 /// Bytes of rows that a core's own cache keeps while panels pass by; half of it is left to them and to sums.
 const NEAR: usize = 1 << 20;
 /// Groups of rows that are multiplied sooner than weights come from memory in parts of panels; whole panels come faster.
 const FEW_GROUPS: usize = 36;
 /// Picoseconds in which a panel's weights for one input come from memory, and those in which they are multiplied with a
 /// group.
-const INPUT_TIMES: [usize; 2] = [20_000, 4_500];
+const INPUT_TIMES: [usize; 2] = if IS_WIDE { [20_000, 4_500] } else { [6_700, 2_000] };
 
 /// A panel's weights for one input.
 type Column = [Line; VECTORS];
@@ -71,9 +73,9 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
-    /// Whether this kernel beats the tensor library's: it needs 24 registers of sixteen sums.
+    /// Whether this kernel beats the tensor library's: it needs registers for a group's sums.
     pub(crate) fn available() -> bool {
-        cfg!(all(target_arch = "x86_64", target_feature = "avx512f"))
+        cfg!(all(target_arch = "x86_64", target_feature = "avx2", target_feature = "fma"))
     }
 
     /// A weight `(out, in)` that has no rows yet, or two that take turns. `None` where other kernels are better.
@@ -237,7 +239,7 @@ fn multiply(rows: usize, x: &[Group], panel: &[Column], next: &[Column], goes_on
         4 => multiply_rows::<4>(x, panel, next, goes_on, sums),
         5 => multiply_rows::<5>(x, panel, next, goes_on, sums),
         6 => multiply_rows::<6>(x, panel, next, goes_on, sums),
-        7 => multiply_rows::<7>(x, panel, next, goes_on, sums),
+        7 => multiply_rows::<{ GROUP - 1 }>(x, panel, next, goes_on, sums),
         _ => multiply_rows::<GROUP>(x, panel, next, goes_on, sums),
     }
 }

@@ -28,7 +28,10 @@ pub(crate) fn prefetch(values: &[f32]) {
 #[cfg(all(target_arch = "x86_64", target_feature = "avx512f"))]
 #[path = "lanes/avx512.rs"]
 mod backend;
-#[cfg(not(all(target_arch = "x86_64", target_feature = "avx512f")))]
+#[cfg(all(target_arch = "x86_64", target_feature = "avx2", target_feature = "fma", not(target_feature = "avx512f")))]
+#[path = "lanes/avx2.rs"]
+mod backend;
+#[cfg(not(all(target_arch = "x86_64", target_feature = "avx2", target_feature = "fma")))]
 #[path = "lanes/plain.rs"]
 mod backend;
 #[cfg(test)]
@@ -63,12 +66,12 @@ impl Lanes {
         }
     }
 
-    /// Stores the first eight lanes.
+    /// Stores the first lanes.
     #[inline(always)]
-    pub(crate) fn store_first(self, values: &mut [f32; LANES / 2]) {
+    pub(crate) fn store_first<const COUNT: usize>(self, values: &mut [f32; COUNT]) {
         let mut all = [0.0; LANES];
         self.store(&mut all);
-        values.copy_from_slice(&all[..LANES / 2]);
+        values.copy_from_slice(&all[..COUNT]);
     }
 
     /// The sum of all lanes, always in the same order: halves are added until one value is left.
