@@ -16,6 +16,8 @@ use super::panels::{Order, Panels};
 use super::plan::Costs;
 use super::product::{MOST, Packed, Rows};
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(not(target_arch = "x86_64"))]
 mod none;
 mod stored;
@@ -23,11 +25,13 @@ mod stored;
 mod tests;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 #[cfg(not(target_arch = "x86_64"))]
 use none as backend;
 #[cfg(target_arch = "x86_64")]
-use vnni as backend;
+use x86 as backend;
 
 use backend::Instructions;
 
@@ -47,8 +51,6 @@ const GROUP: usize = 6;
 const STRIP_BYTES: usize = 640 << 10;
 /// Rounded values that are worth waking a thread for.
 const ROUNDED: usize = 1 << 17;
-/// Nanoseconds in which a block of a panel comes from memory, and those in which it is multiplied with a group.
-const BLOCK_TIMES: [usize; 2] = [150, 25];
 /// Groups of rows that a piece has before its outputs become fewer: weights are read anew for each piece.
 const GROUPS: usize = 8;
 
@@ -199,7 +201,7 @@ unsafe impl Packed for Matrix {
     }
 
     fn costs(&self) -> Costs {
-        costs(self.panels.per_panel())
+        costs(self.panels.per_panel(), self.instructions.block_times())
     }
 
     fn steps(inputs: usize) -> usize {
@@ -250,8 +252,8 @@ unsafe impl Packed for Matrix {
     }
 }
 
-/// What a product with panels of so many blocks costs.
-fn costs(per_panel: usize) -> Costs {
-    let [read, multiplied] = BLOCK_TIMES.map(|time| time * per_panel);
+/// What a product with panels of so many blocks costs, whose times for one block are given.
+fn costs(per_panel: usize, block_times: [usize; 2]) -> Costs {
+    let [read, multiplied] = block_times.map(|time| time * per_panel);
     Costs { read, multiplied, strip: STRIP_BYTES / (per_panel * size_of::<WeightBlock>()), groups: GROUPS }
 }

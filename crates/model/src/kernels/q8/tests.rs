@@ -78,11 +78,31 @@ fn plain(matrix: &Matrix, row: &[f32], output: usize) -> (f32, f64, f64) {
 #[test]
 fn is_there_where_the_processor_is() {
     #[cfg(target_arch = "x86_64")]
-    let expected = is_x86_feature_detected!("avx512vnni");
+    let expected = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("f16c");
     #[cfg(not(target_arch = "x86_64"))]
     let expected = false;
     assert_eq!(Matrix::available(), expected);
     assert_eq!(quantise(&[1.0], (1, 1)).is_some(), expected);
+}
+
+/// A processor with newer instructions has the older ones too.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn all_instructions_give_the_same_bits() {
+    let Some(older) = avx2::Instructions::detect().map(x86::Instructions::Avx2) else { return };
+    for (input, output) in SHAPES {
+        let weight = noise(input * output, 7919);
+        let mut matrix = quantise(&weight, (input, output)).unwrap();
+        let x = noise(13 * input, 5381);
+        let found = product(&matrix, &x, None);
+        matrix.instructions = older;
+        assert_eq!(product(&matrix, &x, None), found);
+        for (weights, x) in weight.chunks(BLOCK).zip(x.chunks(BLOCK)) {
+            let newer = Instructions::detect().unwrap();
+            assert_eq!(older.round_weights(weights), newer.round_weights(weights));
+            assert_eq!(older.round(x), newer.round(x));
+        }
+    }
 }
 
 #[test]
@@ -216,15 +236,15 @@ fn plans() {
         let (per_panel, panels) = (usize::div_ceil(input, BLOCK), usize::div_ceil(output, PANEL));
         for groups in [0, 1, 3, 85, 700] {
             for threads in [1, 2, 64] {
-                let plan = Plan::of(groups, panels, costs(per_panel), threads);
+                let plan = Plan::of(groups, panels, costs(per_panel, [150, 25]), threads);
                 assert!(plan.panels == 1 || plan.panels * per_panel <= strip, "{plan:?}");
                 assert!((1..=panels).contains(&plan.panels) && (1..=groups.max(1)).contains(&plan.groups), "{plan:?}");
             }
         }
     }
-    let small = Plan::of(1, 4, costs(28), 2);
+    let small = Plan::of(1, 4, costs(28, [150, 25]), 2);
     assert!(is_serial(small.time, 2), "{small:?}");
-    let large = Plan::of(85, 304, costs(28), 2);
+    let large = Plan::of(85, 304, costs(28, [150, 25]), 2);
     assert!(
         !is_serial(large.time, 2) && 85_usize.div_ceil(large.groups) * 304_usize.div_ceil(large.panels) >= 8,
         "{large:?}"

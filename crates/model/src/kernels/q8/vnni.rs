@@ -21,21 +21,16 @@ impl Instructions {
     // SAFETY, for every block below: the functions are safe but for the processor's need to have what they are compiled
     // for, and `self` is the proof that `detect` has found it.
 
-    /// Up to 32 activations as `(q, d, Σ q)`: `d` is the largest magnitude / 127, `q` is `x / d` rounded to the nearest,
-    /// to even ones in the middle. Where a value is not finite, `d` is NaN.
     #[inline]
     pub(super) fn round(self, x: &[f32]) -> ([u32; WORDS], f32, i32) {
         unsafe { round(x) }
     }
 
-    /// Up to 32 weights as `(q + 128, d)`, `d` as f16; in the middle `q` is the one farther from zero.
     #[inline]
     pub(super) fn round_weights(self, weights: &[f32]) -> ([u32; WORDS], u16) {
         unsafe { round_weights(weights) }
     }
 
-    /// Products of a group's first rows with a panel; the sums of the others stay as they are. Weights that come `next`
-    /// are fetched, at most as many as there are now.
     #[inline]
     pub(super) fn multiply(
         self,
