@@ -24,8 +24,8 @@ use crate::{EngineError, Result, Stats};
 /// text is then read once more, alone and in one pass, and that decides, in this way and in the plain one. Where rows come
 /// out alike in any company ([`Decoder::rows_are_alike`]) that would give the same token, so it is not done.
 pub const NEAR_TIE: f64 = 3e-4;
-/// The same of models with delta nets, which take rounding up: log-probabilities differed by 1.9e-4 from order alone, those of
-/// other fixtures by 5e-5.
+/// The same of models with delta nets, which take rounding up: logits of such fixtures differed by up to 1.9e-4 from order alone,
+/// those of the others by up to 4e-5.
 const NEAR_TIE_OF_DELTA_NETS: f64 = 1e-3;
 /// What a sweep costs beside its rows, in rows: reading weights from memory takes a processor as long as the products of 40
 /// (Q8_0) to 50 (f32) rows, by the rates of docs/log.md (12 to 14 GB/s, 900 and 300 GFLOP/s), and threads have to meet.

@@ -1,10 +1,10 @@
-//! The instructions of AVX2, found at run time. There is none that multiplies and sums four 8-bit values: they are widened
+//! The instructions of AVX2. There is none that multiplies and sums four 8-bit values: they are widened
 //! to 16 bits, two of four at a time, weights once for a group of rows and rows once for a panel.
 
 use core::arch::x86_64::*;
 use std::array::from_fn;
 
-use super::{BLOCK, GROUP, Rounded, Sums, WORDS, WeightBlock};
+use super::{BLOCK, Rounded, Sums, WORDS, WeightBlock};
 
 /// 32-bit values of a register.
 const HALF: usize = 8;
@@ -13,57 +13,14 @@ const HALVES: usize = super::PANEL / HALF;
 /// Registers of a block's f32.
 const PARTS: usize = BLOCK / HALF;
 
-/// That the processor has AVX2, FMA and F16C: a value exists only where it does.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Instructions(());
-
-#[expect(unsafe_code, reason = "what was detected can be called")]
-impl Instructions {
-    pub(super) fn detect() -> Option<Self> {
-        let all =
-            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
-        all.then_some(Self(()))
-    }
-
-    // SAFETY, for every block below: the functions are safe but for the processor's need to have what they are compiled
-    // for, and `self` is the proof that `detect` has found it.
-
-    #[inline]
-    pub(super) fn round(self, x: &[f32]) -> ([u32; WORDS], f32, i32) {
-        unsafe { round(x) }
-    }
-
-    #[inline]
-    pub(super) fn round_weights(self, weights: &[f32]) -> ([u32; WORDS], u16) {
-        unsafe { round_weights(weights) }
-    }
-
-    #[inline]
-    pub(super) fn multiply(
-        self,
-        rows: usize,
-        x: &[Rounded],
-        weights: &[WeightBlock],
-        next: &[WeightBlock],
-        sums: &mut Sums,
-    ) {
-        unsafe {
-            match rows {
-                0 => (),
-                1 => multiply::<1>(x, weights, next, sums),
-                2 => multiply::<2>(x, weights, next, sums),
-                3 => multiply::<3>(x, weights, next, sums),
-                4 => multiply::<4>(x, weights, next, sums),
-                5 => multiply::<5>(x, weights, next, sums),
-                _ => multiply::<GROUP>(x, weights, next, sums),
-            }
-        }
-    }
-}
-
 #[target_feature(enable = "avx2,fma,f16c")]
 #[expect(clippy::needless_range_loop, reason = "a row and a vector of outputs index several things")]
-fn multiply<const ROWS: usize>(x: &[Rounded], weights: &[WeightBlock], next: &[WeightBlock], out: &mut Sums) {
+pub(super) fn multiply<const ROWS: usize>(
+    x: &[Rounded],
+    weights: &[WeightBlock],
+    next: &[WeightBlock],
+    out: &mut Sums,
+) {
     let mut sums = [[_mm256_setzero_ps(); HALVES]; ROWS];
     for (index, (x, weights)) in x.iter().zip(weights).enumerate() {
         if let Some(next) = next.get(index) {
@@ -104,7 +61,7 @@ fn multiply<const ROWS: usize>(x: &[Rounded], weights: &[WeightBlock], next: &[W
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn round(x: &[f32]) -> ([u32; WORDS], f32, i32) {
+pub(super) fn round(x: &[f32]) -> ([u32; WORDS], f32, i32) {
     let x = load_block(x);
     // Infinity and NaN are above all numbers.
     let scale = f32::from_bits(largest(x)) / 127.0;
@@ -122,7 +79,7 @@ fn round(x: &[f32]) -> ([u32; WORDS], f32, i32) {
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]
-fn round_weights(weights: &[f32]) -> ([u32; WORDS], u16) {
+pub(super) fn round_weights(weights: &[f32]) -> ([u32; WORDS], u16) {
     let weights = load_block(weights);
     let scale = f32::from_bits(largest(weights)) / 127.0;
     let inverse = _mm256_set1_ps(if scale == 0.0 { 0.0 } else { 1.0 / scale });

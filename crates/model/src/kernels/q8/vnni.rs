@@ -1,62 +1,17 @@
-//! The instructions of AVX-512 VNNI, found at run time.
+//! The instructions of AVX-512 VNNI.
 
 use core::arch::x86_64::*;
 
-use super::{BLOCK, GROUP, LANES, Rounded, Sums, VECTORS, WORDS, WeightBlock};
-
-/// That the processor has AVX-512 with its VNNI: a value exists only where it does.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Instructions(());
-
-#[expect(unsafe_code, reason = "what was detected can be called")]
-impl Instructions {
-    pub(super) fn detect() -> Option<Self> {
-        let all = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512vnni");
-        all.then_some(Self(()))
-    }
-
-    // SAFETY, for every block below: the functions are safe but for the processor's need to have what they are compiled
-    // for, and `self` is the proof that `detect` has found it.
-
-    #[inline]
-    pub(super) fn round(self, x: &[f32]) -> ([u32; WORDS], f32, i32) {
-        unsafe { round(x) }
-    }
-
-    #[inline]
-    pub(super) fn round_weights(self, weights: &[f32]) -> ([u32; WORDS], u16) {
-        unsafe { round_weights(weights) }
-    }
-
-    #[inline]
-    pub(super) fn multiply(
-        self,
-        rows: usize,
-        x: &[Rounded],
-        weights: &[WeightBlock],
-        next: &[WeightBlock],
-        sums: &mut Sums,
-    ) {
-        unsafe {
-            match rows {
-                0 => (),
-                1 => multiply::<1>(x, weights, next, sums),
-                2 => multiply::<2>(x, weights, next, sums),
-                3 => multiply::<3>(x, weights, next, sums),
-                4 => multiply::<4>(x, weights, next, sums),
-                5 => multiply::<5>(x, weights, next, sums),
-                _ => multiply::<GROUP>(x, weights, next, sums),
-            }
-        }
-    }
-}
+use super::{BLOCK, LANES, Rounded, Sums, VECTORS, WORDS, WeightBlock};
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 #[expect(clippy::needless_range_loop, reason = "a row and a vector of outputs index several things")]
-fn multiply<const ROWS: usize>(x: &[Rounded], weights: &[WeightBlock], next: &[WeightBlock], out: &mut Sums) {
+pub(super) fn multiply<const ROWS: usize>(
+    x: &[Rounded],
+    weights: &[WeightBlock],
+    next: &[WeightBlock],
+    out: &mut Sums,
+) {
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; ROWS];
     for (index, (x, weights)) in x.iter().zip(weights).enumerate() {
         if let Some(next) = next.get(index) {
@@ -92,7 +47,7 @@ fn multiply<const ROWS: usize>(x: &[Rounded], weights: &[WeightBlock], next: &[W
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn round(x: &[f32]) -> ([u32; WORDS], f32, i32) {
+pub(super) fn round(x: &[f32]) -> ([u32; WORDS], f32, i32) {
     let x = load_block(x);
     // Without their sign, bits of floats are ordered as the floats are, with infinity and NaN above all numbers.
     let magnitude = |x: __m512| _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MAX));
@@ -109,7 +64,7 @@ fn round(x: &[f32]) -> ([u32; WORDS], f32, i32) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn round_weights(weights: &[f32]) -> ([u32; WORDS], u16) {
+pub(super) fn round_weights(weights: &[f32]) -> ([u32; WORDS], u16) {
     let weights = load_block(weights);
     let largest = _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(weights[0]), _mm512_abs_ps(weights[1])));
     let scale = largest / 127.0;
